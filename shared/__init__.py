@@ -1,0 +1,1 @@
+"""The product: pure rules, use cases, gateways. See docs/architecture.md."""

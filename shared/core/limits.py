@@ -1,0 +1,69 @@
+"""Every number that comes from outside or bounds an input, with its source and date.
+
+Gmail's quota numbers differ between projects, so the ones that steer behaviour are
+settings (shared/config.py) with these as defaults.
+"""
+
+from __future__ import annotations
+
+# Gmail API quota units per method, new projects. Source: Gmail API "Usage limits",
+# read 2026-11 (DESIGN §4). Older projects still count messages.get as 5.
+GMAIL_UNITS = {
+    "gmail.users.getProfile": 1,
+    "gmail.users.history.list": 2,
+    "gmail.users.messages.attachments.get": 20,
+    "gmail.users.messages.get": 20,
+    "gmail.users.messages.list": 5,
+    "gmail.users.drafts.create": 10,
+    "gmail.users.drafts.send": 100,
+    "gmail.users.messages.send": 100,
+    "gmail.users.stop": 50,
+    "gmail.users.watch": 100,
+}
+
+# Gmail API batch endpoint allows 100 parts; DESIGN §2 keeps to 25 so that one batch
+# stays below the per-user rate limit.
+HEADERS_PER_BATCH = 25
+
+# Gmail keeps a watch 7 days (Gmail API push guide, read 2026-11).
+WATCH_DAYS = 7
+
+# What we keep of one message. A bigger mail is recorded with `truncated`.
+MAX_MIME_DEPTH = 20
+MAX_MIME_PARTS = 200
+MAX_BODY_BYTES = 1024 * 1024
+MAX_HEADER_BYTES = 64 * 1024
+MAX_ATTACHMENT_BYTES = 50 * 1024 * 1024
+MAX_SUBJECT_CHARS = 2000
+MAX_NAME_CHARS = 256
+MAX_FILENAME_CHARS = 200
+MAX_REFERENCES = 100
+# RFC 5322 §2.1.1: a line has at most 998 characters; no sane Message-ID is longer.
+MAX_MESSAGE_ID_CHARS = 998
+# HTML beyond this is shown as text: the parser's time grows with the square of the
+# nesting (measured: 20,000 levels take 1 s, 100,000 take 40 s). A long thread written
+# in Outlook has 30,000 tags in 1 MiB, 100 deep.
+MAX_HTML_TAGS = 40_000
+MAX_HTML_DEPTH = 1000
+SNIPPET_CHARS = 200
+
+# Firestore documents may hold 1 MiB (Firestore "Quotas and limits", read 2026-11);
+# content above this goes to the blob store (SPEC §3 of the issue: 200 KB).
+INLINE_CONTENT_BYTES = 200 * 1000
+# Addresses of a message that can be asked for by `decisions?address=`.
+MAX_INDEXED_ADDRESSES = 100
+
+# RFC 5321 §4.5.3.1: local part 64, domain 255 octets, path 256 with its brackets.
+MAX_ADDRESS_CHARS = 254
+MAX_LOCAL_PART_CHARS = 64
+
+# SPEC E2.
+DECISION_DAYS = 30
+# Participants of one message that its thread remembers: a mailing list must not fill a
+# document (1 MiB) that every answer reads.
+MAX_THREAD_PARTICIPANTS = 100
+# How often Gmail may announce a change that is not readable before the hint is dropped;
+# the cursor stays, so the next notification covers it.
+MAX_LAG_LOOKS = 4
+# Attempts, counted before they are made, after which a message is set aside.
+MAX_ATTEMPTS = 3

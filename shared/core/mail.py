@@ -1,0 +1,90 @@
+"""Mail as the rules see it: plain frozen data, already parsed.
+
+Named by use: `MessageHeaders` is all that matching may look at (M14), `Content` is read
+only for a message that is to be recorded.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from shared.core.ids import GmailMessageId, GmailThreadId, Rfc822MessageId
+
+Authenticity = Literal["pass", "fail", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """One mailbox of an address header: display name (or None) and address.
+
+    `address` is normalised (M13); equality of people is equality of addresses, never of
+    names.
+    """
+
+    name: str | None
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class MessageHeaders:
+    """What the header pass knows of one Gmail message; no body, no snippet.
+
+    `sender` is None when From does not hold exactly one address (M13).
+    `internal_date` is Gmail's, in milliseconds since the epoch.
+    `date` is the Date header in milliseconds, or None when it cannot be read.
+    `to`, `cc`, `bcc` hold each address once, in header order.
+    `crm_message` is our own `X-CRM-Message` header: a hint, never proof.
+    """
+
+    gmail_message_id: GmailMessageId
+    gmail_thread_id: GmailThreadId
+    labels: frozenset[str]
+    internal_date: int
+    sender: Address | None
+    to: tuple[Address, ...] = ()
+    cc: tuple[Address, ...] = ()
+    bcc: tuple[Address, ...] = ()
+    subject: str = ""
+    date: int | None = None
+    rfc822_message_id: Rfc822MessageId | None = None
+    in_reply_to: tuple[Rfc822MessageId, ...] = ()
+    references: tuple[Rfc822MessageId, ...] = ()
+    authenticity: Authenticity = "unknown"
+    authenticated: bool = False
+    automated: bool = False
+    crm_message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AttachmentPart:
+    """A part of the message that is kept as an attachment, not yet fetched.
+
+    `data` is set when Gmail sent the bytes inline, else `gmail_attachment_id` names
+    them (the id is good for this answer only: Gmail gives new ones each time).
+    `content_id` is without angle brackets.
+    """
+
+    part_id: str
+    filename: str | None
+    content_type: str
+    size: int
+    gmail_attachment_id: str | None = None
+    data: bytes | None = None
+    content_id: str | None = None
+    inline: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """Body and attachments of one message, within the caps of `limits`.
+
+    `html` is the sender's original: never show it; `sanitise.safe_html` makes what is
+    shown. `truncated` says that a cap cut something off.
+    """
+
+    text: str | None
+    html: str | None
+    attachments: tuple[AttachmentPart, ...] = ()
+    snippet: str = ""
+    truncated: bool = False

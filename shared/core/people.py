@@ -1,0 +1,53 @@
+"""The mailbox and its users as the rules see them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from shared.core.ids import MailboxId, SubaccountId, UserId
+from shared.core.records import Logging
+
+
+@dataclass(frozen=True, slots=True)
+class SubaccountForMatching:
+    """A subaccount's settings that decide what is recorded. Lists are normalised."""
+
+    id: SubaccountId
+    logging: Logging = "established"
+    internal_domains: tuple[str, ...] = ()
+    never_log: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """A user in one subaccount, with the user's own never-log list there."""
+
+    subaccount: SubaccountId
+    never_log: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class UserForMatching:
+    """A user who connected the mailbox, and since when (ms): nothing older (C2)."""
+
+    id: UserId
+    since: int
+    memberships: tuple[Membership, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxForMatching:
+    """One connected Gmail account with all its users (C4).
+
+    `own_addresses` are its address and send-as aliases, normalised.
+    """
+
+    id: MailboxId
+    address: str
+    own_addresses: frozenset[str]
+    users: tuple[UserForMatching, ...]
+    subaccounts: tuple[SubaccountForMatching, ...]
+
+    def subaccount(self, subaccount: SubaccountId) -> SubaccountForMatching:
+        """The settings of one of the subaccounts."""
+        return next(one for one in self.subaccounts if one.id == subaccount)

@@ -1,0 +1,145 @@
+"""A message as it is recorded in one subaccount, and the people around it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from shared.core.ids import (
+    ContactId,
+    GmailMessageId,
+    GmailThreadId,
+    MailboxId,
+    MessageId,
+    Rfc822MessageId,
+    SubaccountId,
+    ThreadId,
+    UserId,
+)
+from shared.core.mail import Address, Authenticity
+
+Direction = Literal["inbound", "outbound"]
+Route = Literal["crm", "gmail", "bcc"]
+Kind = Literal["individual", "bulk", "workflow"]
+Status = Literal["received", "sent", "queued", "failed"]
+Logging = Literal["established", "all_contacts", "threads"]
+
+
+@dataclass(frozen=True, slots=True)
+class HeldBy:
+    """One user's mailbox that holds the email (M9)."""
+
+    user: UserId
+    mailbox: MailboxId
+    address: str
+    gmail_message_id: GmailMessageId
+    gmail_thread_id: GmailThreadId
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """An attachment of a recorded message. `stored` is false when a cap kept it out.
+
+    `id` is stable: it counts the parts of the message.
+    """
+
+    id: str
+    filename: str | None
+    content_type: str
+    size: int
+    stored: bool
+    content_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """Recipients, body and attachments: the part of a message that can be big.
+
+    Stored inline up to `limits.INLINE_CONTENT_BYTES`, else as one blob.
+    `html` is safe to show; `html_original` is what came.
+    """
+
+    to: tuple[Address, ...] = ()
+    cc: tuple[Address, ...] = ()
+    bcc: tuple[Address, ...] = ()
+    text: str | None = None
+    html: str | None = None
+    html_original: str | None = None
+    attachments: tuple[Attachment, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One email as recorded in a conversation; `envelope` is None when not loaded.
+
+    `sent_at` and `recorded_at` are milliseconds since the epoch, `sent_at` is Gmail's
+    internal date. `rule` is the rule that recorded it. `exclusive` says that it answers
+    mail that was sent from this subaccount's CRM (T3).
+    """
+
+    id: MessageId
+    subaccount: SubaccountId
+    contact: ContactId
+    thread: ThreadId
+    direction: Direction
+    route: Route
+    status: Status
+    rule: str
+    sent_at: int
+    recorded_at: int
+    sender: Address
+    subject: str
+    snippet: str
+    user: UserId | None = None
+    kind: Kind | None = None
+    reason: dict[str, str] | None = None
+    rfc822_message_id: Rfc822MessageId | None = None
+    in_reply_to: Rfc822MessageId | None = None
+    exclusive: bool = False
+    automated: bool = False
+    authenticity: Authenticity = "unknown"
+    held_by: tuple[HeldBy, ...] = ()
+    addresses: tuple[str, ...] = ()
+    envelope: Envelope | None = field(default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Subaccount:
+    """One CRM account (tenant)."""
+
+    id: SubaccountId
+    name: str
+    logging: Logging = "established"
+    internal_domains: tuple[str, ...] = ()
+    never_log: tuple[str, ...] = ()
+    default_provider: dict[str, object] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A user as team member of one subaccount.
+
+    `internal_addresses` are all addresses known to be the user's: profile, connected
+    mailbox and its aliases; normalised.
+    """
+
+    id: UserId
+    subaccount: SubaccountId
+    name: str
+    email: str
+    never_log: tuple[str, ...] = ()
+    internal_addresses: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """A person in one subaccount. `created_at` in milliseconds since the epoch."""
+
+    id: ContactId
+    subaccount: SubaccountId
+    name: str
+    emails: tuple[str, ...]
+    assigned_to: UserId | None
+    created_at: int
+    messages: int = 0
+    last_message_at: int | None = None
