@@ -1,0 +1,88 @@
+"""CloudEvents for the CRM (E1), with ids that stay the same on every retry."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from shared.core.ids import UserId, digest
+from shared.core.records import Message
+
+EventType = Literal[
+    "message.recorded",
+    "message.sent",
+    "message.failed",
+    "contact.created",
+    "connection.connected",
+    "connection.updated",
+    "connection.disconnected",
+    "connection.reauth_required",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class CrmEvent:
+    """Something that the CRM learns. Holds no body and no subject.
+
+    `subject` is the path of the resource, `data` names ids only (and the address of a
+    connection), `at` is when it happened in milliseconds.
+    """
+
+    id: str
+    type: EventType
+    subject: str
+    data: dict[str, str]
+    at: int
+
+
+def message_event(message: Message, at: int) -> CrmEvent:
+    """`message.recorded` of a message that came through Gmail."""
+    data = {
+        "subaccount": str(message.subaccount),
+        "contact": str(message.contact),
+        "message": str(message.id),
+    }
+    if message.user is not None:
+        data["user"] = message.user
+    return CrmEvent(
+        id=message_event_id(message),
+        type="message.recorded",
+        subject=f"/v1/subaccounts/{message.subaccount}/messages/{message.id}",
+        data=data,
+        at=at,
+    )
+
+
+def message_event_id(message: Message) -> str:
+    """Id of the event that announces this record."""
+    return digest("event", "message.recorded", message.subaccount, message.id)
+
+
+def connection_event(kind: EventType, user: UserId, address: str, at: int) -> CrmEvent:
+    """An event of a user's connection; one for each moment it happens."""
+    return CrmEvent(
+        id=digest("event", kind, user, address, str(at)),
+        type=kind,
+        subject=f"/v1/users/{user}/connection",
+        data={"user": user, "address": address},
+        at=at,
+    )
+
+
+def to_cloudevent(event: CrmEvent, project: str) -> bytes:
+    """CloudEvents 1.0, structured JSON (SPEC §4)."""
+    document: dict[str, Any] = {
+        "specversion": "1.0",
+        "id": event.id,
+        "source": f"/gmail-sync/{project}",
+        "type": event.type,
+        "subject": event.subject,
+        "time": datetime.fromtimestamp(event.at / 1000, UTC)
+        .isoformat(timespec="milliseconds")
+        .replace("+00:00", "Z"),
+        "datacontenttype": "application/json",
+        "data": event.data,
+    }
+    return json.dumps(document, ensure_ascii=False).encode()

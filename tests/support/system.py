@@ -1,0 +1,281 @@
+"""The whole product in one process, without a socket, on in-memory gateways.
+
+The Gmail is the project's simulator, driven by the real google-api-python-client
+through an in-process transport; only Firestore, Pub/Sub, Secret Manager and Cloud
+Storage are in memory. Time stands still unless a test moves it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.message import EmailMessage
+from email.utils import format_datetime
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import requests
+
+from infra.local.gmail_simulator.app import create_app
+from infra.local.gmail_simulator.consent import consent
+from infra.local.gmail_simulator.grants import (
+    DEFAULT_CLIENT_ID,
+    DEFAULT_CLIENT_SECRET,
+    Client,
+    client_file,
+)
+from infra.local.gmail_simulator.transport import InProcessHttp, WsgiAdapter
+from infra.local.gmail_simulator.world import GmailWorld
+from shared import config
+from shared.bootstrap import Services
+from shared.core.access import Caller
+from shared.core.ids import ContactId, MailboxId, SubaccountId, UserId, mailbox_id
+from shared.core.records import Message, Subaccount
+from shared.errors import NeedsReauth, Permanent, Transient
+from shared.gateways.google_oauth import GoogleOAuth
+from shared.gateways.memory import (
+    MemoryBlobs,
+    MemoryDocuments,
+    MemorySecrets,
+    MemoryTopics,
+)
+from shared.ports import Documents, Event
+from shared.repositories import messages
+from shared.repositories.directory import ContactToWrite, MemberToWrite
+from shared.services.sync import MailboxChanged
+
+BASE = "http://localhost:9"
+PUBLIC = "http://localhost:8"
+EPOCH = datetime(2026, 3, 2, 9, tzinfo=UTC)
+PROJECT = "test-project"
+
+
+class FakeClock:
+    """A clock that moves when it is told to."""
+
+    def __init__(self) -> None:
+        self.at = EPOCH
+
+    def now(self) -> datetime:
+        return self.at
+
+    def advance(self, **by: float) -> None:
+        self.at += timedelta(**by)
+
+
+@dataclass
+class Push:
+    """A notification on its way; the same `delivery` on every redelivery."""
+
+    event: Event
+    delivery: str
+    attempts: int = 0
+
+
+class Outside:
+    """Gateways in memory, with the simulated Gmail behind the real client."""
+
+    def __init__(self, world: GmailWorld, clock: FakeClock, **settings: Any) -> None:
+        self.clock: Any = clock
+        self.documents: Any = MemoryDocuments()
+        self.blobs: Any = MemoryBlobs()
+        self.secrets: Any = MemorySecrets()
+        self.topics: Any = MemoryTopics()
+        self.settings = config.Settings(
+            google_cloud_project=PROJECT,
+            public_url=PUBLIC,
+            backend="embedded",
+            gmail_api_endpoint=BASE,
+            development=True,
+            **settings,
+        )
+        app = create_app(world, validate=True)
+        session = requests.Session()
+        session.mount(BASE, WsgiAdapter(app))
+        redirect_uris = (self.settings.redirect_uri,)
+        world.oauth.register(
+            Client(DEFAULT_CLIENT_ID, DEFAULT_CLIENT_SECRET, redirect_uris)
+        )
+        file = client_file(BASE, [self.settings.redirect_uri])
+        self.google: Any = GoogleOAuth(
+            client=config.parse_client_file(json.dumps(file).encode()),
+            redirect_uri=self.settings.redirect_uri,
+            gmail_endpoint=BASE,
+            session=session,
+            http_factory=lambda: InProcessHttp(app),
+            clock=clock,
+        )
+        self.browser = requests.Session()
+        self.browser.mount(BASE, WsgiAdapter(app))
+
+
+class System:
+    """A deployment with one simulated Gmail, driven step by step."""
+
+    def __init__(self, seed: int = 0, **settings: Any) -> None:
+        self.clock = FakeClock()
+        self.pushes: deque[Push] = deque()
+        self._deliveries = itertools.count(1)
+        self.world = GmailWorld(self.clock.now, seed, self._published)
+        self.world.settings.notification_rate_limited = False
+        self.outside = Outside(self.world, self.clock, **settings)
+        self.services = Services(self.outside)
+        self._mails = itertools.count(1)
+
+    # --- the CRM -----------------------------------------------------------------
+
+    def subaccount(self, s: str = "s", **settings: Any) -> None:
+        self.services.directory.put_subaccount(
+            Subaccount(SubaccountId(s), name=s, **settings), None
+        )
+
+    def user(self, u: str, email: str, s: str = "s", never_log: Iterable[str] = ()) -> None:
+        self.services.directory.put_member(
+            SubaccountId(s), MemberToWrite(UserId(u), u, email, email, tuple(never_log))
+        )
+
+    def contact(
+        self, c: str, *emails: str, s: str = "s", assigned_to: str | None = "u"
+    ) -> None:
+        self.services.directory.put_contact(
+            SubaccountId(s),
+            ContactToWrite(
+                ContactId(c),
+                c,
+                emails,
+                emails,
+                UserId(assigned_to) if assigned_to else None,
+                None,
+            ),
+        )
+
+    def connect(self, u: str, address: str, **answer: Any) -> Any:
+        """Go through the real consent with a browser's cookie."""
+        if self.world.resolve(address) is None:
+            self.world.add_account(address)
+        link = self.services.connections.begin(UserId(u))
+        step = self.services.connections.start(link.partition("flow=")[2])
+        back = consent(self.outside.browser, step.url, address, **answer)
+        query = dict(parse_qsl(urlsplit(back).query))
+        return self.services.connections.finish(query, step.cookie)
+
+    # --- mail --------------------------------------------------------------------
+
+    def mail(
+        self,
+        sender: str,
+        to: str,
+        subject: str = "Hello",
+        text: str = "Hello there",
+        headers: Mapping[str, str] | None = None,
+    ) -> EmailMessage:
+        """A plain mail with an own Message-ID."""
+        message = EmailMessage()
+        message["From"], message["To"], message["Subject"] = sender, to, subject
+        message["Date"] = format_datetime(self.clock.now())
+        message["Message-ID"] = f"<mail-{next(self._mails)}@test.example>"
+        for name, value in (headers or {}).items():
+            message[name] = value
+        message.set_content(text)
+        return message
+
+    def arrives(
+        self,
+        sender: str,
+        to: str,
+        subject: str = "Hello",
+        *,
+        reply_to: str | None = None,
+        auth: str = "pass",
+        spam: bool = False,
+        **more: Any,
+    ) -> str:
+        """Somebody outside writes; returns the Message-ID."""
+        message = self.mail(sender, to, subject, **more)
+        if reply_to:
+            message["In-Reply-To"] = message["References"] = reply_to
+        everybody = f"{to},{message.get('Cc', '')}"
+        rcpt = [one.strip() for one in everybody.split(",") if one.strip()]
+        self.world.deliver_from_outside(message.as_bytes(), rcpt, auth, spam=spam)
+        return str(message["Message-ID"])
+
+    def sends(
+        self,
+        sender: str,
+        to: str,
+        subject: str = "Hello",
+        *,
+        reply_to: str | None = None,
+        **more: Any,
+    ) -> Any:
+        """A user writes in Gmail; returns the simulator's Sent message."""
+        message = self.mail(sender, to, subject, **more)
+        if reply_to:
+            message["In-Reply-To"] = message["References"] = reply_to
+        return self.world.send_from_gmail(sender, message.as_bytes())
+
+    # --- Pub/Sub -----------------------------------------------------------------
+
+    def _published(self, topic: str, data: bytes, attributes: dict[str, str]) -> None:
+        self.pushes.append(Push(Event(data, attributes), f"m{next(self._deliveries)}"))
+
+    def deliver(self, push: Push) -> bool:
+        """Push once; says whether it was acknowledged."""
+        push.attempts += 1
+        try:
+            change = MailboxChanged.from_push(push.event)
+            self.services.sync.notified(change, push.delivery)
+        except Transient:
+            return False
+        except (Permanent, NeedsReauth):
+            return True
+        return True
+
+    def settle(self, limit: int = 200) -> None:
+        """Push until all is acknowledged; a redelivery comes ten seconds later."""
+        for _ in range(limit):
+            if not self.pushes:
+                self.world.release_notifications()
+                if not self.pushes:
+                    return
+            push = self.pushes.popleft()
+            if not self.deliver(push):
+                self.clock.advance(seconds=10)
+                self.pushes.append(push)
+        raise AssertionError("notifications never settle")
+
+    # --- what came of it ---------------------------------------------------------
+
+    def conversation(self, c: str, s: str = "s") -> list[Message]:
+        """Messages of a conversation, oldest first, envelopes loaded."""
+        documents: Documents = self.outside.documents
+        query = messages.conversation(SubaccountId(s), ContactId(c), limit=1000)
+        found = documents.query(query)
+        loaded = [messages.from_snapshot(one, self.outside.blobs) for one in found]
+        return list(reversed(loaded))
+
+    def decisions(self, s: str = "s", **by: str) -> list[Any]:
+        caller = Caller("crm", frozenset({SubaccountId(s)}))
+        explaining = self.services.explaining
+        found = getattr(explaining, f"by_{next(iter(by))}")
+        return list(found(caller, SubaccountId(s), next(iter(by.values()))))
+
+    def events(self) -> list[dict[str, Any]]:
+        """CloudEvents that were published."""
+        return [json.loads(one.data) for one in self.outside.topics.published("crm-events")]
+
+    def mailbox(self, address: str) -> Any:
+        return self.services.accounts._mailboxes.read(mailbox_id(address))
+
+    def mailbox_id(self, address: str) -> MailboxId:
+        return mailbox_id(address)
+
+    def units(self, during: Callable[[], None]) -> int:
+        """Gmail quota units that this costs."""
+        before = self.world.calls.units()
+        during()
+        return self.world.calls.units() - before

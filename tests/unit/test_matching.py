@@ -1,0 +1,682 @@
+"""The rules M1-M14 and T1-T3, one table a rule, and what could be confused."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.core.facts import AddressKey, MessageIdKey
+from shared.core.ids import SubaccountId
+from shared.core.matching import Decision, Place
+from tests.support.crm import ALIAS, CONNECTED, ME, Crm, mail
+
+ADA = "ada@client.example"
+BOB = "bob@client.example"
+EVE = "eve@stranger.example"
+MATE = "mate@ours.example"
+
+
+def only_place(decision: Decision) -> Place:
+    assert len(decision.places) == 1, decision
+    return decision.places[0]
+
+
+def contact_of(decision: Decision) -> str | None:
+    return decision.places[0].contact if decision.places else None
+
+
+# --- M1, C2, M13: what is considered at all --------------------------------------
+
+
+@pytest.mark.parametrize("label", ["DRAFT", "CHAT", "SPAM", "TRASH"])
+def test_m1_drafts_chats_spam_and_trash_are_not_considered(label: str) -> None:
+    decision = Crm().contact(ADA).decide(mail(ADA, labels=[label]))
+    assert decision == Decision("M1")
+
+
+def test_m1_filtered_and_archived_mail_is_considered() -> None:
+    message = mail(ADA, sent=False, labels=["Label_7"])
+    archived = Crm().contact(ADA).decide(message)
+    assert archived.recorded
+
+
+@pytest.mark.parametrize(
+    ("at", "recorded"),
+    [(CONNECTED - 1, False), (CONNECTED, True), (CONNECTED + 1, True)],
+)
+def test_c2_mail_from_before_the_connection_is_never_recorded(
+    at: int, recorded: bool
+) -> None:
+    decision = Crm().contact(ADA).decide(mail(ADA, at=at))
+    assert decision.recorded is recorded
+    assert recorded or decision.rule == "C2"
+
+
+def test_c2_an_older_message_of_a_thread_that_goes_on_is_not_recorded() -> None:
+    crm = Crm().contact(ADA).known("<1@x>", participants=[ADA])
+    decision = crm.decide(mail(ADA, at=CONNECTED - 1, in_reply_to=["<1@x>"]))
+    assert decision == Decision("C2")
+
+
+def test_c4_c2_each_user_of_a_mailbox_has_an_own_moment() -> None:
+    crm = Crm().user("late", since=CONNECTED + 100).contact(ADA, assigned="late")
+    assert not crm.decide(mail(ADA, at=CONNECTED + 50)).recorded
+    place = only_place(crm.decide(mail(ADA, at=CONNECTED + 100)))
+    assert set(place.holders) == {"u", "late"}
+
+
+def test_m13_a_from_that_is_not_exactly_one_address_matches_nothing() -> None:
+    assert Crm().contact(ADA).decide(mail(None, sent=False)) == Decision("M13")
+
+
+def test_a_user_without_subaccounts_records_nothing() -> None:
+    crm = Crm()
+    crm.users = {}
+    crm.user("u", s=[])
+    assert crm.decide(mail(ADA)) == Decision("M4")
+
+
+def test_nothing_is_asked_for_mail_that_is_not_considered() -> None:
+    crm = Crm().contact(ADA)
+    crm.decide(mail(ADA, labels=["SPAM"]))
+    crm.decide(mail(ADA, at=CONNECTED - 1))
+    crm.decide(mail(None, sent=False))
+    assert crm.asked == []
+
+
+# --- M2: direction, and who is believed ------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("sender", "sent", "direction", "user"),
+    [
+        (ME, True, "outbound", "u"),
+        (ALIAS, True, "outbound", "u"),
+        (ME, False, "outbound", "u"),
+        (MATE, False, "outbound", "colleague"),
+        (ADA, False, "inbound", None),
+    ],
+)
+def test_m2_direction(
+    sender: str, sent: bool, direction: str, user: str | None
+) -> None:
+    crm = Crm().contact(ADA).member(MATE)
+    place = only_place(crm.decide(mail(sender, [ADA, ME], sent=sent)))
+    assert (place.direction, place.user) == (direction, user)
+
+
+@pytest.mark.parametrize("sender", [ME, ALIAS, MATE, "new@ours.example"])
+def test_m2_a_received_mail_that_claims_an_internal_sender_must_be_authenticated(
+    sender: str,
+) -> None:
+    crm = Crm().subaccount(internal_domains=("ours.example",))
+    crm.contact(ADA).member(MATE)
+    forged = mail(sender, [ADA, ME], sent=False, authenticated=False)
+    assert crm.decide(forged) == Decision("M2")
+    genuine = mail(sender, [ADA, ME], sent=False, authenticated=True)
+    assert crm.decide(genuine).recorded
+
+
+def test_m2_a_sent_copy_needs_no_authentication() -> None:
+    assert Crm().contact(ADA).decide(mail(ME, [ADA], authenticated=False)).recorded
+
+
+def test_m2_a_forged_internal_sender_does_not_enter_a_known_thread() -> None:
+    crm = Crm().contact(ADA).member(MATE).known("<1@x>", participants=[ADA])
+    forged = mail(MATE, [ADA, ME], authenticated=False, in_reply_to=["<1@x>"])
+    assert crm.decide(forged) == Decision("M2")
+
+
+def test_m2_an_unauthenticated_contact_is_recorded() -> None:
+    assert Crm().contact(ADA).decide(mail(ADA, authenticated=False)).recorded
+
+
+def test_m2_a_mail_to_oneself_is_outbound_and_internal() -> None:
+    message = mail(ME, [ME], labels=["INBOX"])
+    assert Crm().contact(ADA).decide(message) == Decision("M11")
+
+
+# --- M3: established, and the setting --------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("logging", "situation", "recorded"),
+    [
+        ("established", "assigned", True),
+        ("established", "assigned to another", False),
+        ("established", "unassigned", False),
+        ("established", "written to from the CRM", True),
+        ("established", "another wrote", False),
+        ("all_contacts", "unassigned", True),
+        ("all_contacts", "assigned to another", True),
+        ("threads", "assigned", False),
+        ("threads", "written to from the CRM", False),
+    ],
+)
+@pytest.mark.parametrize("sender", [ADA, ME])
+def test_m3(logging: str, situation: str, recorded: bool, sender: str) -> None:
+    crm = Crm().subaccount(logging=logging)
+    owner = {"assigned": "u", "assigned to another": "other"}.get(situation)
+    crm.contact(ADA, assigned=owner)
+    if situation == "written to from the CRM":
+        crm.established(ADA)
+    if situation == "another wrote":
+        crm.established(ADA, u="other")
+    message = mail(ADA) if sender == ADA else mail(ME, [ADA])
+    decision = crm.decide(message)
+    assert decision.recorded is recorded
+    assert recorded or decision.rule == "M3"
+
+
+@pytest.mark.parametrize("logging", ["established", "all_contacts", "threads"])
+def test_m3_whatever_the_setting_a_known_thread_goes_on(logging: str) -> None:
+    crm = Crm().subaccount(logging=logging).contact(ADA, assigned=None)
+    crm.known("<1@x>", participants=[ADA])
+    place = only_place(crm.decide(mail(ADA, in_reply_to=["<1@x>"])))
+    assert (place.rule, place.contact) == ("T2", "c")
+
+
+def test_m3_established_in_one_subaccount_counts_in_the_others() -> None:
+    crm = Crm().subaccount("s2").contact(ADA, s="s", assigned="u")
+    crm.contact(ADA, c="c2", s="s2", assigned=None)
+    assert {p.subaccount for p in crm.decide(mail(ADA)).places} == {"s", "s2"}
+
+
+# --- M4: fan-out -----------------------------------------------------------------
+
+
+def test_m4_recorded_in_every_subaccount_that_has_the_contact_and_permits() -> None:
+    crm = Crm().subaccount("s2").subaccount("s3", logging="threads").subaccount("s4")
+    crm.contact(ADA).contact(ADA, c="c2", s="s2").contact(ADA, c="c3", s="s3")
+    places = {p.subaccount: p.contact for p in crm.decide(mail(ADA)).places}
+    assert places == {"s": "c", "s2": "c2"}
+
+
+def test_m4_nothing_is_recorded_outside_the_users_subaccounts() -> None:
+    crm = Crm()
+    crm.contact(ADA, c="foreign", s="foreign")
+    assert not crm.decide(mail(ADA)).recorded
+
+
+# --- M5, M6: whose conversation --------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("to", "cc", "bcc"),
+    [
+        ([ME], [], []),
+        ([BOB, ME], [], []),
+        ([BOB], [ME], []),
+        ([BOB], [], [ME]),
+        ([BOB], [EVE], []),
+        ([], [], []),
+    ],
+)
+def test_m5_inbound_is_the_senders_conversation(
+    to: list[str], cc: list[str], bcc: list[str]
+) -> None:
+    crm = Crm().contact(ADA, c="ada").contact(BOB, c="bob")
+    place = only_place(crm.decide(mail(ADA, to, cc, bcc)))
+    assert (place.contact, place.rule) == ("ada", "M5")
+
+
+def test_m5_a_contact_in_copy_of_a_strangers_mail_does_not_count() -> None:
+    crm = Crm().contact(ADA)
+    assert crm.decide(mail(EVE, [ME], [ADA])) == Decision("M7")
+
+
+@pytest.mark.parametrize(
+    ("to", "cc", "bcc", "contact"),
+    [
+        ([ADA], [], [], "ada"),
+        ([EVE, ADA], [], [], "ada"),
+        ([BOB, ADA], [], [], "bob"),
+        ([EVE], [ADA], [], "ada"),
+        ([EVE], [EVE], [ADA], "ada"),
+        ([BOB], [ADA], [], "bob"),
+        ([MATE, ADA], [], [], "ada"),
+        ([EVE], [], [], None),
+        ([MATE], [], [], None),
+        (["cold@client.example", ADA], [], [], "ada"),
+        (["cold@client.example"], [], [], None),
+    ],
+)
+@pytest.mark.parametrize("sender", [ME, MATE])
+def test_m6_outbound_is_the_first_permitted_contact_in_to_then_cc_then_bcc(
+    sender: str, to: list[str], cc: list[str], bcc: list[str], contact: str | None
+) -> None:
+    crm = Crm().contact(ADA, c="ada").contact(BOB, c="bob").member(MATE)
+    crm.contact("cold@client.example", c="cold", assigned=None)
+    assert contact_of(crm.decide(mail(sender, to, cc, bcc))) == contact
+
+
+# --- M7, M8 ----------------------------------------------------------------------
+
+
+def test_m7_mail_with_nobody_we_know_is_not_recorded() -> None:
+    assert Crm().decide(mail(EVE)) == Decision("M7")
+    assert Crm().decide(mail(ME, [EVE])) == Decision("M7")
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "winner"),
+    [(("b", 1), ("a", 2), "b"), (("b", 1), ("a", 1), "a"), (("a", 2), ("b", 1), "b")],
+)
+def test_m8_of_duplicate_contacts_the_first_created_gets_the_mail(
+    first: tuple[str, int], second: tuple[str, int], winner: str
+) -> None:
+    crm = Crm()
+    for c, created in (first, second):
+        crm.contact(ADA, c=c, created=created)
+    assert contact_of(crm.decide(mail(ADA))) == winner
+    assert contact_of(crm.decide(mail(ME, [ADA]))) == winner
+
+
+def test_m8_a_duplicate_assigned_to_the_user_establishes_the_older_one() -> None:
+    crm = Crm().contact(ADA, c="old", created=1, assigned=None)
+    crm.contact(ADA, c="new", created=2, assigned="u")
+    assert contact_of(crm.decide(mail(ADA))) == "old"
+
+
+# --- M10: forwards ---------------------------------------------------------------
+
+
+def thread_with_ada() -> Crm:
+    crm = Crm().contact(ADA, c="ada").contact(BOB, c="bob")
+    return crm.known("<1@x>", c="ada", participants=[ADA], gmail_thread="gt")
+
+
+@pytest.mark.parametrize(
+    ("to", "subject", "contact", "rule"),
+    [
+        ([ADA], "Re: Hello", "ada", "T2"),
+        ([BOB], "Re: Hello", "bob", "M10"),
+        ([BOB], "Fwd: Hello", "bob", "M10"),
+        ([ADA], "Fwd: Hello", "ada", "M10"),
+        ([BOB, ADA], "Re: Hello", "ada", "T2"),
+        ([BOB, ADA], "WG: Hello", "bob", "M10"),
+        ([EVE], "Fwd: Hello", None, "M10"),
+        ([EVE], "Re: Hello", None, "M10"),
+        ([MATE], "Fwd: Hello", None, "M11"),
+    ],
+)
+def test_m10_forwards(
+    to: list[str], subject: str, contact: str | None, rule: str
+) -> None:
+    crm = thread_with_ada().member(MATE)
+    message = mail(ME, to, subject=subject, in_reply_to=["<1@x>"])
+    decision = crm.decide(message)
+    assert (contact_of(decision), decision.rule) == (contact, rule)
+
+
+def test_m10_a_forward_begins_a_thread_and_leaves_gmails() -> None:
+    message = mail(ME, [BOB], subject="Fwd: Hello", in_reply_to=["<1@x>"])
+    place = only_place(thread_with_ada().decide(message))
+    assert place.thread != "t"
+    assert not place.link_gmail_thread
+
+
+def test_m10_the_answer_to_a_forward_joins_the_forwards_conversation() -> None:
+    crm = thread_with_ada()
+    crm.known("<fwd@x>", c="bob", thread="t2", participants=[BOB])
+    answer = mail(BOB, in_reply_to=["<fwd@x>"], references=["<1@x>", "<fwd@x>"])
+    place = only_place(crm.decide(answer))
+    assert (place.contact, place.thread) == ("bob", "t2")
+
+
+def test_m10_another_address_of_the_threads_contact_is_no_forward() -> None:
+    crm = Crm().contact(ADA, c="ada", emails=["ada@home.example"])
+    crm.known("<1@x>", c="ada", participants=[ADA])
+    message = mail(ME, ["ada@home.example"], in_reply_to=["<1@x>"])
+    assert only_place(crm.decide(message)).rule == "T2"
+
+
+def test_m10_a_forward_of_a_mail_that_nobody_recorded_is_a_mail_to_the_contact() -> None:
+    message = mail(ME, [BOB], subject="Fwd: Hello", in_reply_to=["<unknown@x>"])
+    place = only_place(Crm().contact(BOB, c="bob").decide(message))
+    assert (place.contact, place.rule) == ("bob", "M10")
+
+
+# --- M11: internal mail stays private --------------------------------------------
+
+
+@pytest.mark.parametrize("known_thread", [False, True])
+@pytest.mark.parametrize("colleague", [MATE, "any@ours.example", ALIAS, ME])
+@pytest.mark.parametrize("also_contact", [False, True])
+@pytest.mark.parametrize("logging", ["established", "all_contacts", "threads"])
+def test_m11_internal_mail_is_never_recorded(
+    known_thread: bool, colleague: str, also_contact: bool, logging: str
+) -> None:
+    crm = Crm().subaccount(logging=logging, internal_domains=("ours.example",))
+    crm.member(MATE).contact(ADA)
+    if also_contact:
+        crm.contact(colleague, c="colleague")
+    if known_thread:
+        crm.known("<1@x>", participants=[ADA, colleague], gmail_thread="gt")
+    refs = ["<1@x>"] if known_thread else []
+    for message in (
+        mail(ME, [colleague], in_reply_to=refs),
+        mail(colleague, [ME], in_reply_to=refs),
+        mail(colleague, [ME], [MATE], in_reply_to=refs, subject="Fwd: Hello"),
+    ):
+        assert crm.decide(message) == Decision("M11")
+
+
+def test_m11_a_colleague_saved_as_contact_never_gets_the_conversation() -> None:
+    crm = Crm().member(MATE).contact(MATE, c="mate").contact(ADA, c="ada")
+    assert contact_of(crm.decide(mail(ME, [MATE, ADA]))) == "ada"
+
+
+def test_m11_internal_to_one_subaccount_is_a_contact_in_another() -> None:
+    crm = Crm().subaccount("s2").member(MATE, s="s").contact(MATE, c="mate", s="s2")
+    place = only_place(crm.decide(mail(MATE)))
+    assert (place.subaccount, place.direction) == ("s2", "inbound")
+
+
+# --- M12: never-log lists --------------------------------------------------------
+
+
+@pytest.mark.parametrize("entry", [ADA, "client.example"])
+@pytest.mark.parametrize("whose", ["subaccount", "user"])
+@pytest.mark.parametrize("known_thread", [False, True])
+@pytest.mark.parametrize("sender", [ADA, ME])
+def test_m12_listed_contacts_are_not_recorded(
+    entry: str, whose: str, known_thread: bool, sender: str
+) -> None:
+    crm = Crm()
+    if whose == "subaccount":
+        crm.subaccount(never_log=(entry,))
+    else:
+        crm.never_log(entry)
+    crm.contact(ADA)
+    if known_thread:
+        crm.known("<1@x>", participants=[ADA])
+    refs = ["<1@x>"] if known_thread else []
+    message = mail(sender, [ADA] if sender == ME else [ME], in_reply_to=refs)
+    assert crm.decide(message) == Decision("M12")
+
+
+def test_m12_only_the_contact_it_would_be_recorded_under_counts() -> None:
+    crm = Crm().subaccount(never_log=(EVE,)).contact(ADA).contact(EVE, c="eve")
+    assert contact_of(crm.decide(mail(ADA, [ME], [EVE]))) == "c"
+    assert contact_of(crm.decide(mail(ME, [ADA], [EVE]))) == "c"
+    assert crm.decide(mail(ME, [EVE, ADA])) == Decision("M12")
+
+
+def test_m12_any_address_of_the_contact_may_be_listed() -> None:
+    crm = Crm().subaccount(never_log=("ada@home.example",))
+    crm.contact(ADA, emails=["ada@home.example"])
+    assert crm.decide(mail(ADA)) == Decision("M12")
+
+
+def test_m12_one_users_list_leaves_the_mailbox_to_the_other() -> None:
+    crm = Crm().user("other").never_log(ADA).contact(ADA, assigned="other")
+    assert only_place(crm.decide(mail(ADA))).holders == ("other",)
+
+
+def test_m12_a_users_list_counts_in_its_subaccount_only() -> None:
+    crm = Crm().subaccount("s2").never_log(ADA, s="s2")
+    crm.contact(ADA).contact(ADA, s="s2", c="c2")
+    assert only_place(crm.decide(mail(ADA))).subaccount == "s"
+
+
+# --- T1: the nearest known ancestor ----------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("in_reply_to", "references", "gmail_thread", "thread"),
+    [
+        (["<1@x>"], [], "other", "t1"),
+        (["<2@x>"], ["<1@x>"], "other", "t2"),
+        (["<unknown@x>"], ["<1@x>", "<2@x>"], "other", "t2"),
+        ([], ["<2@x>", "<1@x>"], "other", "t1"),
+        ([], ["<1@x>", "<unknown@x>"], "other", "t1"),
+        ([], [], "gt3", "t3"),
+        (["<1@x>"], [], "gt3", "t1"),
+        (["<unknown@x>"], ["<unknown2@x>"], "gt3", "t3"),
+    ],
+)
+def test_t1_in_reply_to_then_references_then_gmails_thread(
+    in_reply_to: list[str], references: list[str], gmail_thread: str, thread: str
+) -> None:
+    crm = Crm().contact(ADA)
+    crm.known("<1@x>", thread="t1").known("<2@x>", thread="t2")
+    crm.known("<3@x>", thread="t3", gmail_thread="gt3")
+    message = mail(
+        ADA, in_reply_to=in_reply_to, references=references, gmail_thread=gmail_thread
+    )
+    place = only_place(crm.decide(message))
+    assert (place.rule, place.thread) == ("T2", thread)
+
+
+def test_t1_a_message_is_not_its_own_ancestor() -> None:
+    crm = Crm().contact(ADA).known("<m@x>", thread="t1")
+    place = only_place(crm.decide(mail(ADA, references=["<m@x>"])))
+    assert place.rule == "M5"
+
+
+def test_t1_references_are_looked_up_in_pieces_from_the_last() -> None:
+    crm = Crm().contact(ADA).known("<99@x>", thread="t99")
+    crm.decide(mail(ADA, references=[f"<{n}@x>" for n in range(100)]))
+    looked_up = [key for key in crm.asked if isinstance(key, MessageIdKey)]
+    assert len(looked_up) == 10
+
+
+def test_t1_a_long_list_of_references_is_followed_to_its_root() -> None:
+    crm = Crm().contact(ADA).known("<0@x>", thread="t0")
+    message = mail(ADA, references=[f"<{n}@x>" for n in range(100)])
+    assert only_place(crm.decide(message)).thread == "t0"
+
+
+def test_t1_answers_before_their_question_meet_in_the_same_thread() -> None:
+    crm = Crm().contact(ADA)
+    question = only_place(crm.decide(mail(ADA, message_id="<q@x>")))
+    answer = only_place(
+        crm.decide(mail(ME, [ADA], message_id="<a@x>", references=["<q@x>"]))
+    )
+    assert question.thread == answer.thread
+
+
+def test_an_erased_contacts_thread_is_no_thread() -> None:
+    crm = Crm().contact(ADA, c="ada").known("<1@x>", c="erased", participants=[EVE])
+    assert only_place(crm.decide(mail(ADA, in_reply_to=["<1@x>"]))).contact == "ada"
+    assert crm.decide(mail(EVE, in_reply_to=["<1@x>"])) == Decision("M7")
+
+
+# --- T2: who may go on with a thread ---------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("sender", "to", "recorded"),
+    [
+        (ADA, [ME], True),
+        (BOB, [ME], True),  # a contact
+        (EVE, [ME], False),  # nobody we know
+        (EVE, [ME, ADA], True),  # a contact is in copy
+        ("guest@client.example", [ME], True),  # took part before
+        (EVE, [ME, "guest@client.example"], True),
+        (EVE, [ME, MATE], False),
+    ],
+)
+def test_t2_whoever_of_the_participants_writes(
+    sender: str, to: list[str], recorded: bool
+) -> None:
+    crm = Crm().contact(ADA, c="ada").contact(BOB, c="bob").member(MATE)
+    crm.known("<1@x>", c="ada", participants=[ADA, "guest@client.example"])
+    decision = crm.decide(mail(sender, to, in_reply_to=["<1@x>"]))
+    assert contact_of(decision) == ("ada" if recorded else None)
+    assert decision.rule == "T2"
+
+
+def test_t2_a_colleagues_answer_in_the_thread_is_outbound() -> None:
+    crm = Crm().contact(ADA).member(MATE).known("<1@x>", participants=[ADA])
+    place = only_place(crm.decide(mail(MATE, [ADA], [ME], in_reply_to=["<1@x>"])))
+    assert (place.rule, place.direction, place.user) == ("T2", "outbound", "colleague")
+
+
+# --- T3: begun in one subaccount's CRM -------------------------------------------
+
+
+def two_subaccounts() -> Crm:
+    crm = Crm().subaccount("s2")
+    return crm.contact(ADA, c="c1").contact(ADA, c="c2", s="s2")
+
+
+def test_t3_an_answer_to_mail_from_the_crm_is_recorded_there_only() -> None:
+    crm = two_subaccounts().known("<crm@x>", c="c1", exclusive=True)
+    place = only_place(crm.decide(mail(ADA, in_reply_to=["<crm@x>"])))
+    assert (place.subaccount, place.exclusive) == ("s", True)
+
+
+def test_t3_through_other_answers_and_from_either_side() -> None:
+    crm = two_subaccounts().known("<crm@x>", c="c1", exclusive=True, participants=[ADA])
+    crm.known("<answer@x>", c="c1", exclusive=True)
+    for message in (
+        mail(ADA, references=["<crm@x>", "<answer@x>"]),
+        mail(ME, [ADA], in_reply_to=["<answer@x>"]),
+    ):
+        place = only_place(crm.decide(message))
+        assert (place.subaccount, place.exclusive) == ("s", True)
+
+
+def test_t3_gmails_thread_counts_as_answering() -> None:
+    crm = two_subaccounts()
+    crm.known("<crm@x>", c="c1", exclusive=True, gmail_thread="gt")
+    assert only_place(crm.decide(mail(ADA, gmail_thread="gt"))).subaccount == "s"
+
+
+def test_t3_a_new_mail_goes_everywhere_again() -> None:
+    crm = two_subaccounts().known("<crm@x>", c="c1", exclusive=True)
+    decision = crm.decide(mail(ADA, gmail_thread="other"))
+    assert {p.subaccount for p in decision.places} == {"s", "s2"}
+
+
+def test_t3_the_nearest_ancestor_decides() -> None:
+    crm = two_subaccounts()
+    crm.known("<crm@x>", c="c1", exclusive=True, thread="t1")
+    crm.known("<both@x>", c="c1", thread="t2")
+    crm.known("<both@x>", c="c2", s="s2", thread="t3")
+    decision = crm.decide(mail(ADA, references=["<crm@x>", "<both@x>"]))
+    assert {p.subaccount: p.exclusive for p in decision.places} == {
+        "s": False,
+        "s2": False,
+    }
+
+
+def test_t3_a_subaccount_that_knows_only_a_farther_ancestor_uses_that() -> None:
+    crm = two_subaccounts().known("<near@x>", c="c1", thread="near")
+    crm.known("<far@x>", c="c2", s="s2", thread="far")
+    decision = crm.decide(
+        mail(ADA, in_reply_to=["<near@x>"], references=["<far@x>", "<near@x>"])
+    )
+    assert {p.subaccount: p.thread for p in decision.places} == {
+        "s": "near",
+        "s2": "far",
+    }
+
+
+def test_t3_not_recorded_anywhere_when_the_one_subaccount_refuses() -> None:
+    crm = two_subaccounts().known("<crm@x>", c="c1", exclusive=True)
+    crm.subaccount("s", never_log=(ADA,))
+    assert crm.decide(mail(ADA, in_reply_to=["<crm@x>"])) == Decision("T3")
+
+
+# --- M14 and cost ----------------------------------------------------------------
+
+
+def test_a_strangers_mail_asks_for_the_sender_only() -> None:
+    crm = Crm()
+    crm.decide(mail(EVE, [ME, ADA, BOB], [MATE]))
+    addresses = [key.address for key in crm.asked if isinstance(key, AddressKey)]
+    assert addresses == [EVE]
+
+
+def test_own_addresses_are_never_asked_for() -> None:
+    crm = Crm().contact(ADA)
+    crm.decide(mail(ME, [ADA, ME], [ALIAS]))
+    addresses = {key.address for key in crm.asked if isinstance(key, AddressKey)}
+    assert addresses == {ADA}
+
+
+# --- invariants ------------------------------------------------------------------
+
+PEOPLE = [ME, ALIAS, MATE, "any@ours.example", ADA, BOB, EVE, "cold@client.example"]
+people = st.sampled_from(PEOPLE)
+messages = st.builds(
+    mail,
+    sender=st.one_of(st.none(), people),
+    to=st.lists(people, max_size=3),
+    cc=st.lists(people, max_size=2),
+    bcc=st.lists(people, max_size=2),
+    sent=st.booleans(),
+    labels=st.lists(st.sampled_from(["SPAM", "DRAFT", "UNREAD"]), max_size=1),
+    authenticated=st.booleans(),
+    at=st.integers(CONNECTED - 2, CONNECTED + 9),
+    subject=st.sampled_from(["Hi", "Re: Hi", "Fwd: Hi"]),
+    in_reply_to=st.lists(st.sampled_from(["<1@x>", "<2@x>", "<3@x>"]), max_size=2),
+    references=st.lists(st.sampled_from(["<1@x>", "<2@x>", "<3@x>"]), max_size=3),
+    gmail_thread=st.sampled_from(["gt", "gt2"]),
+)
+
+
+@st.composite
+def crms(draw: st.DrawFn) -> Crm:
+    crm = Crm()
+    for s in ("s", "s2"):
+        crm.subaccount(
+            s,
+            logging=draw(st.sampled_from(["established", "all_contacts", "threads"])),
+            internal_domains=draw(st.sampled_from([(), ("ours.example",)])),
+            never_log=draw(st.sampled_from([(), (BOB,), ("client.example",)])),
+        )
+        crm.member(MATE, s=s)
+    for s in ("s", "s2", "foreign"):
+        for address in draw(st.lists(people, max_size=4)):
+            crm.contact(
+                address,
+                c=f"{s}-{address}",
+                s=s,
+                assigned=draw(st.sampled_from(["u", "other", None])),
+            )
+    for n, message_id in enumerate(draw(st.lists(st.sampled_from(["<1@x>", "<2@x>"])))):
+        s = draw(st.sampled_from(["s", "s2", "foreign"]))
+        contact = draw(st.sampled_from([f"{s}-{ADA}", f"{s}-{EVE}", f"{s}-{MATE}"]))
+        crm.known(
+            message_id,
+            c=contact,
+            s=s,
+            thread=f"t{n}",
+            exclusive=draw(st.booleans()),
+            participants=draw(st.lists(people, max_size=2)),
+            gmail_thread=draw(st.sampled_from([None, "gt"])),
+        )
+    return crm
+
+
+@given(crms(), messages)
+def test_invariants(crm: Crm, message: object) -> None:
+    """Whatever the situation: what is promised at the top of SPEC holds."""
+    decision = crm.decide(message)  # type: ignore[arg-type]
+    subaccounts = [place.subaccount for place in decision.places]
+    assert len(subaccounts) == len(set(subaccounts)), "at most one record each"
+    assert set(subaccounts) <= {"s", "s2"}, "nobody outside the user's subaccounts"
+    for place in decision.places:
+        known_contacts = {c for s, c in crm.emails if s == place.subaccount}
+        assert place.contact in known_contacts, "no contact is created"
+        settings = crm.subaccounts[place.subaccount]
+        internal = {ME, ALIAS, MATE}
+        everybody = {
+            message.sender.address,  # type: ignore[attr-defined]
+            *(one.address for one in (*message.to, *message.cc, *message.bcc)),  # type: ignore[attr-defined]
+        }
+        external = {
+            one
+            for one in everybody
+            if one not in internal
+            and one.rpartition("@")[2] not in settings.internal_domains
+        }
+        assert external, "internal mail is never recorded"
+        assert message.internal_date >= CONNECTED  # type: ignore[attr-defined]
+        assert place.holders
+        assert SubaccountId("foreign") != place.subaccount
