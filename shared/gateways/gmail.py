@@ -1,0 +1,249 @@
+"""One mailbox through the Gmail API.
+
+Nothing is repeated behind the caller's back, except a request refused with 401 (once,
+with a new token) and the parts of a batch that failed in passing (once, at once).
+Waiting is left to the redelivery of the work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from googleapiclient.errors import HttpError
+
+from shared.core import limits
+from shared.core.failures import Operation
+from shared.core.gmail_message import (
+    FULL_FIELDS,
+    METADATA_FIELDS,
+    METADATA_HEADERS,
+    content_of,
+    headers_of,
+)
+from shared.core.ids import GmailMessageId, HistoryId
+from shared.core.mail import Content, MessageHeaders
+from shared.errors import (
+    Misconfigured,
+    NeedsReauth,
+    Permanent,
+    SyncError,
+    Transient,
+)
+from shared.gateways import gmail_answers as answers
+from shared.gateways.gmail_faults import error_of, refusal_of, translated
+from shared.gateways.gmail_http import (
+    AccessToken,
+    HttpFactory,
+    api,
+    authorised,
+    new_http,
+)
+from shared.ports import GmailProfile, HistoryPage, MessagePage, Watch
+
+GMAIL_ENDPOINT = "https://gmail.googleapis.com"
+
+_ME = "me"
+# All types are asked for: a record that concerns nothing of ours moves the cursor, too.
+_HISTORY_FIELDS = (
+    "historyId,nextPageToken,history(id,messagesAdded/message(id,labelIds),"
+    "labelsAdded(labelIds,message/id),labelsRemoved(labelIds,message/id))"
+)
+_PAGE = 500
+# What Gmail says when the mailbox is watched on another topic.
+_OTHER_WATCH = "only one user push notification client"
+
+_T = TypeVar("_T")
+_Read = Callable[[Mapping[str, Any]], _T]
+
+
+class GmailMailbox:
+    """Implements `ports.Gmail`; thread safe. Its repr shows no token."""
+
+    def __init__(
+        self,
+        access_token: AccessToken,
+        *,
+        endpoint: str = GMAIL_ENDPOINT,
+        http_factory: HttpFactory = new_http,
+    ) -> None:
+        """Use the mailbox that the access token is for.
+
+        `http_factory` makes what carries one request (httplib2's `request`).
+        """
+        self._access_token = access_token
+        self._http_factory = http_factory
+        self._api = api(endpoint)
+
+    def profile(self) -> GmailProfile:
+        """users.getProfile."""
+        answer = self._do(self._api.users.getProfile(userId=_ME))
+        return GmailProfile(
+            answers.text(answer, "emailAddress"),
+            HistoryId(answers.number(answer, "historyId")),
+        )
+
+    def send_as(self) -> tuple[str, ...]:
+        """Addresses the owner may send as, verified ones only, the own one included."""
+        answer = self._do(self._api.send_as.list(userId=_ME))
+        return answers.verified(answer)
+
+    def watch(self, topic: str) -> Watch:
+        """users.watch on the topic's full name.
+
+        When another client's topic is watched, stops that and tries once more.
+        """
+        try:
+            return self._watch(topic)
+        except _WatchedElsewhere:
+            self.stop()
+        try:
+            return self._watch(topic)
+        except _WatchedElsewhere:
+            raise Permanent("Gmail lets only another client watch this.") from None
+
+    def stop(self) -> None:
+        """users.stop."""
+        self._do(self._api.users.stop(userId=_ME))
+
+    def history(self, start: HistoryId, page_token: str | None = None) -> HistoryPage:
+        """users.history.list from `start`, all types; raises HistoryExpired."""
+        request = self._api.users.history().list(
+            userId=_ME,
+            startHistoryId=start,
+            maxResults=_PAGE,
+            fields=_HISTORY_FIELDS,
+            **_page(page_token),
+        )
+        return answers.history_page(self._do(request, "history"))
+
+    def headers(
+        self, ids: Sequence[GmailMessageId]
+    ) -> dict[GmailMessageId, MessageHeaders | SyncError]:
+        """Headers only (M14), in one batch; each message fails by itself."""
+        return self._read_all(
+            ids,
+            headers_of,
+            format="metadata",
+            metadataHeaders=list(METADATA_HEADERS),
+            fields=METADATA_FIELDS,
+        )
+
+    def contents(
+        self, ids: Sequence[GmailMessageId]
+    ) -> dict[GmailMessageId, Content | SyncError]:
+        """Bodies and the list of attachments, in one batch."""
+        return self._read_all(ids, content_of, format="full", fields=FULL_FIELDS)
+
+    def attachment(self, message: GmailMessageId, attachment: str) -> bytes:
+        """Bytes of one attachment."""
+        request = (
+            self._api.users.messages()
+            .attachments()
+            .get(userId=_ME, messageId=message, id=attachment, fields="data")
+        )
+        return answers.decoded(self._do(request, "message"))
+
+    def list_messages(self, query: str, page_token: str | None = None) -> MessagePage:
+        """users.messages.list with `q`, spam and trash left out."""
+        request = self._api.users.messages().list(
+            userId=_ME,
+            q=query,
+            includeSpamTrash=False,
+            maxResults=_PAGE,
+            fields="messages/id,nextPageToken",
+            **_page(page_token),
+        )
+        return answers.message_page(self._do(request))
+
+    def _http(self) -> Any:
+        return authorised(self._http_factory, self._access_token)
+
+    def _do(self, request: Any, operation: Operation = "other") -> Mapping[str, Any]:
+        with translated(operation):
+            answer = request.execute(http=self._http(), num_retries=0)
+        return answers.checked(answer)
+
+    def _watch(self, topic: str) -> Watch:
+        request = self._api.users.watch(userId=_ME, body={"topicName": topic})
+        with translated("watch"):
+            try:
+                answer = request.execute(http=self._http(), num_retries=0)
+            except HttpError as fault:
+                if _OTHER_WATCH in refusal_of(fault).text.lower():
+                    raise _WatchedElsewhere from None
+                raise
+        return answers.watch(answers.checked(answer))
+
+    # --- batches -----------------------------------------------------------------
+
+    def _read_all(
+        self, ids: Sequence[GmailMessageId], read: _Read[_T], **wanted: Any
+    ) -> dict[GmailMessageId, _T | SyncError]:
+        """Read messages in batches; see `ports.Gmail.headers`.
+
+        What concerns the mailbox or the deployment, and not one message, is raised.
+        """
+        found: dict[GmailMessageId, _T | SyncError] = {}
+        unique = list(dict.fromkeys(ids))
+        for at in range(0, len(unique), limits.HEADERS_PER_BATCH):
+            part = unique[at : at + limits.HEADERS_PER_BATCH]
+            try:
+                found |= self._batch(part, read, wanted)
+            except Transient as fault:
+                if not found:
+                    raise
+                # What other batches brought is not thrown away.
+                found |= dict.fromkeys(part, fault)
+                continue
+            again = [name for name in part if _in_passing(found[name])]
+            if again:
+                try:
+                    found |= self._batch(again, read, wanted)
+                except Transient:
+                    continue  # each keeps its own error
+        return found
+
+    def _batch(
+        self,
+        ids: Sequence[GmailMessageId],
+        read: _Read[_T],
+        wanted: Mapping[str, Any],
+    ) -> dict[GmailMessageId, _T | SyncError]:
+        found: dict[GmailMessageId, _T | SyncError] = {}
+
+        def collect(name: str, answer: Any, fault: HttpError | None) -> None:
+            found[GmailMessageId(name)] = (
+                _read_one(answer, read) if fault is None else error_of(fault, "message")
+            )
+
+        messages = self._api.messages
+        batch = self._api.service.new_batch_http_request(callback=collect)
+        for name in ids:
+            batch.add(messages.get(userId=_ME, id=name, **wanted), request_id=name)
+        with translated():
+            batch.execute(http=self._http())
+        for outcome in found.values():
+            if isinstance(outcome, NeedsReauth | Misconfigured):
+                raise outcome
+        return found
+
+
+class _WatchedElsewhere(SyncError):  # noqa: N818 - no error to anybody else
+    """Gmail lets only another client watch this mailbox."""
+
+
+def _read_one(answer: Any, read: _Read[_T]) -> _T | SyncError:
+    try:
+        return read(answers.checked(answer))
+    except SyncError as fault:
+        return fault
+
+
+def _in_passing(outcome: object) -> bool:
+    """Whether asking again at once may help."""
+    return isinstance(outcome, Transient) and outcome.retry_after is None
+
+
+def _page(token: str | None) -> dict[str, str]:
+    return {} if token is None else {"pageToken": token}

@@ -1,0 +1,139 @@
+"""Gmail's answers as the values of `ports`.
+
+An answer without what the API promises counts as garbled on its way: Transient.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+from shared.core.ids import GmailMessageId, HistoryId
+from shared.errors import Transient
+from shared.ports import HistoryEntry, HistoryPage, MessagePage, Watch
+
+Answer = Mapping[str, Any]
+Kind = Literal["added", "labels_added", "labels_removed"]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_KINDS: tuple[tuple[str, Kind], ...] = (
+    ("messagesAdded", "added"),
+    ("labelsAdded", "labels_added"),
+    ("labelsRemoved", "labels_removed"),
+)
+
+
+def checked(answer: Any) -> Answer:
+    """An answer that is a JSON object; nothing at all (204) counts as an empty one."""
+    if isinstance(answer, Mapping):
+        return answer
+    if not answer:
+        return {}
+    raise _garbled("an object")
+
+
+def text(answer: Answer, name: str) -> str:
+    """A field that must be there and be text."""
+    value = answer.get(name)
+    if not isinstance(value, str) or not value:
+        raise _garbled(name)
+    return value
+
+
+def number(answer: Answer, name: str) -> str:
+    """A whole number as text: it comes as either, and may exceed 64 bits."""
+    value = answer.get(name)
+    found = str(value) if isinstance(value, int | str) else ""
+    if not (found.isascii() and found.isdecimal()):
+        raise _garbled(name)
+    return found
+
+
+def watch(answer: Answer) -> Watch:
+    """What `watch` answered."""
+    milliseconds = int(number(answer, "expiration"))
+    try:
+        expires_at = _EPOCH + timedelta(milliseconds=milliseconds)
+    except OverflowError:
+        raise _garbled("expiration") from None
+    return Watch(HistoryId(number(answer, "historyId")), expires_at)
+
+
+def verified(answer: Answer) -> tuple[str, ...]:
+    """Addresses of `sendAs.list` that may be sent from, the primary one first."""
+    usable = [
+        item
+        for item in _objects(answer, "sendAs")
+        if item.get("isPrimary") or item.get("verificationStatus") == "accepted"
+    ]
+    usable.sort(key=lambda item: not item.get("isPrimary"))
+    return tuple(text(item, "sendAsEmail") for item in usable)
+
+
+def history_page(answer: Answer) -> HistoryPage:
+    """A page of `history.list`, which may lack `history` altogether."""
+    records = _objects(answer, "history")
+    ids = [HistoryId(number(record, "id")) for record in records]
+    return HistoryPage(
+        tuple(
+            entry
+            for history_id, record in zip(ids, records, strict=True)
+            for entry in _entries(history_id, record)
+        ),
+        HistoryId(number(answer, "historyId")),
+        _token(answer),
+        max(ids, key=int, default=None),
+    )
+
+
+def message_page(answer: Answer) -> MessagePage:
+    """A page of `messages.list`."""
+    return MessagePage(
+        tuple(
+            GmailMessageId(text(item, "id")) for item in _objects(answer, "messages")
+        ),
+        _token(answer),
+    )
+
+
+def decoded(answer: Answer) -> bytes:
+    """The bytes of an attachment; an empty one may lack `data`."""
+    data = answer.get("data") or ""
+    try:
+        return base64.urlsafe_b64decode(data + "=" * (-len(data) % 4))
+    except (binascii.Error, ValueError, TypeError):
+        raise _garbled("data") from None
+
+
+def _entries(history_id: HistoryId, record: Answer) -> Iterator[HistoryEntry]:
+    for name, kind in _KINDS:
+        for change in _objects(record, name):
+            message = change.get("message")
+            if not isinstance(message, Mapping):
+                raise _garbled(name)
+            labels = (message if kind == "added" else change).get("labelIds") or ()
+            yield HistoryEntry(
+                history_id,
+                GmailMessageId(text(message, "id")),
+                kind,
+                frozenset(label for label in labels if isinstance(label, str)),
+            )
+
+
+def _objects(answer: Answer, name: str) -> list[Answer]:
+    values = answer.get(name) or []
+    if not isinstance(values, list):
+        raise _garbled(name)
+    return [value for value in values if isinstance(value, Mapping)]
+
+
+def _token(answer: Answer) -> str | None:
+    token = answer.get("nextPageToken")
+    return token if isinstance(token, str) and token else None
+
+
+def _garbled(what: str) -> Transient:
+    return Transient(f"Gmail's answer cannot be read (no valid {what}).")
