@@ -1,0 +1,1 @@
+"""Entry points: triggers of a few lines. The product is in shared/."""

@@ -1,0 +1,176 @@
+"""Calls by which the CRM tells us its subaccounts, users and contacts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from functions.http import models, reading_bodies
+from functions.http.fields import to_milliseconds
+from functions.http.routing import Call
+from shared.core import records
+from shared.core.address import normalise
+from shared.core.ids import ContactId, UserId
+from shared.errors import Conflict, Problem
+from shared.repositories.directory import ContactToWrite, MemberToWrite
+from shared.services.contact_import import ContactImport, Row
+from shared.services.directory import KEEP_PASSWORD, not_found
+
+
+def put_subaccount(call: Call[models.SubaccountIn, None]) -> models.Subaccount:
+    """Create or replace a subaccount's settings."""
+    body = call.body
+    smtp = body.default_provider.smtp if body.default_provider else None
+    password: str | object | None = None
+    if smtp is not None:
+        given = "password" in smtp.model_fields_set
+        password = smtp.password if given else KEEP_PASSWORD
+    saved = call.services.directory.put_subaccount(
+        records.Subaccount(
+            id=call.subaccount,
+            name=body.name,
+            logging=body.logging,
+            internal_domains=tuple(dict.fromkeys(body.internal_domains)),
+            never_log=tuple(dict.fromkeys(body.never_log)),
+            default_provider={
+                "smtp": smtp.model_dump(by_alias=True, exclude={"password"})
+            }
+            if smtp
+            else None,
+        ),
+        password,
+    )
+    return _subaccount(saved)
+
+
+def get_subaccount(call: Call[None, None]) -> models.Subaccount:
+    """Read a subaccount's settings."""
+    return _subaccount(call.services.directory.require(call.subaccount))
+
+
+def put_user(call: Call[models.UserIn, None]) -> models.User:
+    """Create or replace a team member."""
+    body = call.body
+    member = MemberToWrite(
+        id=call.user,
+        name=body.name,
+        email=body.email,
+        address=_normalised(body.email),
+        never_log=tuple(dict.fromkeys(body.never_log)),
+    )
+    return _user(call.services.directory.put_member(call.subaccount, member))
+
+
+def get_user(call: Call[None, None]) -> models.User:
+    """Read a team member."""
+    member = call.services.directory.member(call.subaccount, call.user)
+    if member is None:
+        raise not_found("user")
+    return _user(member)
+
+
+def delete_user(call: Call[None, None]) -> None:
+    """Remove a team member; one who is not there is no error."""
+    call.services.directory.delete_member(call.subaccount, call.user)
+
+
+def put_contact(call: Call[models.ContactIn, None]) -> models.Contact:
+    """Create or replace a contact; its conversation stays."""
+    wanted = _to_write(call.contact, call.body)
+    return _contact(call.services.directory.put_contact(call.subaccount, wanted))
+
+
+def get_contact(call: Call[None, None]) -> models.Contact:
+    """Read a contact."""
+    found = call.services.directory.contact_as_given(call.subaccount, call.contact)
+    return _contact(found)
+
+
+def delete_contact(call: Call[None, None]) -> None:
+    """Erase a contact with its conversation, messages and attachments."""
+    call.services.directory.delete_contact(call.subaccount, call.contact)
+
+
+def import_contacts(call: Call[None, None]) -> models.Imported:
+    """Create or replace many contacts; a bad row stops no other."""
+    call.services.directory.require(call.subaccount)
+    job = ContactImport(call.services.directory, call.subaccount)
+    for number, line in reading_bodies.lines_of(call.request):
+        if isinstance(line, Problem):
+            job.refuse(number, line)
+            continue
+        try:
+            value = reading_bodies.json_object(line)
+            row = reading_bodies.checked(value, models.ContactRow)
+        except Problem as problem:
+            job.refuse(number, problem)
+        else:
+            job.add(Row(number, _to_write(ContactId(row.id), row)))
+    done = job.finish()
+    return models.Imported(
+        imported=done.imported,
+        failed=[
+            models.FailedRow(line=one.line, code=one.code, detail=one.detail)
+            for one in done.failed
+        ],
+    )
+
+
+def _subaccount(subaccount: records.Subaccount) -> models.Subaccount:
+    provider: Any = subaccount.default_provider
+    return models.Subaccount(
+        id=subaccount.id,
+        name=subaccount.name,
+        logging=subaccount.logging,
+        internal_domains=list(subaccount.internal_domains),
+        never_log=list(subaccount.never_log),
+        default_provider=models.Provider(
+            smtp=models.Smtp.model_validate(
+                {
+                    name: value
+                    for name, value in provider["smtp"].items()
+                    if name != "has_password"
+                }
+            )
+        )
+        if provider
+        else None,
+    )
+
+
+def _user(member: records.Member) -> models.User:
+    return models.User(
+        id=member.id,
+        name=member.name,
+        email=member.email,
+        never_log=list(member.never_log),
+        bcc_address=None,
+    )
+
+
+def _contact(contact: ContactToWrite) -> models.Contact:
+    return models.Contact(
+        id=contact.id,
+        name=contact.name,
+        emails=list(contact.given_emails),
+        assigned_to=contact.assigned_to,
+        created_at=contact.created_at,  # type: ignore[arg-type]  # becomes text
+    )
+
+
+def _to_write(contact: ContactId, body: models.ContactIn) -> ContactToWrite:
+    return ContactToWrite(
+        id=contact,
+        name=body.name,
+        emails=tuple(_normalised(email) for email in body.emails),
+        given_emails=tuple(body.emails),
+        assigned_to=UserId(body.assigned_to) if body.assigned_to else None,
+        created_at=to_milliseconds(body.created_at) if body.created_at else None,
+    )
+
+
+def _normalised(email: str) -> str:
+    """Normalise an address that the model has checked."""
+    address = normalise(email)
+    if address is None:  # pragma: no cover - the model refuses it
+        raise Conflict
+    return address

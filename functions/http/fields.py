@@ -1,0 +1,145 @@
+"""The kinds of fields that requests and answers are made of."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+
+from shared.core.address import normalise, normalise_entry
+from shared.core.limits import MAX_ADDRESS_CHARS
+
+MAX_NAME_CHARS = 256
+ID_PATTERN = r"^[A-Za-z0-9._~-]{1,128}$"
+# Firestore reserves `__x__`; `.` and `..` disappear from every URL.
+_ID = re.compile(r"(?!\.{1,2}\Z|__.*__\Z)[A-Za-z0-9._~-]{1,128}")
+ID_RULE = (
+    "must be 1 to 128 of A-Z a-z 0-9 . _ ~ -, and not '.', '..' or of the form __x__"
+)
+# C0, DEL, C1 and Unicode's line ends.
+_NO_CONTROLS = r"^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]*$"
+_RFC3339 = re.compile(
+    r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})",
+    re.ASCII,
+)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def is_id(value: str) -> bool:
+    """Whether this can be an id."""
+    return _ID.fullmatch(value) is not None
+
+
+def check_id(value: str) -> str:
+    """Give an id back; raises ValueError."""
+    if not is_id(value):
+        raise ValueError(ID_RULE)
+    return value
+
+
+def _check_address(value: str) -> str:
+    given = value.strip()
+    if normalise(given) is None:
+        raise ValueError("must be an email address")
+    return given
+
+
+def _check_entry(value: str) -> str:
+    entry = normalise_entry(value)
+    if entry is None:
+        raise ValueError("must be an email address or a domain")
+    return entry
+
+
+def _check_domain(value: str) -> str:
+    entry = normalise_entry(value)
+    if entry is None or "@" in entry:
+        raise ValueError("must be a domain")
+    return entry
+
+
+def to_milliseconds(value: str) -> int:
+    """Read an RFC 3339 time with its offset; raises ValueError."""
+    if not _RFC3339.fullmatch(value):
+        raise ValueError("must be an RFC 3339 time with an offset or Z")
+    try:
+        # Python reads at most microseconds.
+        moment = datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", value.upper()))
+        since = moment - _EPOCH
+    except (ValueError, OverflowError):
+        raise ValueError("must be a time that exists") from None
+    return since // _MILLISECOND
+
+
+_MILLISECOND = (_EPOCH.replace(microsecond=1000)) - _EPOCH
+
+
+def to_rfc3339(value: Any) -> Any:
+    """Write milliseconds or a datetime as RFC 3339 in UTC; text stays as it is."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = _EPOCH + value * _MILLISECOND
+    if isinstance(value, datetime):
+        moment = value.astimezone(UTC)
+        precision = "milliseconds" if moment.microsecond >= 1000 else "seconds"  # noqa: PLR2004
+        text = moment.isoformat(timespec=precision)
+        return text.removesuffix("+00:00") + "Z"
+    return value
+
+
+def _check_time(value: str) -> str:
+    to_milliseconds(value)
+    return value
+
+
+Id = Annotated[
+    str,
+    Field(examples=["c-17"]),
+    AfterValidator(check_id),
+    WithJsonSchema({"type": "string", "pattern": ID_PATTERN}),
+]
+"""One of the CRM's own ids."""
+
+Name = Annotated[str, Field(max_length=MAX_NAME_CHARS, pattern=_NO_CONTROLS)]
+"""A name for people, on one line."""
+
+Email = Annotated[
+    str,
+    Field(min_length=3, max_length=MAX_ADDRESS_CHARS + 64, pattern=_NO_CONTROLS),
+    AfterValidator(_check_address),
+    WithJsonSchema(
+        {"type": "string", "format": "email", "maxLength": MAX_ADDRESS_CHARS}
+    ),
+]
+"""One address, without a display name; kept as it was written."""
+
+ListEntry = Annotated[
+    str,
+    Field(min_length=1, max_length=MAX_ADDRESS_CHARS + 64, pattern=_NO_CONTROLS),
+    AfterValidator(_check_entry),
+]
+"""An address or a domain; kept normalised."""
+
+Domain = Annotated[
+    str,
+    Field(min_length=1, max_length=MAX_ADDRESS_CHARS + 64, pattern=_NO_CONTROLS),
+    AfterValidator(_check_domain),
+]
+"""A domain; kept normalised."""
+
+TimeIn = Annotated[
+    str,
+    Field(max_length=40, examples=["2026-11-02T09:30:00Z"]),
+    AfterValidator(_check_time),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
+"""A moment, with its offset."""
+
+Time = Annotated[
+    str,
+    BeforeValidator(to_rfc3339),
+    Field(examples=["2026-11-02T09:30:00Z"]),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
+"""A moment in UTC."""

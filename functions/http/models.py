@@ -1,0 +1,409 @@
+"""What the API takes and answers: the shapes of SPEC §4.
+
+Unknown fields are refused and nothing is converted silently. Names of classes are
+those of the OpenAPI document.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    model_validator,
+)
+
+from functions.http.fields import Domain, Email, Id, ListEntry, Name, Time, TimeIn
+from shared.core.address import normalise
+
+MAX_EMAILS = 20
+MAX_LIST_ENTRIES = 1000
+MAX_PAGE = 100
+DEFAULT_PAGE = 25
+
+Logging = Literal["established", "all_contacts", "threads"]
+_HOST = r"^(?:[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|[0-9A-Fa-f:.]{2,45})$"
+_PRINTABLE = r"^[\x20-\x7e]*$"
+_URL_CHARACTERS = r"^[\x21-\x7e]*$"
+
+
+class In(BaseModel):
+    """What a caller sends."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
+
+
+class Out(BaseModel):
+    """What we answer; a mistake of ours fails here and not at the caller."""
+
+    model_config = ConfigDict(extra="forbid", serialize_by_alias=True)
+
+
+# --- subaccounts -----------------------------------------------------------------
+
+
+class SmtpIn(In):
+    """An SMTP server. The password may be left out to keep the one given before."""
+
+    host: Annotated[str, Field(max_length=253, pattern=_HOST)]
+    port: Annotated[int, Field(ge=1, le=65535)]
+    security: Literal["none", "starttls", "tls"] = "starttls"
+    username: Annotated[str, Field(max_length=320, pattern=_PRINTABLE)] | None = None
+    password: (
+        Annotated[
+            str,
+            Field(min_length=1, max_length=1024, json_schema_extra={"writeOnly": True}),
+        ]
+        | None
+    ) = None
+    from_: Email = Field(alias="from")
+
+
+class ProviderIn(In):
+    """The subaccount's own sending service."""
+
+    smtp: SmtpIn
+
+
+class SubaccountIn(In):
+    """Settings of a subaccount."""
+
+    name: Name
+    logging: Logging = "established"
+    internal_domains: Annotated[list[Domain], Field(max_length=MAX_LIST_ENTRIES)] = []
+    never_log: Annotated[list[ListEntry], Field(max_length=MAX_LIST_ENTRIES)] = []
+    default_provider: ProviderIn | None = None
+
+
+class Smtp(Out):
+    """An SMTP server, without its password."""
+
+    host: str
+    port: int
+    security: Literal["none", "starttls", "tls"]
+    username: str | None
+    from_: str = Field(alias="from")
+
+
+class Provider(Out):
+    """The subaccount's own sending service."""
+
+    smtp: Smtp
+
+
+class Subaccount(Out):
+    """A subaccount with its settings."""
+
+    id: Id
+    name: str
+    logging: Logging
+    internal_domains: list[str]
+    never_log: list[str]
+    default_provider: Provider | None
+
+
+# --- users -----------------------------------------------------------------------
+
+
+class UserIn(In):
+    """A team member of a subaccount."""
+
+    name: Name
+    email: Email
+    never_log: Annotated[list[ListEntry], Field(max_length=MAX_LIST_ENTRIES)] = []
+
+
+class User(Out):
+    """A team member. `bcc_address` is null while the deployment logs no BCC mail."""
+
+    id: Id
+    name: str
+    email: str
+    never_log: list[str]
+    bcc_address: str | None
+
+
+# --- contacts --------------------------------------------------------------------
+
+
+def _each_once(emails: list[str]) -> list[str]:
+    """Drop addresses that are the same after normalisation (M13)."""
+    return list({normalise(email): email for email in reversed(emails)}.values())[::-1]
+
+
+class ContactIn(In):
+    """A contact. Its addresses count once each, whatever their case."""
+
+    name: Name
+    emails: Annotated[list[Email], Field(min_length=1, max_length=MAX_EMAILS)]
+    assigned_to: Id | None = None
+    created_at: TimeIn | None = None
+
+    @model_validator(mode="after")
+    def _unique(self) -> ContactIn:
+        self.emails = _each_once(self.emails)
+        return self
+
+
+class ContactRow(ContactIn):
+    """One line of an import."""
+
+    id: Id
+
+
+class Contact(Out):
+    """A contact."""
+
+    id: Id
+    name: str
+    emails: list[str]
+    assigned_to: Id | None
+    created_at: Time
+
+
+class FailedRow(Out):
+    """A line of an import that was not taken."""
+
+    line: int
+    code: str
+    detail: str
+
+
+class Imported(Out):
+    """How an import went."""
+
+    imported: int
+    failed: list[FailedRow]
+
+
+# --- connections -----------------------------------------------------------------
+
+
+class ConnectionIn(In):
+    """Begin to connect a mailbox; `return_to` is where the browser ends."""
+
+    return_to: (
+        Annotated[str, Field(max_length=2000, pattern=_URL_CHARACTERS)] | None
+    ) = None
+
+
+class Authorization(Out):
+    """The URL to open in the user's browser."""
+
+    authorization_url: str
+
+
+class Warning(Out):  # noqa: A001  (the name of the public schema)
+    """Something that the user should know about the connection."""
+
+    code: str
+    message: str
+
+
+class Connection(Out):
+    """A user's link to a mailbox (C8)."""
+
+    user: Id
+    address: str
+    status: Literal["active", "reauth_required", "disconnected"]
+    connected_at: Time
+    watch_expires_at: Time | None
+    last_synced_at: Time | None
+    sends_left_today: int | None
+    warnings: list[Warning]
+    bcc_addresses: dict[str, str]
+
+
+# --- conversations and messages --------------------------------------------------
+
+
+class Address(Out):
+    """A person on a message; the address is null for a user's BCC address (B6)."""
+
+    name: str | None
+    address: str | None
+
+
+class Conversation(Out):
+    """Everything said with one contact."""
+
+    contact: Id
+    name: str
+    last_message_at: Time
+    messages: int
+
+
+class Reason(Out):
+    """Why a message failed."""
+
+    code: str
+    detail: str
+
+
+class HeldBy(Out):
+    """A user's mailbox that holds the message."""
+
+    user: Id
+    address: str
+    gmail_message_id: str
+    gmail_thread_id: str
+
+
+class Attachment(Out):
+    """An attachment; its bytes can be had when it is stored."""
+
+    id: str
+    filename: str | None
+    content_type: str
+    size: int
+    stored: bool
+
+
+class Message(Out):
+    """One email as recorded in a conversation."""
+
+    id: str
+    subaccount: Id
+    contact: Id
+    user: Id | None
+    thread_id: str
+    direction: Literal["inbound", "outbound"]
+    kind: Literal["individual", "bulk", "workflow"] | None
+    route: Literal["crm", "gmail", "bcc"]
+    status: Literal["received", "sent", "queued", "failed"]
+    reason: Reason | None
+    from_: Address = Field(alias="from")
+    to: list[Address]
+    cc: list[Address]
+    bcc: list[Address]
+    subject: str
+    text: str | None
+    html: str | None
+    snippet: str
+    sent_at: Time
+    rfc822_message_id: str | None
+    in_reply_to: str | None
+    mailboxes: list[HeldBy]
+    attachments: list[Attachment]
+    automated: bool
+    authenticity: Literal["pass", "fail", "unknown"]
+
+
+# --- decisions -------------------------------------------------------------------
+
+
+class RecordedIn(Out):
+    """Where a message is recorded."""
+
+    subaccount: Id
+    contact: Id
+    message: str
+
+
+class Decision(Out):
+    """Why a message is recorded, or is not (E2).
+
+    `gmail_message_id` and `mailbox` are null for mail that went through no mailbox.
+    """
+
+    gmail_message_id: str | None
+    rfc822_message_id: str | None
+    mailbox: str | None
+    outcome: Literal["recorded", "ignored", "quarantined"]
+    rule: str
+    subaccounts: list[RecordedIn]
+    decided_at: Time
+
+
+# --- lists -----------------------------------------------------------------------
+
+
+class Conversations(Out):
+    """A page of conversations, newest first."""
+
+    items: list[Conversation]
+    next_page_token: str | None
+
+
+class Messages(Out):
+    """A page of messages, newest first. May be short; the token says if more follow."""
+
+    items: list[Message]
+    next_page_token: str | None
+
+
+class Decisions(Out):
+    """A page of decisions, newest first."""
+
+    items: list[Decision]
+    next_page_token: str | None
+
+
+def _number(value: Any) -> Any:
+    """Read a number of a query string; digits only."""
+    if isinstance(value, str) and value.isascii() and value.isdigit():
+        return int(value[:10])
+    return value
+
+
+class PageQuery(In):
+    """Which part of a list."""
+
+    page_size: Annotated[int, BeforeValidator(_number), Field(ge=1, le=MAX_PAGE)] = (
+        DEFAULT_PAGE
+    )
+    page_token: Annotated[str, Field(min_length=1, max_length=2000)] | None = None
+
+
+class DecisionQuery(PageQuery):
+    """Which message. Exactly one of the three is given."""
+
+    rfc822_message_id: (
+        Annotated[str, Field(min_length=1, max_length=998, pattern=_PRINTABLE)] | None
+    ) = None
+    gmail_message_id: (
+        Annotated[str, Field(min_length=1, max_length=128, pattern=_PRINTABLE)] | None
+    ) = None
+    address: Email | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> DecisionQuery:
+        given = (self.rfc822_message_id, self.gmail_message_id, self.address)
+        if sum(one is not None for one in given) != 1:
+            raise ValueError(
+                "give exactly one of rfc822_message_id, gmail_message_id and address"
+            )
+        return self
+
+
+class Health(Out):
+    """The service answers."""
+
+    status: Literal["ok"]
+
+
+# --- problems --------------------------------------------------------------------
+
+
+class BadField(Out):
+    """One thing that is wrong: where in the body, or which parameter."""
+
+    pointer: str | None = None
+    parameter: str | None = None
+    detail: str
+
+
+class ProblemDocument(BaseModel):
+    """Why a request was refused (RFC 9457)."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str
+    errors: list[BadField] = []

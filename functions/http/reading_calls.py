@@ -1,0 +1,234 @@
+"""Calls that read what was recorded, and why."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import quote
+
+from flask import Response
+
+from functions.http import models, page_tokens
+from functions.http.routing import Call
+from shared.core import mail, records
+from shared.core.address import normalise
+from shared.core.ids import GmailMessageId, Rfc822MessageId
+from shared.services.explaining import Decision
+from shared.services.reading import Page, Position
+
+_MEDIA_TYPE = re.compile(
+    r"[a-z0-9][a-z0-9!#$&^_.+-]{0,80}/[a-z0-9][a-z0-9!#$&^_.+-]{0,80}"
+)
+# What a browser might run, should anything make it show the download.
+_ACTIVE = re.compile(r"html|xml|svg|script|x-shockwave|x-mixed|pdf")
+_ANY_BYTES = "application/octet-stream"
+# Path separators, what Windows refuses, controls, and marks that turn the reading
+# direction round (`gpj.exe` shown as `exe.jpg`).
+_UNSAFE_IN_NAMES = re.compile(
+    '[\\x00-\\x1f\\x7f-\\x9f/\\\\:*?"<>|%\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff0-\uffff]'
+)
+_MAX_FILENAME_CHARS = 150
+
+
+def list_conversations(call: Call[None, models.PageQuery]) -> models.Conversations:
+    """Conversations of a subaccount, newest first."""
+    name = f"{call.subaccount}/conversations"
+    page = call.services.reading.conversations(
+        call.subaccount,
+        limit=call.query.page_size,
+        after=page_tokens.decode(name, call.query.page_token),
+    )
+    return models.Conversations(
+        items=[
+            models.Conversation.model_validate(
+                {
+                    "contact": one.id,
+                    "name": one.name,
+                    "last_message_at": one.last_message_at,
+                    "messages": one.messages,
+                }
+            )
+            for one in page.items
+        ],
+        next_page_token=page_tokens.encode(name, page.end),
+    )
+
+
+def list_messages(call: Call[None, models.PageQuery]) -> models.Messages:
+    """Messages of one conversation, newest first."""
+    name = f"{call.subaccount}/conversations/{call.contact}"
+    page = call.services.reading.conversation(
+        call.subaccount,
+        call.contact,
+        limit=call.query.page_size,
+        after=page_tokens.decode(name, call.query.page_token),
+    )
+    return models.Messages(
+        items=[message_answer(one) for one in page.items],
+        next_page_token=page_tokens.encode(name, page.end),
+    )
+
+
+def get_message(call: Call[None, None]) -> models.Message:
+    """One message."""
+    return message_answer(call.services.reading.message(call.subaccount, call.message))
+
+
+def get_attachment(call: Call[None, None]) -> Response:
+    """The bytes of an attachment, as a download that no browser shows or runs."""
+    attachment, pieces = call.services.reading.attachment(
+        call.subaccount, call.message, call.ids["attachment"]
+    )
+    return Response(
+        pieces,
+        headers={
+            "Content-Disposition": content_disposition(
+                attachment.filename, f"attachment-{attachment.id}"
+            ),
+            "Content-Security-Policy": "sandbox; default-src 'none'",
+        },
+        content_type=_download_type(attachment.content_type),
+        direct_passthrough=True,
+    )
+
+
+def list_decisions(call: Call[None, models.DecisionQuery]) -> models.Decisions:
+    """Why mail is recorded, or is not (E2)."""
+    query, explaining = call.query, call.services.explaining
+    asked = query.address or query.gmail_message_id or query.rfc822_message_id
+    name = f"{call.subaccount}/decisions/{asked}"
+    after = page_tokens.decode(name, query.page_token)
+    if query.address is not None:
+        page = explaining.by_address(
+            call.caller,
+            call.subaccount,
+            normalise(query.address) or query.address,
+            limit=query.page_size,
+            after=after,
+        )
+    elif query.gmail_message_id is not None:
+        gmail = GmailMessageId(query.gmail_message_id)
+        found = explaining.by_gmail_id(call.caller, call.subaccount, gmail)
+        page = _part(found, query.page_size, after)
+    else:
+        rfc822 = Rfc822MessageId(
+            f"<{(query.rfc822_message_id or '').strip().strip('<>')}>"
+        )
+        found = explaining.by_message_id(call.caller, call.subaccount, rfc822)
+        page = _part(found, query.page_size, after)
+    return models.Decisions(
+        items=[_decision_answer(one) for one in page.items],
+        next_page_token=page_tokens.encode(name, page.end),
+    )
+
+
+def _part(
+    found: tuple[Decision, ...], limit: int, after: Position | None
+) -> Page[Decision]:
+    """Cut a page out of a list that is sorted newest first."""
+    left = [
+        one
+        for one in found
+        if after is None or (-one.decided_at, one.id) > (-after[0], after[1])
+    ]
+    more = len(left) > limit
+    last = left[limit - 1] if more else None
+    return Page(tuple(left[:limit]), (last.decided_at, last.id) if last else None)
+
+
+def _decision_answer(decision: Decision) -> models.Decision:
+    return models.Decision.model_validate(
+        {
+            "gmail_message_id": decision.gmail_message_id,
+            "rfc822_message_id": decision.rfc822_message_id,
+            "mailbox": decision.mailbox,
+            "outcome": decision.outcome,
+            "rule": decision.rule,
+            "subaccounts": [
+                {
+                    "subaccount": one.subaccount,
+                    "contact": one.contact,
+                    "message": one.message,
+                }
+                for one in decision.subaccounts
+            ],
+            "decided_at": decision.decided_at,
+        }
+    )
+
+
+def message_answer(message: records.Message) -> models.Message:
+    """Show a message as SPEC §4 has it."""
+    envelope = message.envelope or records.Envelope()
+    return models.Message.model_validate(
+        {
+            "id": message.id,
+            "subaccount": message.subaccount,
+            "contact": message.contact,
+            "user": message.user,
+            "thread_id": message.thread,
+            "direction": message.direction,
+            "kind": message.kind,
+            "route": message.route,
+            "status": message.status,
+            "reason": message.reason,
+            "from": _address(message.sender),
+            "to": [_address(one) for one in envelope.to],
+            "cc": [_address(one) for one in envelope.cc],
+            "bcc": [_address(one) for one in envelope.bcc],
+            "subject": message.subject,
+            "text": envelope.text,
+            "html": envelope.html,
+            "snippet": message.snippet,
+            "sent_at": message.sent_at,
+            "rfc822_message_id": message.rfc822_message_id,
+            "in_reply_to": message.in_reply_to,
+            "mailboxes": [
+                {
+                    "user": one.user,
+                    "address": one.address,
+                    "gmail_message_id": one.gmail_message_id,
+                    "gmail_thread_id": one.gmail_thread_id,
+                }
+                for one in message.held_by
+            ],
+            "attachments": [
+                {
+                    "id": one.id,
+                    "filename": one.filename,
+                    "content_type": one.content_type,
+                    "size": one.size,
+                    "stored": one.stored,
+                }
+                for one in envelope.attachments
+            ],
+            "automated": message.automated,
+            "authenticity": message.authenticity,
+        }
+    )
+
+
+def _address(address: mail.Address) -> dict[str, str | None]:
+    # A BCC address is kept without its secret (B6).
+    return {"name": address.name, "address": address.address or None}
+
+
+def _download_type(declared: str) -> str:
+    declared = declared.lower()
+    if not _MEDIA_TYPE.fullmatch(declared) or _ACTIVE.search(declared):
+        return _ANY_BYTES
+    return declared
+
+
+def content_disposition(filename: str | None, fallback: str) -> str:
+    """Name a download (RFC 6266), whatever the sender called it.
+
+    A plain ASCII name for old clients, and the real one in RFC 5987 form.
+    """
+    name = _UNSAFE_IN_NAMES.sub("_", filename or "").strip(" .")
+    stem, dot, extension = name.rpartition(".")
+    if dot and len(extension) <= 16:  # noqa: PLR2004  (longer is no file type)
+        name = stem[: _MAX_FILENAME_CHARS - len(extension) - 1] + dot + extension
+    name = name[:_MAX_FILENAME_CHARS] or fallback
+    plain = name.encode("ascii", "replace").decode().replace("?", "_")
+    encoded = quote(name.encode("utf-8", "replace"), safe="")
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{encoded}"

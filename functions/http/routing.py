@@ -1,0 +1,176 @@
+"""The routes as data, and how a request finds its handler.
+
+Whatever must hold for every call happens here, so that no handler can forget it: the
+caller is known, the subaccount in the path is in the token, ids are well formed, query
+and body are checked against their models.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar, cast
+
+from flask import Request, Response
+from pydantic import BaseModel
+from werkzeug.exceptions import MethodNotAllowed, NotFound
+from werkzeug.routing import BaseConverter, Map, RequestRedirect, Rule
+
+from functions.http import fields, problems, reading_bodies
+from shared import logs
+from shared.bootstrap import Services
+from shared.core.access import Caller, may_touch_subaccount
+from shared.core.ids import ContactId, MessageId, SubaccountId, UserId
+
+Body = TypeVar("Body")
+Query = TypeVar("Query")
+
+ANONYMOUS = Caller("anonymous", frozenset())
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[Body, Query]):
+    """One request, checked: what a handler gets."""
+
+    request: Request
+    services: Services
+    caller: Caller
+    ids: Mapping[str, str]
+    body: Body
+    query: Query
+
+    @property
+    def subaccount(self) -> SubaccountId:
+        """The subaccount of the path; the caller may touch it."""
+        return SubaccountId(self.ids["subaccount"])
+
+    @property
+    def user(self) -> UserId:
+        """The user of the path."""
+        return UserId(self.ids["user"])
+
+    @property
+    def contact(self) -> ContactId:
+        """The contact of the path."""
+        return ContactId(self.ids["contact"])
+
+    @property
+    def message(self) -> MessageId:
+        """The message of the path."""
+        return MessageId(self.ids["message"])
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One call of the API, as the dispatcher and the OpenAPI document both read it.
+
+    `answers` is the model of a good answer, None for an empty one (204), or a media
+    type. `lines` is the model of one line of an NDJSON body. `problems` lists the codes
+    beyond those that every route of its kind has.
+    """
+
+    method: str
+    path: str
+    handler: Callable[[Call[Any, Any]], BaseModel | Response | None]
+    summary: str
+    answers: type[BaseModel] | str | None
+    body: type[BaseModel] | None = None
+    lines: type[BaseModel] | None = None
+    query: type[BaseModel] | None = None
+    problems: tuple[str, ...] = ()
+    public: bool = False
+    example: Mapping[str, Any] | None = field(default=None, hash=False)
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """Names of the ids in the path."""
+        return tuple(re.findall(r"\{(\w+)\}", self.path))
+
+
+class _Segment(BaseConverter):
+    """One id of a path. A colon begins a verb and is never part of an id."""
+
+    regex = "[^/:]+"
+
+
+class Router:
+    """Finds the route of a request and answers it."""
+
+    def __init__(self, routes: Sequence[Route], services: Callable[[], Services]) -> None:
+        """Compile the table once; services are built when the first call needs them."""
+        self._services = services
+        self._map = Map(
+            [
+                Rule(
+                    re.sub(r"\{(\w+)\}", r"<segment:\1>", route.path),
+                    methods=[route.method],
+                    endpoint=route,
+                )
+                for route in routes
+            ],
+            converters={"segment": _Segment},
+            merge_slashes=False,
+        )
+
+    def answer(self, request: Request) -> Response:
+        """Answer one request; raises Problem and whatever the services raise."""
+        route, ids = self._find(request)
+        logs.add(route=route.path)
+        services = self._services()
+        caller = ANONYMOUS if route.public else self._admit(request, services, ids)
+        body = reading_bodies.body_of(request, route.body) if route.body else None
+        call: Call[Any, Any] = Call(
+            request=request,
+            services=services,
+            caller=caller,
+            ids=ids,
+            query=reading_bodies.query_of(request, route.query),
+            body=body,
+        )
+        return _written(route.handler(call))
+
+    def _find(self, request: Request) -> tuple[Route, dict[str, str]]:
+        try:
+            route, ids = self._map.bind_to_environ(request.environ).match()
+        except MethodNotAllowed as error:
+            allowed = ", ".join(sorted(error.valid_methods or ()))
+            raise problems.make(
+                "method_not_allowed", headers={"Allow": allowed}
+            ) from None
+        except (NotFound, RequestRedirect):
+            raise problems.make("not_found") from None
+        return cast(Route, route), dict(ids)
+
+    def _admit(
+        self, request: Request, services: Services, ids: Mapping[str, str]
+    ) -> Caller:
+        """Say who calls, and refuse what the token does not cover.
+
+        The answer is the same for a foreign subaccount and for none: it comes from the
+        token alone, before anything is read.
+        """
+        caller = services.authentication.caller(request.headers.get("Authorization"))
+        subaccount = ids.get("subaccount")
+        if subaccount is not None and not may_touch_subaccount(
+            caller, SubaccountId(subaccount)
+        ):
+            raise problems.make("forbidden")
+        wrong = [
+            {"parameter": name, "detail": fields.ID_RULE}
+            for name, value in ids.items()
+            if not fields.is_id(value)
+        ]
+        if wrong:
+            raise problems.make("invalid_request", errors=tuple(wrong))
+        return caller
+
+
+def _written(result: BaseModel | Response | None) -> Response:
+    if isinstance(result, Response):
+        return result
+    if result is None:
+        return Response(status=204)
+    return Response(
+        result.model_dump_json(by_alias=True), content_type="application/json"
+    )

@@ -1,0 +1,150 @@
+"""Every call of the API, in the order of SPEC §4.
+
+A new call: its models in `models.py`, a handler in one of the `…_calls.py`, its use
+case in `shared/services`, a line here, and its tests. Access, checks, problems and the
+OpenAPI document follow from the line.
+"""
+
+from __future__ import annotations
+
+from flask import Response
+
+from functions.http import connection_calls as connections
+from functions.http import directory_calls as directory
+from functions.http import models, openapi
+from functions.http import reading_calls as reading
+from functions.http.routing import Call, Route
+
+_SUBACCOUNT = "/v1/subaccounts/{subaccount}"
+_USER = _SUBACCOUNT + "/users/{user}"
+_CONTACT = _SUBACCOUNT + "/contacts/{contact}"
+_MESSAGE = _SUBACCOUNT + "/messages/{message}"
+_CONNECTION = "/v1/users/{user}/connection"
+
+
+def _healthz(_call: Call[None, None]) -> models.Health:
+    """Say that the service answers; touches nothing else."""
+    return models.Health(status="ok")
+
+
+def _openapi(_call: Call[None, None]) -> Response:
+    """This document."""
+    return Response(openapi.as_json(ROUTES), content_type="application/json")
+
+
+ROUTES: tuple[Route, ...] = (
+    Route(
+        "PUT",
+        _SUBACCOUNT,
+        directory.put_subaccount,
+        "Create or replace a subaccount's settings",
+        models.Subaccount,
+        body=models.SubaccountIn,
+    ),
+    Route(
+        "GET",
+        _SUBACCOUNT,
+        directory.get_subaccount,
+        "Read a subaccount's settings",
+        models.Subaccount,
+    ),
+    Route(
+        "PUT",
+        _USER,
+        directory.put_user,
+        "Create or replace a team member",
+        models.User,
+        body=models.UserIn,
+    ),
+    Route("GET", _USER, directory.get_user, "Read a team member", models.User),
+    Route("DELETE", _USER, directory.delete_user, "Remove a team member", None),
+    Route(
+        "PUT",
+        _CONTACT,
+        directory.put_contact,
+        "Create or replace a contact",
+        models.Contact,
+        body=models.ContactIn,
+    ),
+    Route("GET", _CONTACT, directory.get_contact, "Read a contact", models.Contact),
+    Route(
+        "DELETE",
+        _CONTACT,
+        directory.delete_contact,
+        "Erase a contact with its conversation, messages and attachments",
+        None,
+    ),
+    Route(
+        "POST",
+        _SUBACCOUNT + "/contacts:import",
+        directory.import_contacts,
+        "Create or replace many contacts, one JSON object a line",
+        models.Imported,
+        lines=models.ContactRow,
+    ),
+    Route(
+        "POST",
+        _CONNECTION,
+        connections.begin_connection,
+        "Begin to connect, update or reauthorise a mailbox",
+        models.Authorization,
+        body=models.ConnectionIn,
+        problems=("return_to_not_allowed",),
+    ),
+    Route(
+        "GET",
+        _CONNECTION,
+        connections.get_connection,
+        "Read a user's connection",
+        models.Connection,
+        problems=("not_connected",),
+    ),
+    Route(
+        "GET",
+        _MESSAGE,
+        reading.get_message,
+        "Read one message",
+        models.Message,
+    ),
+    Route(
+        "GET",
+        _SUBACCOUNT + "/conversations",
+        reading.list_conversations,
+        "List conversations, newest first",
+        models.Conversations,
+        query=models.PageQuery,
+    ),
+    Route(
+        "GET",
+        _SUBACCOUNT + "/conversations/{contact}/messages",
+        reading.list_messages,
+        "List the messages of a conversation, newest first",
+        models.Messages,
+        query=models.PageQuery,
+    ),
+    Route(
+        "GET",
+        _MESSAGE + "/attachments/{attachment}",
+        reading.get_attachment,
+        "Download an attachment",
+        "application/octet-stream",
+        problems=("attachment_not_stored",),
+    ),
+    Route(
+        "GET",
+        _SUBACCOUNT + "/decisions",
+        reading.list_decisions,
+        "Say why mail is recorded, or is not",
+        models.Decisions,
+        query=models.DecisionQuery,
+    ),
+    Route("GET", "/healthz", _healthz, "Say that it runs", models.Health, public=True),
+    Route(
+        "GET",
+        "/openapi.json",
+        _openapi,
+        "This document",
+        "application/json",
+        public=True,
+    ),
+)

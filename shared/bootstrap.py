@@ -1,0 +1,269 @@
+"""The composition root: builds every gateway and use case from the settings, once.
+
+Google's client libraries are imported where they are built, so that a function pays
+only for what it uses.
+"""
+
+# ruff: noqa: PLC0415  (late imports are the point)
+
+from __future__ import annotations
+
+import functools
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol
+
+from shared import config
+from shared.ports import Blobs, Clock, Documents, Google, Secrets, Topics
+
+if TYPE_CHECKING:
+    from shared.repositories.outbox import Outbox
+    from shared.services.accounts import Accounts
+    from shared.services.authentication import Authentication
+    from shared.services.connect import Connections
+    from shared.services.directory import Directory
+    from shared.services.explaining import Explaining
+    from shared.services.push_authentication import PushAuthentication
+    from shared.services.reading import Reading
+    from shared.services.sync import Sync
+
+OAUTH_CLIENT_SECRET = "google-oauth-client"  # noqa: S105  (the secret's name)
+API_SIGNING_KEY = "api-signing-key"
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> datetime:
+        """The current moment, in UTC."""
+        return datetime.now(UTC)
+
+
+class Gateways:
+    """Everything outside, built on first use and kept for the instance's life."""
+
+    def __init__(self, settings: config.Settings) -> None:
+        """Build nothing yet."""
+        self.settings = settings
+        self.clock = SystemClock()
+
+    @cached_property
+    def documents(self) -> Documents:
+        """Firestore, or this process's memory."""
+        if self.settings.backend == "embedded":
+            from shared.gateways.memory import MemoryDocuments
+
+            return MemoryDocuments()
+        from shared.gateways.firestore import FirestoreDocuments
+
+        return FirestoreDocuments(self.settings.google_cloud_project)
+
+    @cached_property
+    def blobs(self) -> Blobs:
+        """Cloud Storage, or a folder."""
+        if self.settings.blob_folder is not None:
+            from shared.gateways.folder_blobs import FolderBlobs
+
+            return FolderBlobs(self.settings.blob_folder)
+        from shared.gateways.cloud_storage import CloudStorageBlobs
+
+        return CloudStorageBlobs(self.settings.blob_bucket or "")
+
+    @cached_property
+    def secrets(self) -> Secrets:
+        """Secret Manager, or its local stand-in at SECRET_MANAGER_ENDPOINT."""
+        from shared.gateways.secret_manager import SecretManagerSecrets
+
+        return SecretManagerSecrets(
+            self.settings.google_cloud_project,
+            endpoint=self.settings.secret_manager_endpoint,
+        )
+
+    @cached_property
+    def topics(self) -> Topics:
+        """Pub/Sub, or the embedded dispatcher."""
+        from shared.gateways.pubsub import PubSubTopics
+
+        return PubSubTopics(self.settings.google_cloud_project)
+
+    @cached_property
+    def google(self) -> Google:
+        """Google's OAuth server and Gmail."""
+        from shared.gateways.google_oauth import GoogleOAuth
+
+        return GoogleOAuth(
+            client=config.parse_client_file(self.secrets.read(OAUTH_CLIENT_SECRET)),
+            redirect_uri=self.settings.redirect_uri,
+            gmail_endpoint=self.settings.gmail_api_endpoint,
+            clock=self.clock,
+        )
+
+
+@functools.cache
+def gateways() -> Gateways:
+    """The gateways of this instance; raises Misconfigured."""
+    return Gateways(config.load())
+
+
+class Outside(Protocol):
+    """What the use cases need of `Gateways`; tests bring their own."""
+
+    @property
+    def settings(self) -> config.Settings:
+        """The environment, checked."""
+
+    @property
+    def clock(self) -> Clock:
+        """Time."""
+
+    @property
+    def documents(self) -> Documents:
+        """State."""
+
+    @property
+    def blobs(self) -> Blobs:
+        """Big bodies and attachments."""
+
+    @property
+    def secrets(self) -> Secrets:
+        """Tokens, keys and passwords."""
+
+    @property
+    def topics(self) -> Topics:
+        """Events."""
+
+    @property
+    def google(self) -> Google:
+        """Consent and mailboxes."""
+
+
+class Services:
+    """Every use case, built on first use, so that a function pays for what it uses."""
+
+    def __init__(self, gateways: Outside) -> None:
+        """Build nothing yet."""
+        self.gateways = gateways
+        self.settings = gateways.settings
+
+    @cached_property
+    def authentication(self) -> Authentication:
+        """Who calls the API."""
+        from shared.services.authentication import Authentication
+
+        return Authentication(
+            self.gateways.secrets,
+            self.gateways.clock,
+            development=self.settings.development,
+        )
+
+    @cached_property
+    def push_authentication(self) -> PushAuthentication:
+        """Who pushes; raises Misconfigured without the settings for it."""
+        from shared.gateways.jwk_set import JwkSet
+        from shared.services.push_authentication import PushAuthentication
+
+        return PushAuthentication(
+            JwkSet(self.settings.push_certs_url),
+            self.gateways.clock,
+            audience=self.settings.push_audience,
+            account=self.settings.push_service_account,
+        )
+
+    @cached_property
+    def directory(self) -> Directory:
+        """Subaccounts, users and contacts."""
+        from shared.services.directory import Directory
+
+        return Directory(
+            self.gateways.documents,
+            self.gateways.blobs,
+            self.gateways.secrets,
+            self.gateways.clock,
+        )
+
+    @cached_property
+    def reading(self) -> Reading:
+        """Conversations, messages and attachments."""
+        from shared.services.reading import Reading
+
+        return Reading(self.gateways.documents, self.gateways.blobs, self.directory)
+
+    @cached_property
+    def explaining(self) -> Explaining:
+        """Why mail is recorded, or is not."""
+        from shared.services.explaining import Explaining
+
+        return Explaining(self.gateways.documents, self.directory, self.gateways.clock)
+
+    @cached_property
+    def outbox(self) -> Outbox:
+        """Events for the CRM."""
+        from shared.repositories.outbox import Outbox
+
+        return Outbox(
+            self.gateways.documents,
+            self.gateways.topics,
+            self.settings.google_cloud_project,
+        )
+
+    @cached_property
+    def accounts(self) -> Accounts:
+        """Gmail of connected mailboxes."""
+        from shared.services.accounts import Accounts
+
+        return Accounts(
+            self.gateways.documents,
+            self.gateways.secrets,
+            self.gateways,
+            self.outbox,
+            self.gateways.clock,
+        )
+
+    @cached_property
+    def connections(self) -> Connections:
+        """Users' links to their mailboxes."""
+        from shared.services.attach import Attachments
+        from shared.services.connect import Connections
+
+        attachments = Attachments(
+            self.gateways.documents,
+            self.gateways.secrets,
+            self.gateways,
+            self.outbox,
+            self.gateways.clock,
+        )
+        return Connections(
+            self.gateways.documents,
+            self.gateways.secrets,
+            self.gateways,
+            attachments,
+            self.directory,
+            self.gateways.clock,
+            self.settings,
+        )
+
+    @cached_property
+    def sync(self) -> Sync:
+        """Reading of mailboxes."""
+        from shared.services.record import Recorder
+        from shared.services.sync import Sync
+
+        recorder = Recorder(
+            self.gateways.documents,
+            self.gateways.blobs,
+            self.outbox,
+            self.gateways.clock,
+        )
+        return Sync(
+            self.gateways.documents,
+            self.accounts,
+            recorder,
+            self.gateways.clock,
+            self.settings.gmail_headers_per_batch,
+        )
+
+
+@functools.cache
+def services() -> Services:
+    """The use cases of this instance; raises Misconfigured."""
+    return Services(gateways())

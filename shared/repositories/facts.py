@@ -1,0 +1,261 @@
+"""Answers the questions of matching from the document store, many in one round trip."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Generator, Iterable, Sequence
+from dataclasses import replace
+from typing import TypeVar, cast
+
+from shared.core.facts import (
+    AddressFact,
+    AddressKey,
+    Asking,
+    ContactAtAddress,
+    ContactFact,
+    ContactKey,
+    CrmMessageFact,
+    CrmMessageKey,
+    Fact,
+    Facts,
+    GmailThreadKey,
+    Key,
+    KnownMessage,
+    MessageIdKey,
+    ThreadFact,
+    ThreadKey,
+)
+from shared.core.ids import (
+    ContactId,
+    MailboxId,
+    MessageId,
+    SubaccountId,
+    ThreadId,
+    UserId,
+    gmail_thread_key,
+)
+from shared.core.mail import MessageHeaders
+from shared.core.matching import Place
+from shared.ports import Documents, Query, Snapshot
+from shared.repositories import paths
+
+DOCUMENTS_PER_READ = 300
+THREADS_PER_QUERY = 30
+"""Firestore's `array_contains_any` takes at most 30 values."""
+
+Result = TypeVar("Result")
+_ByPath = AddressKey | MessageIdKey | ThreadKey | ContactKey | CrmMessageKey
+
+
+class FactFinder:
+    """Looks facts up and remembers them while one batch is decided.
+
+    The memory is what makes later messages of a batch see the threads of earlier ones:
+    `tell_recorded` overrides what was read.
+    """
+
+    def __init__(self, documents: Documents) -> None:
+        """Remember nothing."""
+        self._documents = documents
+        self._facts: dict[Key, Fact] = {}
+        self._participants: defaultdict[ThreadKey, frozenset[str]] = defaultdict(
+            frozenset
+        )
+
+    def prefetch(self, askings: Sequence[Asking[Result]]) -> None:
+        """Learn what these computations ask for; one that fails is left to fail later.
+
+        They must be pure: they are run again with what was learnt.
+        """
+        running: list[Generator[frozenset[Key], Facts, Result]] = []
+        questions: list[frozenset[Key]] = []
+        for asking in askings:
+            self._step(asking, None, running, questions)
+        while running:
+            self.learn(frozenset().union(*questions))
+            before = list(zip(running, questions, strict=True))
+            running, questions = [], []
+            for asking, keys in before:
+                answers = {key: self._facts[key] for key in keys}
+                self._step(asking, answers, running, questions)
+
+    @staticmethod
+    def _step(
+        asking: Asking[Result],
+        answers: Facts | None,
+        running: list[Generator[frozenset[Key], Facts, Result]],
+        questions: list[frozenset[Key]],
+    ) -> None:
+        try:
+            keys = next(asking) if answers is None else asking.send(answers)
+        except StopIteration:
+            return
+        except Exception:  # noqa: BLE001  (it fails again, alone, where it is handled)
+            return
+        running.append(asking)
+        questions.append(keys)
+
+    def run(self, asking: Asking[Result]) -> Result:
+        """Run one computation."""
+        try:
+            keys = next(asking)
+            while True:
+                self.learn(keys)
+                keys = asking.send({key: self._facts[key] for key in keys})
+        except StopIteration as done:
+            return cast(Result, done.value)
+
+    def tell_recorded(
+        self,
+        message: MessageId,
+        headers: MessageHeaders,
+        place: Place,
+        mailbox: MailboxId,
+        at: int,
+    ) -> None:
+        """Remember what will be known once this message is recorded at this place."""
+        thread_key = ThreadKey(place.subaccount, place.thread)
+        told = self._participants[thread_key] | frozenset(place.participants)
+        self._participants[thread_key] = told
+        before = self._facts.get(thread_key)
+        if isinstance(before, ThreadFact):
+            told |= before.participants
+        thread = ThreadFact(place.thread, place.contact, place.exclusive, told)
+        if thread_key in self._facts:
+            self._facts[thread_key] = thread
+        if headers.rfc822_message_id is not None:
+            id_key = MessageIdKey(place.subaccount, headers.rfc822_message_id)
+            known = KnownMessage(
+                message, place.thread, place.contact, place.exclusive, at
+            )
+            self._facts[id_key] = (known,)
+        if place.link_gmail_thread:
+            gmail_key = GmailThreadKey(
+                place.subaccount, mailbox, headers.gmail_thread_id
+            )
+            others = cast(tuple[ThreadFact, ...], self._facts.get(gmail_key, ()))
+            rest = tuple(one for one in others if one.id != thread.id)
+            self._facts[gmail_key] = (*rest, thread)
+
+    def forget(self) -> None:
+        """Drop the memory: somebody changed what was read."""
+        self._facts.clear()
+        self._participants.clear()
+
+    def learn(self, keys: Iterable[Key]) -> None:
+        """Read the facts that are not known yet."""
+        missing = [key for key in keys if key not in self._facts]
+        queried = [key for key in missing if isinstance(key, GmailThreadKey)]
+        by_path = [key for key in missing if not isinstance(key, GmailThreadKey)]
+        for start in range(0, len(by_path), DOCUMENTS_PER_READ):
+            some = by_path[start : start + DOCUMENTS_PER_READ]
+            found = self._documents.get([_path(key) for key in some])
+            for one, snapshot in zip(some, found, strict=True):
+                self._facts[one] = self._with_told(one, _fact(one, snapshot))
+        by_subaccount: dict[SubaccountId, list[GmailThreadKey]] = defaultdict(list)
+        for key in queried:
+            by_subaccount[key.subaccount].append(key)
+        for subaccount, some_keys in by_subaccount.items():
+            for start in range(0, len(some_keys), THREADS_PER_QUERY):
+                self._learn_threads(
+                    subaccount, some_keys[start : start + THREADS_PER_QUERY]
+                )
+
+    def _with_told(self, key: Key, fact: Fact) -> Fact:
+        """Add the participants of messages that are not written yet."""
+        if not isinstance(key, ThreadKey) or key not in self._participants:
+            return fact
+        told = self._participants[key]
+        if isinstance(fact, ThreadFact):
+            return replace(fact, participants=fact.participants | told)
+        return fact
+
+    def _learn_threads(
+        self, subaccount: SubaccountId, keys: Sequence[GmailThreadKey]
+    ) -> None:
+        named = {gmail_thread_key(key.mailbox, key.gmail_thread): key for key in keys}
+        found: dict[GmailThreadKey, list[ThreadFact]] = {key: [] for key in keys}
+        query = Query(
+            paths.threads(subaccount),
+            where=(("gmail_threads", "array_contains_any", sorted(named)),),
+        )
+        for snapshot in self._documents.query(query):
+            fact = _thread(snapshot)
+            for name in snapshot.data["gmail_threads"]:
+                if name in named:
+                    found[named[name]].append(fact)
+        for key, facts in found.items():
+            self._facts[key] = tuple(facts)
+
+
+def _path(key: _ByPath) -> str:
+    match key:
+        case AddressKey(subaccount, address):
+            return paths.address(subaccount, address)
+        case MessageIdKey(subaccount, rfc822):
+            return paths.message_id(subaccount, rfc822)
+        case ThreadKey(subaccount, thread):
+            return paths.thread(subaccount, thread)
+        case ContactKey(subaccount, contact):
+            return paths.contact(subaccount, contact)
+        case CrmMessageKey(subaccount, message):
+            return paths.message(subaccount, message)
+
+
+def _fact(key: _ByPath, snapshot: Snapshot) -> Fact:
+    data = snapshot.data
+    match key:
+        case AddressKey():
+            return AddressFact(
+                contacts=tuple(
+                    ContactAtAddress(
+                        id=ContactId(contact),
+                        created_at=entry["created_at"],
+                        assigned_to=entry.get("assigned_to"),
+                        emails=tuple(entry.get("emails", ())),
+                    )
+                    for contact, entry in data.get("contacts", {}).items()
+                ),
+                members=frozenset(UserId(one) for one in data.get("members", {})),
+                established=frozenset(
+                    UserId(one) for one in data.get("established", {})
+                ),
+            )
+        case MessageIdKey():
+            entries = [
+                KnownMessage(
+                    id=MessageId(message),
+                    thread=ThreadId(entry["thread"]),
+                    contact=ContactId(entry["contact"]),
+                    exclusive=entry["exclusive"],
+                    recorded_at=entry["recorded_at"],
+                )
+                for message, entry in data.get("entries", {}).items()
+            ]
+            return tuple(sorted(entries, key=lambda one: (one.recorded_at, one.id)))
+        case ThreadKey():
+            return _thread(snapshot) if snapshot.exists else None
+        case CrmMessageKey():
+            if data.get("route") != "crm":
+                return None
+            return CrmMessageFact(
+                id=MessageId(snapshot.id),
+                contact=ContactId(data["contact"]),
+                thread=ThreadId(data["thread"]),
+                sender=data["sender"]["address"],
+                subject=data["subject"],
+                user=data["user"],
+            )
+        case ContactKey():
+            if not snapshot.exists or "erased_at" in data:
+                return ContactFact()
+            return ContactFact(exists=True, emails=tuple(data.get("emails", ())))
+
+
+def _thread(snapshot: Snapshot) -> ThreadFact:
+    return ThreadFact(
+        id=ThreadId(snapshot.id),
+        contact=ContactId(snapshot.data["contact"]),
+        exclusive=snapshot.data["exclusive"],
+        participants=frozenset(snapshot.data.get("participants", ())),
+    )

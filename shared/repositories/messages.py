@@ -1,0 +1,301 @@
+"""Recorded messages as documents, and as blobs where they are big.
+
+The recipients, bodies and attachment list (`Envelope`) are one JSON text: inline, or as
+blob `…/envelope.json` when they exceed `limits.INLINE_CONTENT_BYTES`. A blob is written
+before the document that names it, and deleted before it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from shared.core.ids import (
+    ContactId,
+    GmailMessageId,
+    GmailThreadId,
+    MailboxId,
+    MessageId,
+    Rfc822MessageId,
+    SubaccountId,
+    ThreadId,
+    UserId,
+    digest,
+)
+from shared.core.limits import INLINE_CONTENT_BYTES, MAX_INDEXED_ADDRESSES
+from shared.core.mail import Address
+from shared.core.records import Attachment, Envelope, HeldBy, Message
+from shared.ports import Blobs, Documents, Merge, Query, Snapshot, Write
+from shared.repositories import paths
+
+ENVELOPE_TYPE = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class EnvelopeBlob:
+    """What must be in the blob store before the message's document is written."""
+
+    key: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class MessageDocument:
+    """A message ready to be written: the document, and the blob it needs, if any."""
+
+    data: dict[str, Any]
+    blob: EnvelopeBlob | None
+
+
+# --- keys ------------------------------------------------------------------------
+
+
+def blob_prefix(subaccount: SubaccountId, message: MessageId) -> str:
+    """Every blob of a message has a key that begins so."""
+    return f"subaccounts/{subaccount}/messages/{message}/"
+
+
+def envelope_key(subaccount: SubaccountId, message: MessageId) -> str:
+    """Where an envelope too big for the document is."""
+    return blob_prefix(subaccount, message) + "envelope.json"
+
+
+def attachment_key(
+    subaccount: SubaccountId, message: MessageId, attachment: str
+) -> str:
+    """Where the bytes of an attachment are."""
+    return f"{blob_prefix(subaccount, message)}attachments/{attachment}"
+
+
+def held_by_key(user: UserId, gmail_message_id: GmailMessageId) -> str:
+    """Field of `held_by` for one user's copy, so that copies join by Merge."""
+    return digest("held-by", user, gmail_message_id)
+
+
+# --- writing ---------------------------------------------------------------------
+
+
+def held_by_fields(held_by: Sequence[HeldBy]) -> dict[str, dict[str, str]]:
+    """The map `held_by` of a document; Merge it to let another copy join."""
+    return {
+        held_by_key(one.user, one.gmail_message_id): {
+            "user": one.user,
+            "mailbox": one.mailbox,
+            "address": one.address,
+            "gmail_message_id": one.gmail_message_id,
+            "gmail_thread_id": one.gmail_thread_id,
+        }
+        for one in held_by
+    }
+
+
+def to_document(message: Message) -> MessageDocument:
+    """Turn a message into its document; see `EnvelopeBlob` for the order of writing."""
+    data: dict[str, Any] = {
+        "contact": message.contact,
+        "thread": message.thread,
+        "direction": message.direction,
+        "route": message.route,
+        "status": message.status,
+        "rule": message.rule,
+        "sent_at": message.sent_at,
+        "recorded_at": message.recorded_at,
+        "sender": _address(message.sender),
+        "subject": message.subject,
+        "snippet": message.snippet,
+        "user": message.user,
+        "kind": message.kind,
+        "reason": message.reason,
+        "rfc822_message_id": message.rfc822_message_id,
+        "in_reply_to": message.in_reply_to,
+        "exclusive": message.exclusive,
+        "automated": message.automated,
+        "authenticity": message.authenticity,
+        "held_by": held_by_fields(message.held_by),
+        "gmail_message_ids": sorted({one.gmail_message_id for one in message.held_by}),
+        "addresses": list(message.addresses[:MAX_INDEXED_ADDRESSES]),
+    }
+    if message.envelope is None:
+        return MessageDocument(data, None)
+    text = json.dumps(
+        _envelope(message.envelope), ensure_ascii=False, separators=(",", ":")
+    )
+    raw = text.encode("utf-8", "replace")
+    if len(raw) <= INLINE_CONTENT_BYTES:
+        return MessageDocument({**data, "envelope": raw.decode()}, None)
+    key = envelope_key(message.subaccount, message.id)
+    return MessageDocument({**data, "envelope_blob": key}, EnvelopeBlob(key, raw))
+
+
+def _address(address: Address) -> dict[str, str | None]:
+    return {"name": address.name, "address": address.address}
+
+
+def _envelope(envelope: Envelope) -> dict[str, Any]:
+    return {
+        "to": [_address(one) for one in envelope.to],
+        "cc": [_address(one) for one in envelope.cc],
+        "bcc": [_address(one) for one in envelope.bcc],
+        "text": envelope.text,
+        "html": envelope.html,
+        "html_original": envelope.html_original,
+        "attachments": [
+            {
+                "id": one.id,
+                "filename": one.filename,
+                "content_type": one.content_type,
+                "size": one.size,
+                "stored": one.stored,
+                "content_id": one.content_id,
+            }
+            for one in envelope.attachments
+        ],
+    }
+
+
+def index(message: Message) -> list[Write]:
+    """The write by which the message's answers find its thread (T1)."""
+    if message.rfc822_message_id is None:
+        return []
+    entry = {
+        "thread": message.thread,
+        "contact": message.contact,
+        "exclusive": message.exclusive,
+        "recorded_at": message.recorded_at,
+    }
+    path = paths.message_id(message.subaccount, message.rfc822_message_id)
+    return [Merge(path, {"entries": {message.id: entry}})]
+
+
+# --- reading ---------------------------------------------------------------------
+
+
+def from_snapshot(snapshot: Snapshot, blobs: Blobs | None = None) -> Message:
+    """Read a message; with `blobs` its envelope too where that is a blob.
+
+    Raises Missing when the blob is not there: the message is being erased.
+    """
+    data = snapshot.data
+    envelope: str | bytes | None = data.get("envelope")
+    if envelope is None and blobs is not None and "envelope_blob" in data:
+        envelope = blobs.get(data["envelope_blob"])
+    return Message(
+        id=MessageId(snapshot.id),
+        subaccount=SubaccountId(snapshot.path.split("/")[1]),
+        contact=ContactId(data["contact"]),
+        thread=ThreadId(data["thread"]),
+        direction=data["direction"],
+        route=data["route"],
+        status=data["status"],
+        rule=data["rule"],
+        sent_at=data["sent_at"],
+        recorded_at=data["recorded_at"],
+        sender=Address(**data["sender"]),
+        subject=data["subject"],
+        snippet=data["snippet"],
+        user=data.get("user"),
+        kind=data.get("kind"),
+        reason=data.get("reason"),
+        rfc822_message_id=data.get("rfc822_message_id"),
+        in_reply_to=data.get("in_reply_to"),
+        exclusive=data.get("exclusive", False),
+        automated=data.get("automated", False),
+        authenticity=data.get("authenticity", "unknown"),
+        held_by=_held_by(data.get("held_by", {})),
+        addresses=tuple(data.get("addresses", ())),
+        envelope=None if envelope is None else read_envelope(envelope),
+    )
+
+
+def _held_by(entries: Mapping[str, Mapping[str, str]]) -> tuple[HeldBy, ...]:
+    held_by = [
+        HeldBy(
+            user=UserId(one["user"]),
+            mailbox=MailboxId(one["mailbox"]),
+            address=one["address"],
+            gmail_message_id=GmailMessageId(one["gmail_message_id"]),
+            gmail_thread_id=GmailThreadId(one["gmail_thread_id"]),
+        )
+        for one in entries.values()
+    ]
+    return tuple(sorted(held_by, key=lambda one: (one.user, one.gmail_message_id)))
+
+
+def read_envelope(text: str | bytes) -> Envelope:
+    """Read an envelope's JSON text."""
+    data = json.loads(text)
+    return Envelope(
+        to=tuple(Address(**one) for one in data["to"]),
+        cc=tuple(Address(**one) for one in data["cc"]),
+        bcc=tuple(Address(**one) for one in data["bcc"]),
+        text=data["text"],
+        html=data["html"],
+        html_original=data["html_original"],
+        attachments=tuple(Attachment(**one) for one in data["attachments"]),
+    )
+
+
+def load(
+    documents: Documents, blobs: Blobs, subaccount: SubaccountId, message: MessageId
+) -> Message | None:
+    """One message with its envelope; None when there is none."""
+    snapshot = documents.get([paths.message(subaccount, message)])[0]
+    return from_snapshot(snapshot, blobs) if snapshot.exists else None
+
+
+def conversation(
+    subaccount: SubaccountId,
+    contact: ContactId,
+    *,
+    limit: int,
+    start_after: tuple[Any, ...] | None = None,
+) -> Query:
+    """Messages of one conversation, newest first (T4)."""
+    return Query(
+        paths.messages(subaccount),
+        where=(("contact", "==", contact),),
+        order_by=(("sent_at", "desc"),),
+        limit=limit,
+        start_after=start_after,
+    )
+
+
+def with_address(
+    subaccount: SubaccountId,
+    address: str,
+    *,
+    limit: int,
+    start_after: tuple[Any, ...] | None = None,
+) -> Query:
+    """Messages from or to a normalised address, newest first (E2)."""
+    return Query(
+        paths.messages(subaccount),
+        where=(("addresses", "array_contains", address),),
+        order_by=(("sent_at", "desc"),),
+        limit=limit,
+        start_after=start_after,
+    )
+
+
+def with_gmail_id(
+    subaccount: SubaccountId, gmail_message_id: GmailMessageId, *, limit: int
+) -> Query:
+    """Messages that some mailbox holds under this Gmail id (E2)."""
+    return Query(
+        paths.messages(subaccount),
+        where=(("gmail_message_ids", "array_contains", gmail_message_id),),
+        limit=limit,
+    )
+
+
+def with_message_id(
+    subaccount: SubaccountId, rfc822: Rfc822MessageId, *, limit: int
+) -> Query:
+    """Messages with this Message-ID, brackets included (E2, M9)."""
+    return Query(
+        paths.messages(subaccount),
+        where=(("rfc822_message_id", "==", rfc822),),
+        limit=limit,
+    )

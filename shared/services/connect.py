@@ -1,0 +1,312 @@
+"""Connects a user's Gmail account (C1-C5, C7, C8) through Google's consent.
+
+What guards the flow: the link names a random flow; opening it binds the flow to that
+browser by a cookie, which is also the PKCE verifier; `state` is random, kept as a
+digest, used once and within ten minutes. Nothing is stored before Google's answer has
+passed every check, so a failed or abandoned consent changes nothing.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import secrets as random_tokens
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal, Protocol
+
+from shared.config import Settings
+from shared.core.address import normalise
+from shared.core.consent import (
+    FLOW_MINUTES,
+    is_consumer,
+    may_return_to,
+    missing_scopes,
+)
+from shared.core.ids import UserId, digest, mailbox_id
+from shared.errors import Conflict, Malformed, Permanent, Problem, SyncError
+from shared.logs import log
+from shared.ports import Clock, Create, Delete, Documents, Grant, Secrets, Snapshot
+from shared.repositories import paths
+from shared.repositories.mailboxes import Connection, Mailboxes
+from shared.services.accounts import HasGoogle, token_secret
+from shared.services.attach import Attachments, NewLink
+
+CONSUMER_WARNING = {
+    "code": "consumer_address",
+    "message": (
+        "Mail from a free consumer address is more often taken for spam. An address of "
+        "your own domain reaches your contacts more reliably."
+    ),
+}
+REAUTH_WARNING = {
+    "code": "reauth_required",
+    "message": (
+        "Google no longer accepts our permission for this mailbox. Connect it again; "
+        "what arrived meanwhile will be brought in."
+    ),
+}
+
+
+class KnowsAddresses(Protocol):
+    """The directory, as far as connecting needs it."""
+
+    def add_internal_addresses(self, user: UserId, addresses: tuple[str, ...]) -> None:
+        """Make addresses the user's own in all of the user's subaccounts."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentStep:
+    """Where the browser goes for consent, and the cookie that binds it."""
+
+    url: str
+    cookie: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentResult:
+    """How a consent ended. `code` other than `connected` means nothing changed."""
+
+    code: Literal[
+        "connected",
+        "denied",
+        "flow_expired",
+        "missing_permissions",
+        "consumer_address_blocked",
+        "no_mailbox",
+        "failed",
+    ]
+    return_to: str | None = None
+    address: str | None = None
+    missing: tuple[str, ...] = ()
+    warning: str | None = None
+
+
+class Connections:
+    """The connection of each user."""
+
+    def __init__(
+        self,
+        documents: Documents,
+        secrets: Secrets,
+        gateways: HasGoogle,
+        attachments: Attachments,
+        directory: KnowsAddresses,
+        clock: Clock,
+        settings: Settings,
+    ) -> None:
+        """Use these gateways."""
+        self._documents = documents
+        self._secrets = secrets
+        self._gateways = gateways
+        self._attachments = attachments
+        self._directory = directory
+        self._mailboxes = Mailboxes(documents)
+        self._clock = clock
+        self._settings = settings
+
+    # --- the flow ----------------------------------------------------------------
+
+    def begin(self, user: UserId, return_to: str | None = None) -> str:
+        """Make the link that starts the consent; it is good for ten minutes.
+
+        Raises Problem for a `return_to` that is not allow-listed.
+        """
+        allowed = (*self._settings.return_to_allowed, self._settings.public_url)
+        if return_to is not None and not may_return_to(return_to, allowed):
+            raise Problem(
+                422,
+                "return_to_not_allowed",
+                "return_to must be at one of the origins in RETURN_TO_ALLOWED.",
+                errors=({"pointer": "/return_to", "detail": "not allow-listed"},),
+            )
+        flow = random_tokens.token_urlsafe(32)
+        document = {
+            "user": user,
+            "return_to": return_to,
+            "expires_at": self._clock.now() + timedelta(minutes=FLOW_MINUTES),
+        }
+        self._documents.commit([Create(paths.oauth_flow(flow), document)])
+        return f"{self._settings.public_url}/oauth/start?flow={flow}"
+
+    def start(self, flow: str) -> ConsentStep:
+        """Bind the flow to this browser and send it to Google.
+
+        Raises Problem when the link is unknown, used or too old.
+        """
+        found = self._documents.get([paths.oauth_flow(flow)])[0]
+        if not self._is_fresh(found):
+            raise Problem(
+                400, "flow_expired", "This link is too old. Begin again in your CRM."
+            )
+        state = random_tokens.token_urlsafe(32)
+        cookie = random_tokens.token_urlsafe(48)
+        document = {
+            "flow": found.path,
+            "browser": digest("browser", cookie),
+            "expires_at": found.data["expires_at"],
+        }
+        self._documents.commit([Create(paths.oauth_state(state), document)])
+        connection = self._mailboxes.connection(UserId(found.data["user"]))
+        url = self._gateways.google.authorization_url(
+            state=state,
+            code_challenge=_challenge(cookie),
+            login_hint=connection.address if connection else None,
+        )
+        return ConsentStep(url, cookie)
+
+    def finish(self, answer: Mapping[str, str], cookie: str | None) -> ConsentResult:
+        """Take Google's answer; connects, or changes nothing and says why.
+
+        The state is spent before the code is traded, so a replayed answer never
+        reaches Google.
+        """
+        flow = self._spend_state(answer.get("state", ""), cookie or "")
+        if flow is None or cookie is None:
+            return ConsentResult("flow_expired")
+        return_to = flow.data["return_to"]
+        if "error" in answer or not answer.get("code"):
+            denied = answer.get("error") == "access_denied"
+            return ConsentResult("denied" if denied else "failed", return_to)
+        try:
+            grant = self._gateways.google.exchange(
+                code=answer["code"], code_verifier=cookie
+            )
+        except Malformed:
+            return ConsentResult("failed", return_to)
+        return self._connect(flow, grant)
+
+    def _spend_state(self, state: str, cookie: str) -> Snapshot | None:
+        """The flow of a state that this browser began, once."""
+        found = self._documents.get([paths.oauth_state(state)])[0]
+        if not self._is_fresh(found):
+            return None
+        if found.data["browser"] != digest("browser", cookie):
+            log.warning("consent_from_another_browser")
+            return None
+        try:
+            self._documents.commit([Delete(found.path, found.version)])
+        except Conflict:
+            return None
+        flow = self._documents.get([found.data["flow"]])[0]
+        return flow if self._is_fresh(flow) else None
+
+    def _is_fresh(self, found: Snapshot) -> bool:
+        expires_at: datetime | None = found.data.get("expires_at")
+        return expires_at is not None and expires_at > self._clock.now()
+
+    def _connect(self, flow: Snapshot, grant: Grant) -> ConsentResult:
+        return_to = flow.data["return_to"]
+        missing = missing_scopes(self._gateways.google.scopes, grant.scopes)
+        if missing or grant.refresh_token is None:
+            self._give_back(grant)
+            code: Literal["missing_permissions", "failed"] = (
+                "missing_permissions" if missing else "failed"
+            )
+            return ConsentResult(code, return_to, missing=missing)
+        # Before the watch begins: what arrives from this moment on counts (C2). Gmail's
+        # internal dates of received mail are whole seconds.
+        since = int(self._clock.now().timestamp()) * 1000
+        gmail = self._gateways.google.gmail(grant.refresh_token)
+        try:
+            address = normalise(gmail.profile().address)
+            aliases = tuple(
+                one for one in map(normalise, gmail.send_as()) if one is not None
+            )
+        except Permanent:
+            address, aliases = None, ()
+        if address is None:
+            self._give_back(grant)
+            return ConsentResult("no_mailbox", return_to)
+        consumer = is_consumer(address)
+        if consumer and self._settings.consumer_addresses == "block":
+            self._give_back(grant)
+            return ConsentResult("consumer_address_blocked", return_to)
+        mailbox = mailbox_id(address)
+        user = UserId(flow.data["user"])
+        # Colleagues must know the addresses as internal before the first mail (M11).
+        self._directory.add_internal_addresses(user, (address, *aliases))
+        self._secrets.write(token_secret(mailbox), grant.refresh_token.encode())
+        watch = gmail.watch(self._settings.topic_path("gmail-notifications"))
+        link = NewLink(
+            user=user,
+            mailbox=mailbox,
+            address=address,
+            google_sub=grant.google_sub,
+            aliases=aliases,
+            since=since,
+            watch=watch,
+            flow=flow,
+        )
+        try:
+            self._attachments.attach(link)
+        except Conflict:
+            return ConsentResult("flow_expired", return_to)
+        warn = consumer and self._settings.consumer_addresses == "warn"
+        return ConsentResult(
+            "connected",
+            return_to,
+            address=address,
+            warning=CONSUMER_WARNING["message"] if warn else None,
+        )
+
+    def _give_back(self, grant: Grant) -> None:
+        """Revoke what was granted, unless a connection lives on the same grant (C1)."""
+        if grant.refresh_token is None:
+            return
+        address = normalise(grant.address)
+        mailbox = self._mailboxes.read(mailbox_id(address)) if address else None
+        if mailbox is not None and mailbox.users:
+            return
+        try:
+            self._gateways.google.revoke(grant.refresh_token)
+        except SyncError as error:
+            log.warning("grant_not_given_back", code=error.code)
+
+    # --- what the CRM sees -------------------------------------------------------
+
+    def view(self, user: UserId) -> dict[str, Any]:
+        """The connection as in SPEC §4; raises Problem when there never was one."""
+        connection = self._mailboxes.connection(user)
+        if connection is None:
+            raise Problem(404, "not_connected", "This user has never connected Gmail.")
+        mailbox = self._mailboxes.read(connection.mailbox)
+        live = mailbox if connection.status != "disconnected" else None
+        cap = connection.daily_send_cap or self._settings.daily_send_cap
+        return {
+            "user": user,
+            "address": connection.address,
+            "status": connection.status,
+            "connected_at": _time(connection.connected_at),
+            "watch_expires_at": _time(live.watch_expires_at) if live else None,
+            "last_synced_at": _time(mailbox.last_synced_at) if mailbox else None,
+            "sends_left_today": cap if connection.status == "active" else 0,
+            "warnings": self._warnings(connection),
+            "bcc_addresses": {},
+        }
+
+    def _warnings(self, connection: Connection) -> list[dict[str, str]]:
+        warnings = []
+        if connection.status == "reauth_required":
+            warnings.append(REAUTH_WARNING)
+        if (
+            self._settings.consumer_addresses == "warn"
+            and connection.status != "disconnected"
+            and is_consumer(connection.address)
+        ):
+            warnings.append(CONSUMER_WARNING)
+        return warnings
+
+
+def _challenge(verifier: str) -> str:
+    """PKCE S256 (RFC 7636 §4.2)."""
+    hashed = hashlib.sha256(verifier.encode()).digest()
+    return base64.urlsafe_b64encode(hashed).rstrip(b"=").decode()
+
+
+def _time(at: int | None) -> str | None:
+    if at is None:
+        return None
+    moment = datetime.fromtimestamp(at / 1000, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
