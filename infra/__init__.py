@@ -1,0 +1,1 @@
+"""Deployment (terraform/) and the system on one machine (local/)."""

@@ -1,0 +1,288 @@
+"""What the CRM pushes in."""
+
+from __future__ import annotations
+
+import pytest
+
+from shared.core.ids import address_key
+
+SUBACCOUNT = {
+    "name": "Agency",
+    "logging": "all_contacts",
+    "internal_domains": ["Example.COM"],
+    "never_log": ["Boss@Example.org", "private.example"],
+    "default_provider": {
+        "smtp": {
+            "host": "smtp.example.com",
+            "port": 587,
+            "security": "starttls",
+            "username": "agency",
+            "password": "s3cret-Pass",
+            "from": "Agency@example.com",
+        }
+    },
+}
+
+
+def test_a_subaccount_is_read_back_without_its_password(api, gateways):
+    answer = api.put("/v1/subaccounts/a", SUBACCOUNT)
+    assert answer == api.get("/v1/subaccounts/a")
+    assert answer == {
+        "id": "a",
+        "name": "Agency",
+        "logging": "all_contacts",
+        "internal_domains": ["example.com"],
+        "never_log": ["boss@example.org", "private.example"],
+        "default_provider": {
+            "smtp": {
+                "host": "smtp.example.com",
+                "port": 587,
+                "security": "starttls",
+                "username": "agency",
+                "from": "Agency@example.com",
+            }
+        },
+    }
+    (stored,) = gateways.documents.get(["subaccounts/a"])
+    assert "s3cret-Pass" not in str(stored.data)
+
+
+def test_a_password_stays_for_its_own_account_only(api, gateways):
+    from shared.services.directory import smtp_secret
+
+    api.put("/v1/subaccounts/a", SUBACCOUNT)
+    assert gateways.secrets.read(smtp_secret("a")) == b"s3cret-Pass"
+    again = api.get("/v1/subaccounts/a")
+    del again["id"]
+    api.put("/v1/subaccounts/a", again)
+    assert gateways.secrets.read(smtp_secret("a")) == b"s3cret-Pass"
+    again["default_provider"]["smtp"]["host"] = "evil.example"
+    api.put("/v1/subaccounts/a", again)
+    assert gateways.secrets.read_all(smtp_secret("a")) == []
+
+
+def test_a_provider_that_goes_takes_its_password_along(api, gateways):
+    from shared.services.directory import smtp_secret
+
+    api.put("/v1/subaccounts/a", SUBACCOUNT)
+    api.put("/v1/subaccounts/a", {"name": "A"})
+    assert gateways.secrets.read_all(smtp_secret("a")) == []
+
+
+def test_a_user_is_read_back_and_is_internal(api, gateways):
+    user = {"name": "Uma", "email": "Uma@Agency.example", "never_log": ["x.example"]}
+    answer = api.put("/v1/subaccounts/a/users/u1", user)
+    assert answer == {"id": "u1", **user, "bcc_address": None}
+    assert api.get("/v1/subaccounts/a/users/u1") == answer
+    (entry,) = gateways.documents.get(
+        [f"subaccounts/a/addresses/{address_key('uma@agency.example')}"]
+    )
+    assert entry.data["members"] == {"u1": True}
+    assert api.services.directory.subaccounts_of("u1") == ("a",)
+
+
+def test_a_deleted_user_is_gone_and_deleting_again_is_no_error(api):
+    user = {"name": "Uma", "email": "uma@agency.example"}
+    api.put("/v1/subaccounts/a/users/u1", user)
+    api.put("/v1/subaccounts/b/users/u1", user)
+    for _ in range(2):
+        assert api.call("DELETE", "/v1/subaccounts/a/users/u1").status_code == 204
+    assert api.call("GET", "/v1/subaccounts/a/users/u1").status_code == 404
+    assert api.services.directory.subaccounts_of("u1") == ("b",)
+    api.call("DELETE", "/v1/subaccounts/b/users/u1")
+    assert api.services.directory.subaccounts_of("u1") == ()
+
+
+def test_a_contact_is_read_back_as_it_was_written(api):
+    contact = {
+        "name": "Bob",
+        "emails": ["Bob@Example.org", "bob@work.example"],
+        "assigned_to": "u1",
+        "created_at": "2026-01-01T01:00:00+01:00",
+    }
+    answer = api.put("/v1/subaccounts/a/contacts/c2", contact)
+    assert answer == {**contact, "id": "c2", "created_at": "2026-01-01T00:00:00Z"}
+    assert api.get("/v1/subaccounts/a/contacts/c2") == answer
+
+
+def test_created_at_is_now_at_first_and_stays(api, gateways):
+    contact = {"name": "Bob", "emails": ["bob@example.org"]}
+    first = api.put("/v1/subaccounts/a/contacts/c2", contact)
+    gateways.clock.pass_seconds(60)
+    second = api.put("/v1/subaccounts/a/contacts/c2", {**contact, "name": "Rob"})
+    assert first["created_at"] == second["created_at"] == "2026-11-02T09:30:00Z"
+
+
+def test_an_address_that_is_taken_away_no_longer_finds_the_contact(api, gateways):
+    body = {"name": "Ann", "emails": ["new@example.org"]}
+    api.put("/v1/subaccounts/a/contacts/c1", body)
+    old, new = gateways.documents.get(
+        [
+            f"subaccounts/a/addresses/{address_key(one)}"
+            for one in ("ann@example.org", "new@example.org")
+        ]
+    )
+    assert old.data.get("contacts", {}) == {}
+    assert list(new.data["contacts"]) == ["c1"]
+
+
+def test_the_same_address_twice_counts_once(api):
+    body = {"name": "Ann", "emails": ["ann@example.org", " ANN@example.org"]}
+    answer = api.put("/v1/subaccounts/a/contacts/c1", body)
+    assert answer["emails"] == ["ann@example.org"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "pointer"),
+    [
+        ("/v1/subaccounts/a", {}, "/name"),
+        ("/v1/subaccounts/a", {"name": "A\n"}, "/name"),
+        ("/v1/subaccounts/a", {"name": "A", "nam": "B"}, "/nam"),
+        ("/v1/subaccounts/a", {"name": 5}, "/name"),
+        ("/v1/subaccounts/a", {"name": "x" * 257}, "/name"),
+        ("/v1/subaccounts/a", {"name": "\ud800"}, "/name"),
+        ("/v1/subaccounts/a", {"name": "A", "logging": "none"}, "/logging"),
+        ("/v1/subaccounts/a", {"name": "A", "never_log": ["a b"]}, "/never_log/0"),
+        (
+            "/v1/subaccounts/a",
+            {"name": "A", "internal_domains": ["a@b.example"]},
+            "/internal_domains/0",
+        ),
+        ("/v1/subaccounts/a/users/u", {"name": "U"}, "/email"),
+        ("/v1/subaccounts/a/users/u", {"name": "U", "email": "no"}, "/email"),
+        ("/v1/subaccounts/a/contacts/c", {"name": "C", "emails": []}, "/emails"),
+        (
+            "/v1/subaccounts/a/contacts/c",
+            {"name": "C", "emails": ["a@example.org", "a@b@c"]},
+            "/emails/1",
+        ),
+        (
+            "/v1/subaccounts/a/contacts/c",
+            {"name": "C", "emails": ["a@example.org"], "created_at": "2026-01-01T00:00:00"},
+            "/created_at",
+        ),
+        (
+            "/v1/subaccounts/a/contacts/c",
+            {"name": "C", "emails": ["a@example.org"], "created_at": 5},
+            "/created_at",
+        ),
+        (
+            "/v1/subaccounts/a/contacts/c",
+            {"name": "C", "emails": ["a@example.org"], "assigned_to": "a/b"},
+            "/assigned_to",
+        ),
+    ],
+)
+def test_a_bad_field_is_named(api, path, body, pointer):
+    import json
+
+    answer = api.call(
+        "PUT", path, data=json.dumps(body), headers={"Content-Type": "application/json"}
+    )
+    assert answer.status_code == 422, answer.text
+    assert answer.content_type == "application/problem+json"
+    assert answer.json["code"] == "invalid_request"
+    assert [one["pointer"] for one in answer.json["errors"]] == [pointer]
+
+
+@pytest.mark.parametrize(
+    "smtp",
+    [
+        {"host": "a b"},
+        {"host": "smtp.example.com\r\nX: y"},
+        {"port": 0},
+        {"port": 65536},
+        {"port": "25"},
+        {"port": True},
+        {"security": "ssl"},
+        {"username": "a\r\nb"},
+        {"from": "nobody"},
+        {"password": ""},
+        {"password": 5},
+    ],
+)
+def test_a_bad_provider_is_refused_without_echoing_it(api, smtp):
+    body = {**SUBACCOUNT["default_provider"]["smtp"], **smtp}
+    answer = api.call(
+        "PUT", "/v1/subaccounts/a", {"name": "A", "default_provider": {"smtp": body}}
+    )
+    assert answer.status_code == 422
+    (error,) = answer.json["errors"]
+    assert error["pointer"] == f"/default_provider/smtp/{next(iter(smtp))}"
+    assert "s3cret" not in answer.text
+
+
+def test_things_of_an_unknown_subaccount_are_not_found(api, gateways):
+    from tests.support.api import token
+
+    api.token = token(["nowhere"])
+    for path, body in (
+        ("users/u", {"name": "U", "email": "u@example.org"}),
+        ("contacts/c", {"name": "C", "emails": ["c@example.org"]}),
+    ):
+        answer = api.call("PUT", f"/v1/subaccounts/nowhere/{path}", body)
+        assert (answer.status_code, answer.json["code"]) == (404, "not_found")
+
+
+@pytest.mark.parametrize("name", ["a b", "ä", "x" * 129, "__x__", "%00"])
+def test_a_malformed_id_is_refused(api, name):
+    answer = api.call("GET", f"/v1/subaccounts/a/contacts/{name}")
+    assert answer.status_code == 422
+    assert answer.json["errors"][0]["parameter"] == "contact"
+
+
+def test_an_import_takes_good_rows_and_names_bad_ones(api):
+    rows = [
+        {"id": "i1", "name": "One", "emails": ["one@example.org"]},
+        b"{not json",
+        b"",
+        {"id": "i2", "name": "Two", "emails": []},
+        {"id": "i 3", "name": "Three", "emails": ["three@example.org"]},
+        b"x" * 70_000,
+        b'{"id": "i4", "id": "i5", "name": "N", "emails": ["n@example.org"]}',
+        b"[1]",
+        b"\xff",
+        {
+            "id": "i6",
+            "name": "Six",
+            "emails": ["six@example.org"],
+            "assigned_to": None,
+            "created_at": "2026-01-01T00:00:00Z",
+        },
+    ]
+    path = "/v1/subaccounts/a/contacts:import"
+    for _ in range(2):
+        answer = api.import_rows(path, rows)
+        assert answer.status_code == 200, answer.text
+        assert answer.json["imported"] == 2
+        failed = {one["line"]: one["code"] for one in answer.json["failed"]}
+        assert failed == {
+            2: "invalid_json",
+            4: "invalid_request",
+            5: "invalid_request",
+            6: "invalid_request",
+            7: "invalid_json",
+            8: "invalid_json",
+            9: "invalid_json",
+        }
+    assert api.get("/v1/subaccounts/a/contacts/i6")["created_at"] == "2026-01-01T00:00:00Z"
+
+
+def test_of_two_rows_with_one_id_the_last_wins(api):
+    rows = [
+        {"id": "i1", "name": str(number), "emails": [f"n{number}@example.org"]}
+        for number in range(3)
+    ]
+    answer = api.import_rows("/v1/subaccounts/a/contacts:import", rows)
+    assert answer.json == {"imported": 3, "failed": []}
+    assert api.get("/v1/subaccounts/a/contacts/i1")["emails"] == ["n2@example.org"]
+
+
+def test_many_contacts_are_imported_in_batches(api):
+    rows = [
+        {"id": f"i{n}", "name": "N", "emails": [f"n{n}@example.org", "shared@example.org"]}
+        for n in range(1001)
+    ]
+    answer = api.import_rows("/v1/subaccounts/a/contacts:import", rows)
+    assert answer.json == {"imported": 1001, "failed": []}
+    assert api.get("/v1/subaccounts/a/contacts/i1000")["name"] == "N"

@@ -1,0 +1,211 @@
+"""users.history, users.watch, and the notifications that come of them."""
+
+from __future__ import annotations
+
+import pytest
+from googleapiclient.errors import HttpError
+
+ANN, BOB, CARLA = "ann@acme.test", "bob@acme.test", "carla@customer.test"
+TOPIC = "projects/p/topics/gmail"
+
+
+def refusal(request):
+    with pytest.raises(HttpError) as caught:
+        request.execute()
+    return caught.value
+
+
+@pytest.fixture
+def start(users):
+    return users.getProfile(userId="me").execute()["historyId"]
+
+
+def watch(users, **body):
+    return users.watch(userId="me", body={"topicName": TOPIC} | body).execute()
+
+
+def history(users, start, **kwargs):
+    answer = users.history().list(userId="me", startHistoryId=start, **kwargs).execute()
+    return answer.get("history", [])
+
+
+def test_history_tells_every_change_in_order(users, world, mail, start):
+    message = world.deliver_from_outside(mail(), [ANN])[0].message_id
+    world.account(ANN).mailbox.change_labels(
+        world.account(ANN).mailbox.get(message), ["STARRED"], ["UNREAD"]
+    )
+    users.messages().delete(userId="me", id=message).execute()
+    added, starred, read, deleted = history(users, start)
+    named = {"id": message, "threadId": message}
+    assert added["messages"] == [named]
+    assert added["messagesAdded"][0]["message"]["labelIds"] == [
+        "CATEGORY_PERSONAL",
+        "INBOX",
+        "UNREAD",
+    ]
+    assert starred["labelsAdded"][0]["labelIds"] == ["STARRED"]
+    assert read["labelsRemoved"][0]["labelIds"] == ["UNREAD"]
+    assert "UNREAD" not in read["labelsRemoved"][0]["message"]["labelIds"]
+    assert deleted["messagesDeleted"][0]["message"]["id"] == message
+    ids = [int(entry["id"]) for entry in (added, starred, read, deleted)]
+    assert ids == sorted(set(ids))
+    assert ids[0] > int(start)
+
+
+def test_history_from_the_newest_id_has_no_history_key(users, start):
+    answer = users.history().list(userId="me", startHistoryId=start).execute()
+    assert answer == {"historyId": start}
+
+
+def test_a_page_may_be_empty_and_have_a_next_one(users, world, mail, start):
+    message = world.deliver_from_outside(mail(), [ANN])[0].message_id
+    for label in ("STARRED", "IMPORTANT"):
+        body = {"addLabelIds": [label]}
+        users.messages().modify(userId="me", id=message, body=body).execute()
+    world.deliver_from_outside(mail(subject="two"), [ANN])
+    request = users.history().list(
+        userId="me", startHistoryId=start, historyTypes=["messageAdded"], maxResults=1
+    )
+    pages = []
+    while request is not None:
+        pages.append(request.execute())
+        request = users.history().list_next(request, pages[-1])
+    assert ["history" in page for page in pages] == [True, False, False, True]
+
+
+def test_history_filters_by_label(users, world, mail, start):
+    world.deliver_from_outside(mail(), [ANN])
+    world.deliver_from_outside(mail(subject="win"), [ANN], spam=True)
+    assert len(history(users, start, labelId="SPAM")) == 1
+    assert len(history(users, start)) == 2
+
+
+def test_an_expired_history_is_404(users, world, mail, start):
+    world.deliver_from_outside(mail(), [ANN])
+    world.expire_history(ANN)
+    error = refusal(users.history().list(userId="me", startHistoryId=start))
+    assert error.status_code == 404
+    fresh = users.getProfile(userId="me").execute()["historyId"]
+    assert history(users, fresh) == []
+
+
+def test_history_needs_a_number(users):
+    bad = users.history().list(userId="me", startHistoryId="soon")
+    assert refusal(bad).status_code == 400
+
+
+def test_a_watch_lasts_seven_days_and_returns_the_history_id(users, clock, start):
+    answer = watch(users)
+    assert answer["historyId"] == start
+    seconds = int(answer["expiration"]) / 1000 - clock.now.timestamp()
+    assert seconds == 7 * 24 * 3600
+
+
+def test_a_change_publishes_address_and_history_id(users, world, mail, published):
+    watch(users)
+    assert published == []
+    world.deliver_from_outside(mail(), [ANN])
+    newest = world.account(ANN).mailbox.history_id
+    assert published == [(TOPIC, {"emailAddress": ANN, "historyId": newest})]
+
+
+def test_history_id_in_a_notification_may_be_a_string(users, world, mail, published):
+    world.settings.history_id_as_number = False
+    watch(users)
+    world.deliver_from_outside(mail(), [ANN])
+    assert isinstance(published[0][1]["historyId"], str)
+
+
+def test_more_than_one_notification_a_second_is_dropped(
+    users, world, mail, published, clock
+):
+    watch(users)
+    for _ in range(3):
+        world.deliver_from_outside(mail(), [ANN])
+    assert len(published) == 1
+    clock.pass_time(1)
+    world.deliver_from_outside(mail(), [ANN])
+    assert len(published) == 2
+    world.settings.notification_rate_limited = False
+    world.deliver_from_outside(mail(), [ANN])
+    assert len(published) == 3
+
+
+@pytest.mark.parametrize(
+    ("filters", "told"),
+    [
+        ({"labelIds": ["INBOX"]}, ["inbox"]),
+        ({"labelIds": ["INBOX"], "labelFilterBehavior": "exclude"}, ["spam", "sent"]),
+        ({"labelIds": ["SENT"], "labelFilterAction": "include"}, ["sent"]),
+        ({}, ["inbox", "spam", "sent"]),
+    ],
+)
+def test_a_watch_tells_only_changes_with_its_labels(
+    users, world, mail, published, clock, filters, told
+):
+    watch(users, **filters)
+    seen = []
+    changes = {
+        "inbox": lambda: world.deliver_from_outside(mail(), [ANN]),
+        "spam": lambda: world.deliver_from_outside(mail(), [ANN], spam=True),
+        "sent": lambda: world.send_from_gmail(ANN, mail(ANN, CARLA)),
+    }
+    for name, change in changes.items():
+        clock.pass_time(2)
+        published.clear()
+        change()
+        if published:
+            seen.append(name)
+    assert seen == told
+
+
+def test_nothing_is_told_after_stop_or_expiry(service, world, mail, published, clock):
+    watch(service().users())
+    clock.pass_time(days=7)
+    world.deliver_from_outside(mail(), [ANN])
+    assert published == []
+    users = service().users()
+    watch(users)
+    users.stop(userId="me").execute()
+    world.deliver_from_outside(mail(), [ANN])
+    assert published == []
+
+
+def test_another_topic_of_the_same_developer_needs_a_stop_first(users):
+    watch(users)
+    watch(users)
+    error = refusal(users.watch(userId="me", body={"topicName": TOPIC + "2"}))
+    assert error.status_code == 400
+    assert "Only one user push notification client" in error.reason
+    users.stop(userId="me").execute()
+    watch(users, topicName=TOPIC + "2")
+
+
+@pytest.mark.parametrize("topic", ["", "gmail", "projects/p/topics/", "projects/p/x/t"])
+def test_a_malformed_topic_is_refused(users, topic):
+    error = refusal(users.watch(userId="me", body={"topicName": topic}))
+    assert error.status_code == 400
+
+
+def test_a_topic_that_does_not_exist_is_refused(users, world):
+    world.settings.topics = {TOPIC}
+    watch(users)
+    users.stop(userId="me").execute()
+    error = refusal(users.watch(userId="me", body={"topicName": TOPIC + "2"}))
+    assert "Resource not found" in error.reason
+
+
+def test_a_new_watch_may_publish_at_once(users, world, published):
+    world.settings.notify_on_watch = True
+    watch(users)
+    assert len(published) == 1
+
+
+def test_a_publisher_may_call_back_into_the_world(world, users, mail, clock):
+    seen = []
+    world._publish = lambda *_: seen.append(
+        world.deliver_from_outside(mail(), [BOB])[0].account
+    )
+    watch(users)
+    world.deliver_from_outside(mail(), [ANN])
+    assert seen == [BOB]
