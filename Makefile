@@ -1,0 +1,71 @@
+# Everything a developer does, and exactly what CI does. `make` alone lists it.
+# One recipe is one shell without make's own echo, so that a page of output stays readable.
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed-from
+PYTHON ?= python3
+SEEDS ?= 300
+WORKERS ?= 2
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope
+
+.DEFAULT_GOAL := help
+.SILENT:
+.PHONY: help setup demo up down token test check fmt lint types imports contract sim lock clean
+
+help: ## This list
+	awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## Make .venv and install the locked dependencies (only when they changed)
+
+$(STAMP): requirements-dev.lock infra/local/setup.sh
+	PYTHON=$(PYTHON) bash infra/local/setup.sh $(VENV)
+	touch $@
+
+demo: setup ## See it work: a CRM, a mailbox and real mails, on this machine, in a minute
+	exec $(BIN)/python -m infra.local.demo
+
+up: setup ## Run the whole system here, in the foreground, until Ctrl-C or `make down`
+	exec $(BIN)/python -m infra.local.up --while-parent
+
+down: setup ## End what `make up` started, and wait for it
+	exec $(BIN)/python -m infra.local.down
+
+token: setup ## Mint a caller's token for the local system (SUB=crm SUBACCOUNTS=s1,s2)
+	exec $(BIN)/python -m infra.local.caller_token --sub "$(or $(SUB),crm)" --subaccount "$(or $(SUBACCOUNTS),s1)"
+
+test: setup ## All tests (the emulators' ones need java and gcloud's emulators)
+	$(PYTEST)
+
+check: lint types imports test ## Everything CI checks
+
+fmt: setup ## Format, and mend what can be mended
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lint: setup ## Style, and that everything is formatted
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: setup ## mypy, strict
+	$(BIN)/mypy
+
+imports: setup ## The layers: who may import whom
+	PYTHONPATH=. $(BIN)/lint-imports --no-cache
+
+contract: setup ## Gateways against their in-memory twins and the real emulators
+	$(PYTEST) tests/contract
+
+sim: setup ## The simulation alone, long: make sim SEEDS=10000
+	SEEDS=$(SEEDS) $(PYTEST) --dist worksteal tests/simulation
+
+lock: setup ## Pin and hash all dependencies anew (UPGRADE=--upgrade for newer ones)
+	for file in requirements.txt requirements-dev.in; do \
+	  $(BIN)/uv pip compile -q --system-certs --universal --python-version 3.11 --generate-hashes \
+	    --annotation-style line --no-emit-index-url --custom-compile-command 'make lock' \
+	    $(UPGRADE) -o $${file%.*}.lock $$file || exit 1; \
+	done
+
+clean: ## Remove what tools left; .venv and the local state too
+	rm -rf $(VENV) .local .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage build
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
