@@ -4,8 +4,6 @@ This file is executed once for each function that a process serves, so it holds 
 and imports no product code itself.
 """
 
-# ruff: noqa: PLC0415  (late imports are the point)
-
 from __future__ import annotations
 
 from flask import Request, Response

@@ -4,8 +4,6 @@ Google's client libraries are imported where they are built, so that a function 
 only for what it uses.
 """
 
-# ruff: noqa: PLC0415  (late imports are the point)
-
 from __future__ import annotations
 
 import functools

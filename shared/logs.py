@@ -58,10 +58,13 @@ FIELDS = frozenset(
 )
 TRACE = "logging.googleapis.com/trace"
 
-# Ids, codes, routes, `file.py:12` and digests; no blank and no @, so no sentence and no
-# address. Three dots at most: what has more parts may be a token.
-_SAFE_TEXT = re.compile(r"[A-Za-z0-9._~:/{}-]{1,200}")
-_TOKEN_LIKE = re.compile(r"[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}")
+# Ids, codes, digests and `file.py:12`, or a route; no blank and no @, so no sentence
+# and no address.
+_SAFE_TEXT = re.compile(r"[A-Za-z0-9._~:-]{1,128}|(?:/[A-Za-z0-9._:{}-]{1,64}){1,9}")
+# A JWT, and how Google's secrets begin: should one ever be handed in as an id.
+_TOKEN_LIKE = re.compile(
+    r"[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}|\A(?:ya29\.|GOCSPX-)"
+)
 _SAFE_EVENT = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _SAFE_TRACE = re.compile(r"projects/[a-z0-9:.-]{1,100}/traces/[0-9a-f]{32}")
 _WITHHELD = "withheld"

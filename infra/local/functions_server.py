@@ -49,4 +49,4 @@ class PushFunctions:
 
 
 def _load(target: str) -> Any:
-    return create_app(target, str(_SOURCE))
+    return create_app(target, str(_SOURCE))  # type: ignore[no-untyped-call]

@@ -99,7 +99,7 @@ def _say(line: dict[str, str] | dict[Kind, str]) -> None:
         print(json.dumps(line), flush=True)
     except BrokenPipeError:
         # Nobody reads any more; the end of the input says so too.
-        sys.stdout = None  # type: ignore[assignment]
+        sys.stdout = None
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """What a person may set for the local system.
 
-From the environment, else from `local.env`, else development defaults. Anything missing or malformed is a Misconfigured that names the setting.
+From the environment, else from `local.env`, else development defaults. Anything
+missing or malformed is a Misconfigured that names the setting.
 """
 
 from __future__ import annotations

@@ -6,10 +6,10 @@ What exists already (an emulator that outlived us) is pointed at this run's shim
 from __future__ import annotations
 
 import contextlib
+from datetime import timedelta
 
 from google.api_core.exceptions import AlreadyExists
 from google.cloud import pubsub_v1
-from google.protobuf.duration_pb2 import Duration
 from google.pubsub_v1.types import (
     DeadLetterPolicy,
     ExpirationPolicy,
@@ -70,8 +70,8 @@ class Subscriptions:
             ack_deadline_seconds=wiring.ACK_DEADLINE_SECONDS,
             expiration_policy=ExpirationPolicy(),
             retry_policy=RetryPolicy(
-                minimum_backoff=Duration(seconds=wiring.MIN_BACKOFF_SECONDS),
-                maximum_backoff=Duration(seconds=wiring.MAX_BACKOFF_SECONDS),
+                minimum_backoff=timedelta(seconds=wiring.MIN_BACKOFF_SECONDS),
+                maximum_backoff=timedelta(seconds=wiring.MAX_BACKOFF_SECONDS),
             ),
             dead_letter_policy=DeadLetterPolicy(
                 dead_letter_topic=self._topic_path(consumer.dead_letter_topic),
@@ -86,7 +86,7 @@ class Subscriptions:
             )
 
     def _topic_path(self, topic: str) -> str:
-        return self._publisher.topic_path(self._project, topic)
+        return str(self._publisher.topic_path(self._project, topic))
 
     def _subscription_path(self, subscription: str) -> str:
-        return self._subscriber.subscription_path(self._project, subscription)
+        return str(self._subscriber.subscription_path(self._project, subscription))

@@ -129,7 +129,7 @@ class System:
         addresses = {"api": url, "project": settings.project}
         if gmail is not None:
             addresses["gmail"] = gmail.url
-        for variable in _HOST_VARIABLES.values():
+        for variable in (*_HOST_VARIABLES.values(), "SECRET_MANAGER_ENDPOINT"):
             if variable in os.environ:
                 addresses[variable.lower()] = os.environ[variable]
         addresses_file(self._folder).write_text(json.dumps(addresses, indent=2))

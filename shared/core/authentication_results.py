@@ -17,7 +17,7 @@ _MAX_COMMENT_DEPTH = 20
 _STEP = re.compile(r'[()";]|\\.', re.DOTALL)
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*+)"', re.DOTALL)
 _HARMLESS = re.compile(r"[A-Za-z0-9.@_-]+")
-_AROUND_EQUALS = re.compile(r"\s*=\s*")
+_AROUND_EQUALS = re.compile(r" ?= ?")
 _AUTHSERV = re.compile(r"\s*(\S+)(?:\s+[0-9]+)?\s*")
 _METHOD = re.compile(r"([A-Za-z0-9-]+)(?:\s*/\s*[0-9]+)?=([A-Za-z]+)")
 
@@ -104,8 +104,8 @@ def _comment_end(value: str, position: int) -> int | None:
 
 
 def _result(part: str) -> Result | None:
-    words = _AROUND_EQUALS.sub("=", part.strip()).split()
-    method = _METHOD.fullmatch(words[0]) if words else None
+    words = _AROUND_EQUALS.sub("=", " ".join(part.split())).split(" ")
+    method = _METHOD.fullmatch(words[0])
     if method is None:
         return None
     properties: dict[str, str] = {}

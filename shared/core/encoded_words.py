@@ -8,7 +8,7 @@ from __future__ import annotations
 import binascii
 import re
 
-from shared.core.charsets import codec_of, decode
+from shared.core.charsets import decode
 
 # Blanks in the text are forbidden (RFC 2047 §2) but common.
 WORD = re.compile(r"=\?([^?\s]{1,60})\?([bBqQ])\?([^?\r\n]*)\?=")
@@ -53,7 +53,7 @@ def decode_words(value: str) -> str:
 
 
 def _text(data: bytes, charset: str) -> str:
-    return decode(data, charset if codec_of(charset) else "utf-8") if data else ""
+    return decode(data, charset) if data else ""
 
 
 def _bytes_of(encoding: str, text: str) -> bytes:

@@ -39,7 +39,8 @@ Header = tuple[str, str]
 
 _BRACKETED = re.compile(r"<([^<>]*)>")
 _BLANKS = re.compile(r"\s+")
-_BARE_ID = re.compile(r"[^\s<>()\"',;]+@[^\s<>()\"',;]+")
+_SEPARATORS = re.compile(r"[\s<>()\"',;]+")
+_BARE_ID = re.compile(r"[^@]+@[^@]+")
 _MAX_DATE_CHARS = 200
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -73,8 +74,10 @@ def message_ids(values: Sequence[str]) -> tuple[Rfc822MessageId, ...]:
     """
     found: dict[str, None] = {}
     for value in values:
-        bracketed = _BRACKETED.findall(value)
-        for raw in bracketed or _BARE_ID.findall(value):
+        raws = _BRACKETED.findall(value) or filter(
+            _BARE_ID.fullmatch, _SEPARATORS.split(value)
+        )
+        for raw in raws:
             text = _BLANKS.sub("", one_line(raw))
             if text and len(text) < MAX_MESSAGE_ID_CHARS:
                 found[f"<{text}>"] = None

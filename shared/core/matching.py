@@ -63,10 +63,15 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Where a message is recorded; with no place, `rule` says why it is not."""
+    """Where a message is recorded; with no place, `rule` says why it is not.
+
+    `copies` are places where only M3 forbids a record for this mailbox's users: when
+    another mailbox brings the email there, this one holds it too (M9).
+    """
 
     rule: str
     places: tuple[Place, ...] = ()
+    copies: tuple[Place, ...] = ()
 
     @property
     def recorded(self) -> bool:
@@ -115,6 +120,7 @@ def decide(message: MessageHeaders, mailbox: MailboxForMatching) -> Asking[Decis
     threads = yield from find_threads(known, message, mailbox.id, ids)
     exclusive = bool(threads) and all(one.exclusive for one in threads.values())
     places: list[Place] = []
+    copies: list[Place] = []
     refusals: list[str] = []
     for subaccount in ids:
         if exclusive and subaccount not in threads:
@@ -130,13 +136,15 @@ def decide(message: MessageHeaders, mailbox: MailboxForMatching) -> Asking[Decis
             exclusive,
         )
         answer = yield from _decide_in(known, case, ids)
-        if isinstance(answer, Place):
-            places.append(answer)
-        else:
+        if isinstance(answer, str):
             refusals.append(answer)
-    if places:
-        return Decision(places[0].rule, tuple(places))
-    return Decision(min(refusals, key=TELLING.index))
+        elif answer.rule == "M3":
+            refusals.append("M3")
+            copies.append(answer)
+        else:
+            places.append(answer)
+    rule = places[0].rule if places else min(refusals, key=TELLING.index)
+    return Decision(rule, tuple(places), tuple(copies))
 
 
 def _copy_of_crm_mail(
@@ -261,14 +269,15 @@ def _outbound(
         if not forward:
             return _in_thread(known, case, case.thread, "outbound")
     rule = "M10" if forward else "M6"
-    refusal = "M10" if forward else "M7"
+    refusal: Place | str = "M10" if forward else "M7"
     for address in external:
         contact = known.address(case.subaccount.id, address).contact
         if contact is None:
             continue
         if _permitted(known, case, address):
             return _by_contact(known, case, address, contact, "outbound", rule)
-        refusal = "M3"
+        if isinstance(refusal, str) and refusal != "M3":
+            refusal = _by_contact(known, case, address, contact, "outbound", rule)
     return refusal
 
 
@@ -352,19 +361,21 @@ def _by_contact(
     direction: Direction,
     rule: str,
 ) -> Place | str:
-    """Record under the contact of this address, in a thread that begins here."""
-    if not _permitted(known, case, address):
-        return "M3"
+    """Record under the contact of this address, in a thread that begins here.
+
+    The place has rule M3 when the setting does not permit the address.
+    """
+    permitted = _permitted(known, case, address)
     holders = _holders(known, case, contact.id, (address,))
     if not holders:
-        return "M12"
+        return "M12" if permitted else "M3"
     forward = rule == "M10"
     return Place(
         subaccount=case.subaccount.id,
         contact=contact.id,
         thread=new_thread(case.message, case.mailbox.id, contact.id, forward=forward),
         direction=direction,
-        rule=rule,
+        rule=rule if permitted else "M3",
         holders=holders,
         user=_sender_user(known, case) if direction == "outbound" else None,
         link_gmail_thread=not forward,

@@ -36,6 +36,6 @@ def safe_filename(name: str | None) -> str | None:
     if len(clean) > MAX_FILENAME_CHARS:
         stem, dot, ending = clean.rpartition(".")
         if not dot or len(ending) > MAX_FILENAME_CHARS // 10:
-            stem, ending = clean, ""
+            stem, dot, ending = clean, "", ""
         clean = stem[: MAX_FILENAME_CHARS - len(dot + ending)] + dot + ending
     return clean.strip() or None

@@ -113,7 +113,7 @@ def join(
     """Add what another mailbox's copy tells to the record; None: nothing new.
 
     The result is the same whichever copy came first: the earlier date, Bcc from the
-    sender's own copy, the verdict of a receiving server rather than none. For mail of
+    sender's own copy, whose verdict (none) also counts before a receiver's. For mail of
     the CRM Gmail's own Message-ID and the date of the Sent copy replace what was known
     when it was queued. `recorded.envelope` may be None when the copy has no Bcc.
     """
@@ -123,7 +123,9 @@ def join(
     if envelope is not None and message.bcc and not envelope.bcc:
         envelope = replace(envelope, bcc=message.bcc)
     verdict = recorded.authenticity
-    if verdict == "unknown":
+    if "SENT" in message.labels or (
+        verdict == "unknown" and recorded.direction == "inbound"
+    ):
         verdict = message.authenticity
     sent_at = min(recorded.sent_at, message.internal_date)
     if recorded.route == "crm":

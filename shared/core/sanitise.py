@@ -13,6 +13,7 @@ import re
 
 import nh3
 
+from shared.core.charsets import well_formed
 from shared.core.limits import MAX_BODY_BYTES, MAX_HTML_DEPTH, MAX_HTML_TAGS
 from shared.core.text_from_html import text_from_html
 
@@ -96,7 +97,7 @@ def safe_html(html: str) -> str:
     lose their source and keep their description. Input above MAX_BODY_BYTES is cut;
     what would cost too much to parse comes out as plain text. Never raises.
     """
-    html = html[:MAX_BODY_BYTES]
+    html = well_formed(html[:MAX_BODY_BYTES])
     tags = sum(1 for _ in _TAG.finditer(html))
     if tags > MAX_HTML_TAGS or _depth(html) > MAX_HTML_DEPTH:
         return html_entities.escape(text_from_html(html)).replace("\n", "<br>\n")

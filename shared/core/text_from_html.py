@@ -41,17 +41,13 @@ def text_from_html(html: str, limit: int | None = None) -> str:
         position = tag.end()
         name = (tag[2] or tag[4] or "").lower()
         if html.startswith("<!--", tag.start()):
-            position = _after(html, _COMMENT_END, tag.start() + 4)
+            end = html.find(_COMMENT_END, tag.start() + len("<!--"))
+            position = len(html) if end < 0 else end + len(_COMMENT_END)
         elif name in _SILENT and not (tag[1] or tag[3]):
-            position = _after(html, f"</{name}", position)
+            end_tag = re.compile(f"</{name}", re.IGNORECASE).search(html, position)
+            position = end_tag.start() if end_tag else len(html)
         elif _BREAKING.fullmatch(name):
             out.append("\n")
     text = html_entities.unescape(_LONG_REFERENCE.sub("\ufffd", "".join(out)))
     lines = (one_line(line) for line in text.split("\n"))
     return "\n".join(line for line in lines if line)[:limit]
-
-
-def _after(html: str, mark: str, position: int) -> int:
-    """Position of the next mark (any case), or the end when there is none."""
-    found = re.compile(re.escape(mark), re.IGNORECASE).search(html, position)
-    return found.start() if found else len(html)

@@ -8,6 +8,7 @@ Waiting is left to the redelivery of the work.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from typing import Any, TypeVar
 
 from googleapiclient.errors import HttpError
@@ -69,7 +70,7 @@ class GmailMailbox:
     ) -> None:
         """Use the mailbox that the access token is for.
 
-        `http_factory` makes what carries one request (httplib2's `request`).
+        `http_factory` makes what carries one request (httplib2's `request`, `close`).
         """
         self._access_token = access_token
         self._http_factory = http_factory
@@ -156,19 +157,19 @@ class GmailMailbox:
         )
         return answers.message_page(self._do(request))
 
-    def _http(self) -> Any:
-        return authorised(self._http_factory, self._access_token)
+    def _http(self) -> closing[Any]:
+        return closing(authorised(self._http_factory, self._access_token))
 
     def _do(self, request: Any, operation: Operation = "other") -> Mapping[str, Any]:
-        with translated(operation):
-            answer = request.execute(http=self._http(), num_retries=0)
+        with translated(operation), self._http() as http:
+            answer = request.execute(http=http, num_retries=0)
         return answers.checked(answer)
 
     def _watch(self, topic: str) -> Watch:
         request = self._api.users.watch(userId=_ME, body={"topicName": topic})
-        with translated("watch"):
+        with translated("watch"), self._http() as http:
             try:
-                answer = request.execute(http=self._http(), num_retries=0)
+                answer = request.execute(http=http, num_retries=0)
             except HttpError as fault:
                 if _OTHER_WATCH in refusal_of(fault).text.lower():
                     raise _WatchedElsewhere from None
@@ -221,8 +222,8 @@ class GmailMailbox:
         batch = self._api.service.new_batch_http_request(callback=collect)
         for name in ids:
             batch.add(messages.get(userId=_ME, id=name, **wanted), request_id=name)
-        with translated():
-            batch.execute(http=self._http())
+        with translated(), self._http() as http:
+            batch.execute(http=http)
         for outcome in found.values():
             if isinstance(outcome, NeedsReauth | Misconfigured):
                 raise outcome

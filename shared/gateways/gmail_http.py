@@ -24,7 +24,7 @@ HTTP_SECONDS = 20
 AccessToken = Callable[[bool], str]
 """Gives an access token; True asks for a new one, as the last was refused."""
 HttpFactory = Callable[[], Any]
-"""Makes an object with httplib2's `request`, for one request."""
+"""Makes an object with httplib2's `request` and `close`, for one request."""
 
 
 @dataclass(frozen=True, slots=True)

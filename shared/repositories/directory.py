@@ -109,10 +109,9 @@ def write_member(
     stay, because old mail of a colleague is internal too, except the profile address
     that is replaced.
     """
-    known = set(before.data.get("internal_addresses", ())) - {
-        before.data.get("address")
-    }
-    internal = known | {member.address} | set(own_addresses)
+    known = set(before.data.get("internal_addresses", ()))
+    replaced = {before.data.get("address")}
+    internal = (known - replaced) | {member.address, *own_addresses}
     data = {
         "name": member.name,
         "email": member.email,

@@ -58,9 +58,7 @@ class FactFinder:
         """Remember nothing."""
         self._documents = documents
         self._facts: dict[Key, Fact] = {}
-        self._participants: defaultdict[ThreadKey, frozenset[str]] = defaultdict(
-            frozenset
-        )
+        self._told: dict[ThreadKey, ThreadFact] = {}
 
     def prefetch(self, askings: Sequence[Asking[Result]]) -> None:
         """Learn what these computations ask for; one that fails is left to fail later.
@@ -115,12 +113,12 @@ class FactFinder:
     ) -> None:
         """Remember what will be known once this message is recorded at this place."""
         thread_key = ThreadKey(place.subaccount, place.thread)
-        told = self._participants[thread_key] | frozenset(place.participants)
-        self._participants[thread_key] = told
-        before = self._facts.get(thread_key)
+        before = self._told.get(thread_key) or self._facts.get(thread_key)
+        took_part = frozenset(place.participants)
         if isinstance(before, ThreadFact):
-            told |= before.participants
-        thread = ThreadFact(place.thread, place.contact, place.exclusive, told)
+            took_part |= before.participants
+        thread = ThreadFact(place.thread, place.contact, place.exclusive, took_part)
+        self._told[thread_key] = thread
         if thread_key in self._facts:
             self._facts[thread_key] = thread
         if headers.rfc822_message_id is not None:
@@ -140,7 +138,7 @@ class FactFinder:
     def forget(self) -> None:
         """Drop the memory: somebody changed what was read."""
         self._facts.clear()
-        self._participants.clear()
+        self._told.clear()
 
     def learn(self, keys: Iterable[Key]) -> None:
         """Read the facts that are not known yet."""
@@ -162,13 +160,11 @@ class FactFinder:
                 )
 
     def _with_told(self, key: Key, fact: Fact) -> Fact:
-        """Add the participants of messages that are not written yet."""
-        if not isinstance(key, ThreadKey) or key not in self._participants:
-            return fact
-        told = self._participants[key]
-        if isinstance(fact, ThreadFact):
-            return replace(fact, participants=fact.participants | told)
-        return fact
+        """Add what messages that are not written yet will change."""
+        told = self._told.get(key) if isinstance(key, ThreadKey) else None
+        if told is None or not isinstance(fact, ThreadFact):
+            return told or fact
+        return replace(fact, participants=fact.participants | told.participants)
 
     def _learn_threads(
         self, subaccount: SubaccountId, keys: Sequence[GmailThreadKey]

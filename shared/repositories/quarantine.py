@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 from shared.core.ids import GmailMessageId, Rfc822MessageId
@@ -19,6 +20,7 @@ def decision(
     outcome: str,
     rule: str,
     at: int,
+    more: Mapping[str, object] | None = None,
 ) -> Write:
     """The write that keeps why a message was not recorded (E2): ids, rule and time."""
     expires = datetime.fromtimestamp(at / 1000, UTC) + timedelta(days=DECISION_DAYS)
@@ -34,6 +36,7 @@ def decision(
             "rule": rule,
             "decided_at": at,
             "expires_at": expires,
+            **(more or {}),
         },
     )
 

@@ -20,6 +20,9 @@ from shared.repositories.directory import ContactToWrite, MemberToWrite
 from shared.services.compare_and_set import until_settled
 from shared.services.erasure import Erasure
 
+# Firestore's limit of a commit.
+_MAX_WRITES = 500
+
 KEEP_PASSWORD = object()
 """The provider's password is not given again: the one we hold stays."""
 
@@ -201,10 +204,10 @@ class Directory:
     def write_contacts(
         self, subaccount: SubaccountId, wanted: list[ContactToWrite]
     ) -> None:
-        """Write contacts with different ids in one commit, once.
+        """Write contacts with different ids, once, each in one commit.
 
-        Raises one of `compare_and_set.OVERTAKEN` when somebody came in between: then
-        nothing is written.
+        Raises one of `compare_and_set.OVERTAKEN` when somebody came in between: do it
+        again.
         """
         names = [paths.contact(subaccount, one.id) for one in wanted]
         before = self._documents.get(names)
@@ -214,7 +217,14 @@ class Directory:
         if erasing:
             before = self._documents.get(names)
         changes = list(zip(before, wanted, strict=True))
-        self._documents.commit(records.write_contacts(subaccount, changes, self._now()))
+        writes = records.write_contacts(subaccount, changes, self._now())
+        if len(writes) <= _MAX_WRITES or len(wanted) == 1:
+            self._documents.commit(writes)
+            return
+        # Many addresses go away: what a row costs is known only now.
+        half = len(wanted) // 2
+        self.write_contacts(subaccount, wanted[:half])
+        self.write_contacts(subaccount, wanted[half:])
 
     def delete_contact(self, subaccount: SubaccountId, contact: ContactId) -> None:
         """Erase a contact with all that was said; a missing one is no error."""

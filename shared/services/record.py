@@ -41,7 +41,6 @@ from shared.ports import (
     Blobs,
     Clock,
     Create,
-    DeleteField,
     Documents,
     Gmail,
     Increment,
@@ -57,6 +56,7 @@ from shared.repositories.facts import FactFinder
 from shared.repositories.messages import ENVELOPE_TYPE
 from shared.repositories.outbox import Outbox
 from shared.repositories.quarantine import Quarantine, decision
+from shared.services.copies import Copies, could_join
 
 DECIDE_AGAIN = 3
 """How often a message is decided anew because a contact was erased meanwhile."""
@@ -102,6 +102,7 @@ class _Batch:
     ignored: list[Write] = field(default_factory=list)
     events: list[events.CrmEvent] = field(default_factory=list)
     seen_before: list[str] = field(default_factory=list)
+    copies: list[tuple[MessageHeaders, tuple[Place, ...]]] = field(default_factory=list)
     stale: bool = False
 
 
@@ -115,6 +116,7 @@ class Recorder:
         self._documents = documents
         self._blobs = blobs
         self._outbox = publisher
+        self._copies = Copies(documents, blobs)
         self._quarantine = Quarantine(documents)
         self._clock = clock
 
@@ -150,6 +152,8 @@ class Recorder:
                 self._quarantine_passed(batch, item)
         if batch.ignored:
             self._documents.commit(batch.ignored)
+        for headers, copies in batch.copies:
+            self._copies.join_if_recorded(headers, batch.mailbox, copies)
         self._outbox.publish(batch.events)
         if batch.seen_before:
             self._outbox.publish_if_left(batch.seen_before)
@@ -247,30 +251,34 @@ class Recorder:
 
     def _write(self, batch: _Batch, item: _Item) -> None:
         for _ in range(DECIDE_AGAIN):
-            if item.failure is not None:
-                raise item.failure
-            if item.headers is None:
-                raise Malformed
-            if batch.stale:
+            if batch.stale and item.headers is not None and item.failure is None:
                 batch.finder.forget()
                 self._decide(batch, item, item.headers)
                 self._read_contents(batch, [item])
-                if item.failure is not None:
-                    raise item.failure
-            if item.decision is None:
+            if item.failure is not None:
+                raise item.failure
+            if item.headers is None or item.decision is None:
                 raise Malformed
-            if not item.decision.recorded:
-                self._ignore(batch, item, item.decision.rule)
-                return
             try:
                 for place in item.decision.places:
                     self._write_place(batch, item, item.headers, place)
             except Missing:
                 batch.stale = True  # the contact was erased: decide anew
                 continue
-            batch.outcome.recorded += 1
+            self._note(batch, item, item.headers, item.decision)
             return
         raise Conflict
+
+    def _note(
+        self, batch: _Batch, item: _Item, headers: MessageHeaders, decided: Decision
+    ) -> None:
+        """Count the message, and keep why it is not recorded where it is not."""
+        batch.outcome.recorded += decided.recorded
+        if decided.copies:
+            batch.copies.append((headers, decided.copies))
+        if decided.copies or not decided.recorded:
+            rule = "M3" if decided.copies else decided.rule
+            self._ignore(batch, item, rule, decided.copies)
 
     def _write_place(
         self, batch: _Batch, item: _Item, headers: MessageHeaders, place: Place
@@ -289,8 +297,11 @@ class Recorder:
                 batch.existing[key] = self._documents.get([path])[0]
             else:
                 batch.events.append(event)
+                self._copies.join_earlier(headers, batch.mailbox, record)
                 return
-        self._join(batch, headers, place, batch.existing[key])
+        found = batch.existing[key]
+        record = self._copies.join(headers, batch.mailbox, place, found)
+        batch.seen_before.append(events.message_event_id(record))
 
     def _commit(
         self,
@@ -333,45 +344,6 @@ class Recorder:
             return {}
         key = gmail_thread_key(batch.mailbox.id, headers.gmail_thread_id)
         return {"gmail_threads": Union((key,))}
-
-    def _join(
-        self, batch: _Batch, headers: MessageHeaders, place: Place, found: Snapshot
-    ) -> None:
-        """Add this mailbox's copy to the record that another copy has made (M9)."""
-        for _ in range(DECIDE_AGAIN):
-            if not found.exists:
-                raise Missing
-            # Only a sender's own copy tells Bcc: only then is the envelope needed.
-            record = messages.from_snapshot(found, self._blobs if headers.bcc else None)
-            holders = recording.held_by(headers, batch.mailbox, place)
-            joined = recording.join(record, headers, holders)
-            if joined is None:
-                break
-            stored = messages.to_document(joined)
-            if stored.blob is not None:
-                self._blobs.put(stored.blob.key, stored.blob.data, ENVELOPE_TYPE)
-                stored.data["envelope"] = DeleteField()
-            try:
-                self._documents.commit(
-                    [
-                        Update(found.path, stored.data, found.version),
-                        Merge(
-                            paths.thread(record.subaccount, record.thread),
-                            self._gmail_thread(batch, place, headers),
-                        ),
-                        *(
-                            messages.index(joined)
-                            if joined.rfc822_message_id != record.rfc822_message_id
-                            else ()
-                        ),
-                    ]
-                )
-                break
-            except Conflict:
-                found = self._documents.get([found.path])[0]
-        else:
-            raise Conflict
-        batch.seen_before.append(events.message_event_id(record))
 
     def _compose(
         self, batch: _Batch, content: Content, headers: MessageHeaders, place: Place
@@ -426,9 +398,12 @@ class Recorder:
 
     # --- what is not recorded ----------------------------------------------------
 
-    def _ignore(self, batch: _Batch, item: _Item, rule: str) -> None:
-        batch.outcome.ignored += 1
+    def _ignore(
+        self, batch: _Batch, item: _Item, rule: str, copies: tuple[Place, ...] = ()
+    ) -> None:
         headers = item.headers
+        if item.decision is None or not item.decision.recorded:
+            batch.outcome.ignored += 1
         batch.ignored.append(
             decision(
                 batch.mailbox,
@@ -437,6 +412,9 @@ class Recorder:
                 outcome="ignored",
                 rule=rule,
                 at=self._now(),
+                more=could_join(headers, batch.mailbox, copies)
+                if headers and copies
+                else None,
             )
         )
 

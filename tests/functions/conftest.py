@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from shared import bootstrap
@@ -7,7 +9,7 @@ from tests.support import api as support
 
 
 @pytest.fixture(scope="session")
-def wsgi():
+def wsgi() -> Any:
     return support.app("api")
 
 
@@ -17,7 +19,9 @@ def gateways() -> support.Memory:
 
 
 @pytest.fixture
-def api(gateways, wsgi, monkeypatch) -> support.Api:
+def api(
+    gateways: support.Memory, wsgi: Any, monkeypatch: pytest.MonkeyPatch
+) -> support.Api:
     """A caller for subaccounts a and b, which exist; contact c1 is in a."""
     caller = support.Api(gateways, wsgi)
     monkeypatch.setattr(bootstrap, "services", lambda: caller.services)

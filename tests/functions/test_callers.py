@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from typing import Any
 
 import jwt
 import pytest
@@ -16,9 +17,11 @@ from tests.support.api import KEY, START, Api, Memory, a_message, token
 NOW = int(START.timestamp())
 
 
-def unsigned(claims):
-    def part(value):
-        return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
+def unsigned(claims: Any) -> Any:
+    def part(value: Any) -> Any:
+        return (
+            base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
+        )
 
     return f"{part({'alg': 'none', 'typ': 'JWT'})}.{part(claims)}."
 
@@ -56,7 +59,9 @@ BAD_TOKENS = {
     "no sub": token(sub=...),
     "empty sub": token(sub=""),
     "odd sub": token(sub="a b"),
-    "no subaccounts": token(subaccounts=..., **{}) if False else jwt.encode(
+    "no subaccounts": token(subaccounts=...)
+    if False
+    else jwt.encode(
         {k: v for k, v in GOOD.items() if k != "subaccounts"}, KEY, algorithm="HS256"
     ),
     "subaccounts is text": jwt.encode({**GOOD, "subaccounts": "a"}, KEY),
@@ -66,7 +71,7 @@ BAD_TOKENS = {
 
 
 @pytest.mark.parametrize("name", BAD_TOKENS)
-def test_a_bad_token_is_refused_and_told_nothing(api, name):
+def test_a_bad_token_is_refused_and_told_nothing(api: Api, name: str) -> None:
     api.token = BAD_TOKENS[name]
     answer = api.call("GET", "/v1/subaccounts/a")
     assert answer.status_code == 401
@@ -75,18 +80,20 @@ def test_a_bad_token_is_refused_and_told_nothing(api, name):
     assert answer.headers["WWW-Authenticate"].startswith("Bearer ")
 
 
-def test_a_token_for_a_whole_hour_is_good(api):
+def test_a_token_for_a_whole_hour_is_good(api: Api) -> None:
     api.token = token(exp=NOW + 3600, iat=NOW + 50)
     assert api.call("GET", "/v1/subaccounts/a").status_code == 200
 
 
 @pytest.mark.parametrize("scheme", ["Basic", "Token", ""])
-def test_another_scheme_is_refused(api, scheme):
+def test_another_scheme_is_refused(api: Api, scheme: Any) -> None:
     headers = {"Authorization": f"{scheme} {token()}".strip()}
     assert api.call("GET", "/v1/subaccounts/a", headers=headers).status_code == 401
 
 
-def test_every_enabled_key_counts_and_a_new_one_at_once(api, gateways, monkeypatch):
+def test_every_enabled_key_counts_and_a_new_one_at_once(
+    api: Api, gateways: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
     keys = [b"n" * 32, KEY]
     monkeypatch.setattr(gateways.secrets, "read_all", lambda name: list(keys))
     api.token = token(key=b"n" * 32)
@@ -96,14 +103,16 @@ def test_every_enabled_key_counts_and_a_new_one_at_once(api, gateways, monkeypat
     assert api.call("GET", "/v1/subaccounts/a").status_code == 200
 
 
-def test_a_destroyed_key_stops_within_a_minute(api, gateways):
+def test_a_destroyed_key_stops_within_a_minute(api: Api, gateways: Memory) -> None:
     api.call("GET", "/v1/subaccounts/a")
     gateways.secrets.write("api-signing-key", b"n" * 32)
     gateways.clock.pass_seconds(61)
     assert api.call("GET", "/v1/subaccounts/a").status_code == 401
 
 
-def test_bad_tokens_do_not_make_us_read_secrets_each_time(api, gateways, monkeypatch):
+def test_bad_tokens_do_not_make_us_read_secrets_each_time(
+    api: Api, gateways: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
     reads = []
     real = gateways.secrets.read_all
     monkeypatch.setattr(
@@ -115,8 +124,12 @@ def test_bad_tokens_do_not_make_us_read_secrets_each_time(api, gateways, monkeyp
     assert len(reads) <= 1
 
 
-@pytest.mark.parametrize("key", [b"short", b"development-only-signing-key-never-deploy-this"])
-def test_a_deployment_refuses_a_weak_or_development_key(api, gateways, key):
+@pytest.mark.parametrize(
+    "key", [b"short", b"development-only-signing-key-never-deploy-this"]
+)
+def test_a_deployment_refuses_a_weak_or_development_key(
+    api: Api, gateways: Memory, key: Any
+) -> None:
     from shared.services.authentication import Authentication
 
     gateways.secrets.write("api-signing-key", key)
@@ -127,7 +140,7 @@ def test_a_deployment_refuses_a_weak_or_development_key(api, gateways, key):
         authentication.caller(f"Bearer {token(key=KEY)}")
 
 
-def test_one_machine_takes_the_development_key(gateways):
+def test_one_machine_takes_the_development_key(gateways: Memory) -> None:
     from shared.services.authentication import Authentication
 
     key = b"development-only-signing-key-never-deploy-this"
@@ -136,7 +149,7 @@ def test_one_machine_takes_the_development_key(gateways):
     assert authentication.caller(f"Bearer {token(key=key)}").is_backend
 
 
-def test_a_foreign_subaccount_answers_the_same_whether_it_exists(api):
+def test_a_foreign_subaccount_answers_the_same_whether_it_exists(api: Api) -> None:
     api.token = token(["a"])
     answers = {
         (one.status_code, one.text)
@@ -149,12 +162,16 @@ def test_a_foreign_subaccount_answers_the_same_whether_it_exists(api):
 
 
 @pytest.mark.parametrize(
-    "route", [one for one in ROUTES if not one.public], ids=lambda r: f"{r.method} {r.path}"
+    "route",
+    [one for one in ROUTES if not one.public],
+    ids=lambda r: f"{r.method} {r.path}",
 )
-def test_every_call_wants_a_token_before_anything_else(api, route):
+def test_every_call_wants_a_token_before_anything_else(api: Api, route: Any) -> None:
     api.token = None
     path = route.path.replace("{subaccount}", "b").replace("{", "").replace("}", "")
-    answer = api.call(route.method, path, data=b"{", headers={"Content-Type": "text/plain"})
+    answer = api.call(
+        route.method, path, data=b"{", headers={"Content-Type": "text/plain"}
+    )
     assert answer.status_code == 401
 
 
@@ -163,7 +180,7 @@ def test_every_call_wants_a_token_before_anything_else(api, route):
     [one for one in ROUTES if "{subaccount}" in one.path],
     ids=lambda r: f"{r.method} {r.path}",
 )
-def test_every_call_in_a_foreign_subaccount_is_forbidden(api, route):
+def test_every_call_in_a_foreign_subaccount_is_forbidden(api: Api, route: Any) -> None:
     api.token = token(["a"])
     path = route.path.replace("{subaccount}", "b").replace("{", "").replace("}", "")
     answer = api.call(route.method, path, data=b"{")
@@ -174,14 +191,14 @@ def test_every_call_in_a_foreign_subaccount_is_forbidden(api, route):
 
 
 @pytest.fixture
-def connections(api):
+def connections(api: Api) -> Any:
     """A stand-in for the use case: only who gets through matters here."""
 
     class Connections:
-        def begin(self, user, return_to=None):
+        def begin(self, user: Any, return_to: Any = None) -> Any:
             return f"https://sync.example.com/oauth/start?flow={user}"
 
-        def view(self, user):
+        def view(self, user: Any) -> Any:
             return {
                 "user": user,
                 "address": "uma@gmail.example",
@@ -216,7 +233,9 @@ def connections(api):
         ("u1", ["a"], "unknown", 403),
     ],
 )
-def test_who_may_touch_a_connection(connections, sub, subaccounts, user, status):
+def test_who_may_touch_a_connection(
+    connections: Api, sub: Any, subaccounts: Any, user: Any, status: int
+) -> None:
     connections.token = token(subaccounts, sub)
     path = f"/v1/users/{user}/connection"
     assert connections.call("GET", path).status_code == status
@@ -224,7 +243,7 @@ def test_who_may_touch_a_connection(connections, sub, subaccounts, user, status)
     assert connections.call("POST", path).status_code == status
 
 
-def test_a_foreign_user_answers_as_an_unknown_one(connections):
+def test_a_foreign_user_answers_as_an_unknown_one(connections: Api) -> None:
     connections.token = token(["a"])
     known = connections.call("GET", "/v1/users/u2/connection")
     unknown = connections.call("GET", "/v1/users/nobody/connection")
@@ -256,7 +275,9 @@ QUERIES = st.sampled_from(
     ]
 )
 CALLS = st.lists(
-    st.tuples(st.sampled_from(ROUTES), st.lists(IDS, min_size=3, max_size=3), BODIES, QUERIES),
+    st.tuples(
+        st.sampled_from(ROUTES), st.lists(IDS, min_size=3, max_size=3), BODIES, QUERIES
+    ),
     min_size=1,
     max_size=12,
 )
@@ -269,8 +290,8 @@ CALLS = st.lists(
 )
 @given(calls=CALLS, sub=st.sampled_from(["crm", "u1"]))
 def test_no_sequence_of_calls_with_a_token_for_a_shows_or_changes_b(
-    wsgi, monkeypatch, calls, sub
-):
+    wsgi: Any, monkeypatch: pytest.MonkeyPatch, calls: Any, sub: Any
+) -> None:
     from shared import bootstrap
 
     gateways = Memory()
@@ -289,7 +310,7 @@ def test_no_sequence_of_calls_with_a_token_for_a_shows_or_changes_b(
     assert everything_of_b(gateways) == before
 
 
-def fill_b(api, gateways):
+def fill_b(api: Api, gateways: Memory) -> None:
     from datetime import timedelta
 
     from shared.core.records import HeldBy
@@ -307,7 +328,12 @@ def fill_b(api, gateways):
     held = HeldBy("ub", "mailbox-b", f"{SECRET}@gmail.example", "gb", "tb")
     api.record(
         a_message(
-            "mb", "b", "cb", held_by=(held,), subject=SECRET, addresses=("victim@example.org",)
+            "mb",
+            "b",
+            "cb",
+            held_by=(held,),
+            subject=SECRET,
+            addresses=("victim@example.org",),
         )
     )
     gateways.documents.commit(
@@ -330,11 +356,20 @@ def fill_b(api, gateways):
     )
 
 
-def everything_of_b(gateways):
+def everything_of_b(gateways: Memory) -> Any:
     from shared.ports import Query
 
     return [
         (one.path, dict(one.data))
-        for name in ("contacts", "users", "messages", "threads", "addresses", "message_ids")
+        for name in (
+            "contacts",
+            "users",
+            "messages",
+            "threads",
+            "addresses",
+            "message_ids",
+        )
         for one in gateways.documents.query(Query(f"subaccounts/b/{name}"))
-    ] + [dict(one.data) for one in gateways.documents.get(["subaccounts/b", "users/ub"])]
+    ] + [
+        dict(one.data) for one in gateways.documents.get(["subaccounts/b", "users/ub"])
+    ]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from shared.core.ids import address_key
+from tests.support.api import Api, Memory, token
 
 SUBACCOUNT = {
     "name": "Agency",
@@ -24,7 +27,9 @@ SUBACCOUNT = {
 }
 
 
-def test_a_subaccount_is_read_back_without_its_password(api, gateways):
+def test_a_subaccount_is_read_back_without_its_password(
+    api: Api, gateways: Memory
+) -> None:
     answer = api.put("/v1/subaccounts/a", SUBACCOUNT)
     assert answer == api.get("/v1/subaccounts/a")
     assert answer == {
@@ -47,7 +52,7 @@ def test_a_subaccount_is_read_back_without_its_password(api, gateways):
     assert "s3cret-Pass" not in str(stored.data)
 
 
-def test_a_password_stays_for_its_own_account_only(api, gateways):
+def test_a_password_stays_for_its_own_account_only(api: Api, gateways: Memory) -> None:
     from shared.services.directory import smtp_secret
 
     api.put("/v1/subaccounts/a", SUBACCOUNT)
@@ -61,7 +66,9 @@ def test_a_password_stays_for_its_own_account_only(api, gateways):
     assert gateways.secrets.read_all(smtp_secret("a")) == []
 
 
-def test_a_provider_that_goes_takes_its_password_along(api, gateways):
+def test_a_provider_that_goes_takes_its_password_along(
+    api: Api, gateways: Memory
+) -> None:
     from shared.services.directory import smtp_secret
 
     api.put("/v1/subaccounts/a", SUBACCOUNT)
@@ -69,7 +76,7 @@ def test_a_provider_that_goes_takes_its_password_along(api, gateways):
     assert gateways.secrets.read_all(smtp_secret("a")) == []
 
 
-def test_a_user_is_read_back_and_is_internal(api, gateways):
+def test_a_user_is_read_back_and_is_internal(api: Api, gateways: Memory) -> None:
     user = {"name": "Uma", "email": "Uma@Agency.example", "never_log": ["x.example"]}
     answer = api.put("/v1/subaccounts/a/users/u1", user)
     assert answer == {"id": "u1", **user, "bcc_address": None}
@@ -81,7 +88,7 @@ def test_a_user_is_read_back_and_is_internal(api, gateways):
     assert api.services.directory.subaccounts_of("u1") == ("a",)
 
 
-def test_a_deleted_user_is_gone_and_deleting_again_is_no_error(api):
+def test_a_deleted_user_is_gone_and_deleting_again_is_no_error(api: Api) -> None:
     user = {"name": "Uma", "email": "uma@agency.example"}
     api.put("/v1/subaccounts/a/users/u1", user)
     api.put("/v1/subaccounts/b/users/u1", user)
@@ -93,7 +100,7 @@ def test_a_deleted_user_is_gone_and_deleting_again_is_no_error(api):
     assert api.services.directory.subaccounts_of("u1") == ()
 
 
-def test_a_contact_is_read_back_as_it_was_written(api):
+def test_a_contact_is_read_back_as_it_was_written(api: Api) -> None:
     contact = {
         "name": "Bob",
         "emails": ["Bob@Example.org", "bob@work.example"],
@@ -105,7 +112,7 @@ def test_a_contact_is_read_back_as_it_was_written(api):
     assert api.get("/v1/subaccounts/a/contacts/c2") == answer
 
 
-def test_created_at_is_now_at_first_and_stays(api, gateways):
+def test_created_at_is_now_at_first_and_stays(api: Api, gateways: Memory) -> None:
     contact = {"name": "Bob", "emails": ["bob@example.org"]}
     first = api.put("/v1/subaccounts/a/contacts/c2", contact)
     gateways.clock.pass_seconds(60)
@@ -113,7 +120,9 @@ def test_created_at_is_now_at_first_and_stays(api, gateways):
     assert first["created_at"] == second["created_at"] == "2026-11-02T09:30:00Z"
 
 
-def test_an_address_that_is_taken_away_no_longer_finds_the_contact(api, gateways):
+def test_an_address_that_is_taken_away_no_longer_finds_the_contact(
+    api: Api, gateways: Memory
+) -> None:
     body = {"name": "Ann", "emails": ["new@example.org"]}
     api.put("/v1/subaccounts/a/contacts/c1", body)
     old, new = gateways.documents.get(
@@ -126,7 +135,7 @@ def test_an_address_that_is_taken_away_no_longer_finds_the_contact(api, gateways
     assert list(new.data["contacts"]) == ["c1"]
 
 
-def test_the_same_address_twice_counts_once(api):
+def test_the_same_address_twice_counts_once(api: Api) -> None:
     body = {"name": "Ann", "emails": ["ann@example.org", " ANN@example.org"]}
     answer = api.put("/v1/subaccounts/a/contacts/c1", body)
     assert answer["emails"] == ["ann@example.org"]
@@ -158,7 +167,11 @@ def test_the_same_address_twice_counts_once(api):
         ),
         (
             "/v1/subaccounts/a/contacts/c",
-            {"name": "C", "emails": ["a@example.org"], "created_at": "2026-01-01T00:00:00"},
+            {
+                "name": "C",
+                "emails": ["a@example.org"],
+                "created_at": "2026-01-01T00:00:00",
+            },
             "/created_at",
         ),
         (
@@ -173,7 +186,7 @@ def test_the_same_address_twice_counts_once(api):
         ),
     ],
 )
-def test_a_bad_field_is_named(api, path, body, pointer):
+def test_a_bad_field_is_named(api: Api, path: str, body: Any, pointer: Any) -> None:
     import json
 
     answer = api.call(
@@ -201,7 +214,7 @@ def test_a_bad_field_is_named(api, path, body, pointer):
         {"password": 5},
     ],
 )
-def test_a_bad_provider_is_refused_without_echoing_it(api, smtp):
+def test_a_bad_provider_is_refused_without_echoing_it(api: Api, smtp: Any) -> None:
     body = {**SUBACCOUNT["default_provider"]["smtp"], **smtp}
     answer = api.call(
         "PUT", "/v1/subaccounts/a", {"name": "A", "default_provider": {"smtp": body}}
@@ -212,10 +225,10 @@ def test_a_bad_provider_is_refused_without_echoing_it(api, smtp):
     assert "s3cret" not in answer.text
 
 
-def test_things_of_an_unknown_subaccount_are_not_found(api, gateways):
-    from tests.support.api import token
-
-    api.token = token(["nowhere"])
+def test_things_of_an_unknown_subaccount_are_not_found(
+    api: Api, gateways: Memory
+) -> None:
+        api.token = token(["nowhere"])
     for path, body in (
         ("users/u", {"name": "U", "email": "u@example.org"}),
         ("contacts/c", {"name": "C", "emails": ["c@example.org"]}),
@@ -225,13 +238,13 @@ def test_things_of_an_unknown_subaccount_are_not_found(api, gateways):
 
 
 @pytest.mark.parametrize("name", ["a b", "ä", "x" * 129, "__x__", "%00"])
-def test_a_malformed_id_is_refused(api, name):
+def test_a_malformed_id_is_refused(api: Api, name: str) -> None:
     answer = api.call("GET", f"/v1/subaccounts/a/contacts/{name}")
     assert answer.status_code == 422
     assert answer.json["errors"][0]["parameter"] == "contact"
 
 
-def test_an_import_takes_good_rows_and_names_bad_ones(api):
+def test_an_import_takes_good_rows_and_names_bad_ones(api: Api) -> None:
     rows = [
         {"id": "i1", "name": "One", "emails": ["one@example.org"]},
         b"{not json",
@@ -265,10 +278,12 @@ def test_an_import_takes_good_rows_and_names_bad_ones(api):
             8: "invalid_json",
             9: "invalid_json",
         }
-    assert api.get("/v1/subaccounts/a/contacts/i6")["created_at"] == "2026-01-01T00:00:00Z"
+    assert (
+        api.get("/v1/subaccounts/a/contacts/i6")["created_at"] == "2026-01-01T00:00:00Z"
+    )
 
 
-def test_of_two_rows_with_one_id_the_last_wins(api):
+def test_of_two_rows_with_one_id_the_last_wins(api: Api) -> None:
     rows = [
         {"id": "i1", "name": str(number), "emails": [f"n{number}@example.org"]}
         for number in range(3)
@@ -278,9 +293,13 @@ def test_of_two_rows_with_one_id_the_last_wins(api):
     assert api.get("/v1/subaccounts/a/contacts/i1")["emails"] == ["n2@example.org"]
 
 
-def test_many_contacts_are_imported_in_batches(api):
+def test_many_contacts_are_imported_in_batches(api: Api) -> None:
     rows = [
-        {"id": f"i{n}", "name": "N", "emails": [f"n{n}@example.org", "shared@example.org"]}
+        {
+            "id": f"i{n}",
+            "name": "N",
+            "emails": [f"n{n}@example.org", "shared@example.org"],
+        }
         for n in range(1001)
     ]
     answer = api.import_rows("/v1/subaccounts/a/contacts:import", rows)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from typing import Any
 
 import jsonschema_rs
 import pytest
@@ -11,19 +12,20 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from functions.http import problems
 from functions.http.table import ROUTES
+from tests.support.api import Api
 
 
 @pytest.fixture
-def document(api):
+def document(api: Api) -> Any:
     api.token = None
     return api.get("/openapi.json")
 
 
-def test_the_document_is_valid(document):
+def test_the_document_is_valid(document: Any) -> None:
     OpenAPIV31SpecValidator(document).validate()
 
 
-def test_every_route_is_documented_and_nothing_else(document):
+def test_every_route_is_documented_and_nothing_else(document: Any) -> None:
     described = {
         (method.upper(), path)
         for path, operations in document["paths"].items()
@@ -38,20 +40,20 @@ def test_every_route_is_documented_and_nothing_else(document):
     assert len(names) == len(set(names))
 
 
-def test_every_code_is_documented(document):
+def test_every_code_is_documented(document: Any) -> None:
     listed = document["components"]["schemas"]["ProblemDocument"]["properties"]["code"]
     assert listed["enum"] == sorted(problems.CODES)
     for route in ROUTES:
         assert set(route.problems) <= set(problems.CODES)
 
 
-def test_every_reference_leads_somewhere(document):
+def test_every_reference_leads_somewhere(document: Any) -> None:
     text = json.dumps(document)
     for name in re.findall(r"#/components/schemas/(\w+)", text):
         assert name in document["components"]["schemas"]
 
 
-def test_only_health_and_the_document_are_public(document):
+def test_only_health_and_the_document_are_public(document: Any) -> None:
     public = {
         path
         for path, operations in document["paths"].items()
@@ -61,7 +63,7 @@ def test_only_health_and_the_document_are_public(document):
     assert public == {"/healthz", "/openapi.json"}
 
 
-def check_answer(document, method, template, answer):
+def check_answer(document: Any, method: Any, template: Any, answer: Any) -> None:
     """Hold a real answer to its documented schema."""
     responses = document["paths"][template][method.lower()]["responses"]
     described = responses[str(answer.status_code)]

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
+from typing import Any
+
 import pytest
 from googleapiclient.errors import HttpError
 
-from infra.local.gmail_simulator import InProcessHttp
+from infra.local.gmail_simulator import GmailWorld, InProcessHttp
 
 ANN, BOB, CARLA = "ann@acme.test", "bob@acme.test", "carla@customer.test"
 ADMIN = "http://gmail.test/_simulator"
 TOPIC = "projects/p/topics/gmail"
 
 
-def refusal(request):
+def refusal(request: Any) -> Any:
     with pytest.raises(HttpError) as caught:
         request.execute()
     return caught.value
 
 
-def profile(users):
+def profile(users: Any) -> Any:
     return users.getProfile(userId="me")
 
 
@@ -36,7 +39,9 @@ def profile(users):
         (503, "backendError"),
     ],
 )
-def test_a_status_is_answered_in_googles_shape(users, world, status, reason):
+def test_a_status_is_answered_in_googles_shape(
+    users: Any, world: GmailWorld, status: Any, reason: Any
+) -> None:
     world.faults.add("status", status=status, reason=reason, retry_after=30)
     error = refusal(profile(users))
     assert error.status_code == status
@@ -44,7 +49,9 @@ def test_a_status_is_answered_in_googles_shape(users, world, status, reason):
     assert error.resp["retry-after"] == "30"
 
 
-def test_a_rule_matches_method_account_and_nth_call(users, world):
+def test_a_rule_matches_method_account_and_nth_call(
+    users: Any, world: GmailWorld
+) -> None:
     fault = world.faults.add(
         "status", method="gmail.users.get*", account=ANN, after=1, count=2
     )
@@ -61,18 +68,18 @@ def test_a_rule_matches_method_account_and_nth_call(users, world):
     assert fault.struck == 2
 
 
-def test_probability_comes_from_the_seed(users, world):
+def test_probability_comes_from_the_seed(users: Any, world: GmailWorld) -> None:
     world.faults.add("status", probability=0.5)
     for _ in range(40):
-        try:
+        with contextlib.suppress(HttpError):
             profile(users).execute()
-        except HttpError:
-            pass
     struck = [call.status for call in world.calls].count(503)
     assert 5 < struck < 35
 
 
-def test_a_connection_lost_before_the_work_does_nothing(users, world, mail):
+def test_a_connection_lost_before_the_work_does_nothing(
+    users: Any, world: GmailWorld, mail: Any
+) -> None:
     message = world.deliver_from_outside(mail(), [ANN])[0].message_id
     world.faults.add("drop_before", count=1)
     with pytest.raises(ConnectionError):
@@ -81,7 +88,9 @@ def test_a_connection_lost_before_the_work_does_nothing(users, world, mail):
     assert world.calls[-1].status == 0
 
 
-def test_a_connection_lost_after_the_work_has_done_it(users, world, mail):
+def test_a_connection_lost_after_the_work_has_done_it(
+    users: Any, world: GmailWorld, mail: Any
+) -> None:
     message = world.deliver_from_outside(mail(), [ANN])[0].message_id
     world.faults.add("drop_after", count=1)
     with pytest.raises(ConnectionError):
@@ -89,7 +98,9 @@ def test_a_connection_lost_after_the_work_has_done_it(users, world, mail):
     assert "TRASH" in world.account(ANN).mailbox.get(message).labels
 
 
-def test_a_slow_answer_times_out_only_an_impatient_client(service, world):
+def test_a_slow_answer_times_out_only_an_impatient_client(
+    service: Any, world: GmailWorld
+) -> None:
     world.faults.add("slow", seconds=5)
     patient, impatient = service(timeout=20), service(timeout=1)
     assert profile(patient.users()).execute()
@@ -97,7 +108,9 @@ def test_a_slow_answer_times_out_only_an_impatient_client(service, world):
         profile(impatient.users()).execute()
 
 
-def test_a_transport_may_repeat_what_was_lost_as_httplib2_does(app, world, mail):
+def test_a_transport_may_repeat_what_was_lost_as_httplib2_does(
+    app: Any, world: GmailWorld, mail: Any
+) -> None:
     http = InProcessHttp(app, repeat_lost=True)
     token = world.grant(ANN).access_token
     world.faults.add("drop_after", method="gmail.users.messages.send", count=1)
@@ -111,15 +124,15 @@ def test_a_transport_may_repeat_what_was_lost_as_httplib2_does(app, world, mail)
     assert len(world.outside) == 2
 
 
-def test_history_can_be_said_to_have_expired(users, world):
+def test_history_can_be_said_to_have_expired(users: Any, world: GmailWorld) -> None:
     world.faults.add("history_expired", count=1)
     request = users.history().list(userId="me", startHistoryId="1")
     assert refusal(request).status_code == 404
 
 
 def test_history_may_be_unreadable_although_pushed(
-    users, world, mail, clock, published
-):
+    users: Any, world: GmailWorld, mail: Any, clock: Any, published: Any
+) -> None:
     users.watch(userId="me", body={"topicName": TOPIC}).execute()
     start = profile(users).execute()["historyId"]
     world.faults.add("history_lag", seconds=5)
@@ -131,7 +144,9 @@ def test_history_may_be_unreadable_although_pushed(
     assert len(request.execute()["history"]) == 1
 
 
-def test_lagging_history_may_report_what_it_shows(users, world, mail):
+def test_lagging_history_may_report_what_it_shows(
+    users: Any, world: GmailWorld, mail: Any
+) -> None:
     start = profile(users).execute()["historyId"]
     world.faults.add("history_lag", seconds=5, reports="visible")
     world.deliver_from_outside(mail(), [ANN])
@@ -139,7 +154,7 @@ def test_lagging_history_may_report_what_it_shows(users, world, mail):
     assert request.execute() == {"historyId": start}
 
 
-def test_one_message_may_vanish(users, world, mail):
+def test_one_message_may_vanish(users: Any, world: GmailWorld, mail: Any) -> None:
     first, second = (
         world.deliver_from_outside(mail(), [ANN])[0].message_id for _ in range(2)
     )
@@ -149,7 +164,9 @@ def test_one_message_may_vanish(users, world, mail):
     assert get(userId="me", id=second).execute()
 
 
-def notified(world, mail, published, clock, times=3):
+def notified(
+    world: GmailWorld, mail: Any, published: Any, clock: Any, times: Any = 3
+) -> Any:
     for _ in range(times):
         clock.pass_time(2)
         world.deliver_from_outside(mail(), [ANN])
@@ -157,22 +174,28 @@ def notified(world, mail, published, clock, times=3):
 
 
 @pytest.fixture
-def watched(users, world):
+def watched(users: Any, world: GmailWorld) -> Any:
     users.watch(userId="me", body={"topicName": TOPIC}).execute()
     return world
 
 
-def test_notifications_may_be_dropped(watched, mail, published, clock):
+def test_notifications_may_be_dropped(
+    watched: Any, mail: Any, published: Any, clock: Any
+) -> None:
     watched.faults.add("notification_drop", count=2)
     assert len(notified(watched, mail, published, clock)) == 1
 
 
-def test_notifications_may_be_doubled(watched, mail, published, clock):
+def test_notifications_may_be_doubled(
+    watched: Any, mail: Any, published: Any, clock: Any
+) -> None:
     watched.faults.add("notification_duplicate", times=9, count=1)
     assert len(notified(watched, mail, published, clock)) == 12
 
 
-def test_notifications_may_come_late(watched, mail, published, clock):
+def test_notifications_may_come_late(
+    watched: Any, mail: Any, published: Any, clock: Any
+) -> None:
     watched.faults.add("notification_delay", seconds=60, count=1)
     assert len(notified(watched, mail, published, clock)) == 2
     clock.pass_time(60)
@@ -182,20 +205,26 @@ def test_notifications_may_come_late(watched, mail, published, clock):
     assert ids[2] == min(ids)
 
 
-def test_notifications_may_change_places(watched, mail, published, clock):
+def test_notifications_may_change_places(
+    watched: Any, mail: Any, published: Any, clock: Any
+) -> None:
     watched.faults.add("notification_reorder", count=1)
     first, second, third = notified(watched, mail, published, clock)
     assert second < first < third
 
 
-def test_held_notifications_can_be_released(watched, mail, published, clock):
+def test_held_notifications_can_be_released(
+    watched: Any, mail: Any, published: Any, clock: Any
+) -> None:
     watched.faults.add("notification_reorder")
     assert notified(watched, mail, published, clock, 1) == []
     watched.release_notifications()
     assert len(published) == 1
 
 
-def test_units_are_those_of_gmails_table(users, world, mail):
+def test_units_are_those_of_gmails_table(
+    users: Any, world: GmailWorld, mail: Any
+) -> None:
     message = world.deliver_from_outside(mail(), [ANN])[0].message_id
     start = profile(users).execute()["historyId"]
     users.messages().list(userId="me").execute()
@@ -210,7 +239,7 @@ def test_units_are_those_of_gmails_table(users, world, mail):
     assert world.calls.count("gmail.users.watch", ANN) == 1
 
 
-def test_a_minute_may_have_a_budget(users, world, clock):
+def test_a_minute_may_have_a_budget(users: Any, world: GmailWorld, clock: Any) -> None:
     world.settings.units_per_minute = 2
     for _ in range(2):
         profile(users).execute()
@@ -219,12 +248,12 @@ def test_a_minute_may_have_a_budget(users, world, clock):
     profile(users).execute()
 
 
-def test_an_unknown_action_is_refused(world):
+def test_an_unknown_action_is_refused(world: GmailWorld) -> None:
     with pytest.raises(ValueError, match="explode"):
         world.faults.add("explode")
 
 
-def test_faults_are_set_over_http(browser, users, world):
+def test_faults_are_set_over_http(browser: Any, users: Any, world: GmailWorld) -> None:
     rule = {"action": "status", "status": 500, "count": 1}
     assert browser.put(f"{ADMIN}/faults", json=[rule]).status_code == 200
     assert refusal(profile(users)).status_code == 500
@@ -236,7 +265,9 @@ def test_faults_are_set_over_http(browser, users, world):
     assert bad.status_code == 400
 
 
-def test_a_demo_can_be_set_up_over_http(browser, world, mail):
+def test_a_demo_can_be_set_up_over_http(
+    browser: Any, world: GmailWorld, mail: Any
+) -> None:
     given = {"address": "dee@gmail.com", "name": "Dee", "aliases": ["d@dee.test"]}
     made = browser.post(f"{ADMIN}/accounts", json=given).json()
     assert made["aliases"] == ["d@dee.test"]
@@ -266,7 +297,9 @@ def test_a_demo_can_be_set_up_over_http(browser, world, mail):
     assert browser.get(f"{api}/profile", headers=headers).status_code == 401
 
 
-def test_clients_and_settings_are_set_over_http(browser, world):
+def test_clients_and_settings_are_set_over_http(
+    browser: Any, world: GmailWorld
+) -> None:
     uris = ["http://sync.test/callback"]
     made = browser.post(f"{ADMIN}/clients", json={"redirect_uris": uris}).json()
     assert made["web"]["token_uri"] == "http://gmail.test/token"

@@ -6,11 +6,12 @@ import base64
 import os
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 from googleapiclient.errors import HttpError
 
-from infra.local.gmail_simulator import create_app
+from infra.local.gmail_simulator import GmailWorld, create_app
 from infra.local.gmail_simulator import parts as mime
 from infra.local.gmail_simulator.schema import SchemaMismatch, validate_resource
 
@@ -57,21 +58,23 @@ inside\r
 """
 
 
-def decoded(body):
+def decoded(body: Any) -> Any:
     return base64.urlsafe_b64decode(body["data"])
 
 
-def put(world, raw, **kwargs):
+def put(world: GmailWorld, raw: Any, **kwargs: Any) -> Any:
     return world.deliver_from_outside(raw, [ANN], **kwargs)[0].message_id
 
 
-def refusal(request):
+def refusal(request: Any) -> Any:
     with pytest.raises(HttpError) as caught:
         request.execute()
     return caught.value
 
 
-def test_full_message_shows_the_part_tree_as_gmail_parses_it(users, world):
+def test_full_message_shows_the_part_tree_as_gmail_parses_it(
+    users: Any, world: GmailWorld
+) -> None:
     shown = users.messages().get(userId="me", id=put(world, NESTED)).execute()
     root = shown["payload"]
     alternative, pdf, attached = root["parts"]
@@ -91,7 +94,9 @@ def test_full_message_shows_the_part_tree_as_gmail_parses_it(users, world):
     assert shown["labelIds"] == ["CATEGORY_PERSONAL", "INBOX", "UNREAD"]
 
 
-def test_repeated_headers_are_all_listed_and_decoded(users, world):
+def test_repeated_headers_are_all_listed_and_decoded(
+    users: Any, world: GmailWorld
+) -> None:
     shown = users.messages().get(userId="me", id=put(world, NESTED)).execute()
     headers = [(h["name"], h["value"]) for h in shown["payload"]["headers"]]
     assert ("X-Twice", "one") in headers
@@ -99,7 +104,9 @@ def test_repeated_headers_are_all_listed_and_decoded(users, world):
     assert ("Subject", "Grüße") in headers
 
 
-def test_headers_can_be_left_encoded_and_texts_in_their_charset(users, world):
+def test_headers_can_be_left_encoded_and_texts_in_their_charset(
+    users: Any, world: GmailWorld
+) -> None:
     world.settings.headers_decoded = False
     world.settings.text_as_utf8 = False
     shown = users.messages().get(userId="me", id=put(world, NESTED)).execute()
@@ -110,10 +117,12 @@ def test_headers_can_be_left_encoded_and_texts_in_their_charset(users, world):
     )
 
 
-def test_attachment_ids_change_between_calls_and_all_work(users, world):
+def test_attachment_ids_change_between_calls_and_all_work(
+    users: Any, world: GmailWorld
+) -> None:
     message = put(world, NESTED)
 
-    def attachment_id():
+    def attachment_id() -> Any:
         shown = users.messages().get(userId="me", id=message).execute()
         return shown["payload"]["parts"][1]["body"]["attachmentId"]
 
@@ -129,7 +138,9 @@ def test_attachment_ids_change_between_calls_and_all_work(users, world):
         assert decoded(found) == b"%PDF-1.4"
 
 
-def test_metadata_shows_only_the_headers_asked_for(users, world):
+def test_metadata_shows_only_the_headers_asked_for(
+    users: Any, world: GmailWorld
+) -> None:
     shown = (
         users.messages()
         .get(
@@ -145,7 +156,9 @@ def test_metadata_shows_only_the_headers_asked_for(users, world):
     assert "body" not in shown["payload"]
 
 
-def test_raw_keeps_the_bytes_below_the_servers_headers(users, world):
+def test_raw_keeps_the_bytes_below_the_servers_headers(
+    users: Any, world: GmailWorld
+) -> None:
     shown = (
         users.messages().get(userId="me", id=put(world, NESTED), format="raw").execute()
     )
@@ -154,7 +167,7 @@ def test_raw_keeps_the_bytes_below_the_servers_headers(users, world):
     assert raw.startswith(b"Delivered-To: ann@acme.test\r\n")
 
 
-def test_minimal_has_no_payload(users, world):
+def test_minimal_has_no_payload(users: Any, world: GmailWorld) -> None:
     shown = (
         users.messages()
         .get(userId="me", id=put(world, NESTED), format="minimal")
@@ -191,7 +204,9 @@ def test_minimal_has_no_payload(users, world):
         ("nothing-like-that", set()),
     ],
 )
-def test_search_finds(users, world, clock, mail, query, expected):
+def test_search_finds(
+    users: Any, world: GmailWorld, clock: Any, mail: Any, query: Any, expected: Any
+) -> None:
     clock.pass_time(days=-3)
     named = {put(world, mail("x@x.test", ANN, "old", message_id="<old@x.test>")): "old"}
     clock.pass_time(days=3)
@@ -204,7 +219,9 @@ def test_search_finds(users, world, clock, mail, query, expected):
     assert answer["resultSizeEstimate"] == len(expected)
 
 
-def test_list_pages_through_everything_once_while_mail_arrives(users, world, mail):
+def test_list_pages_through_everything_once_while_mail_arrives(
+    users: Any, world: GmailWorld, mail: Any
+) -> None:
     sent = {put(world, mail(subject=f"n{i}")) for i in range(12)}
     request, seen = users.messages().list(userId="me", maxResults=5), []
     while request is not None:
@@ -216,7 +233,9 @@ def test_list_pages_through_everything_once_while_mail_arrives(users, world, mai
     assert set(seen) == sent
 
 
-def test_list_by_labels_leaves_out_spam_unless_asked(users, world, mail):
+def test_list_by_labels_leaves_out_spam_unless_asked(
+    users: Any, world: GmailWorld, mail: Any
+) -> None:
     put(world, mail(), spam=True)
     listing = users.messages().list
     assert "messages" not in listing(userId="me").execute()
@@ -224,7 +243,9 @@ def test_list_by_labels_leaves_out_spam_unless_asked(users, world, mail):
     assert listing(userId="me", includeSpamTrash=True).execute()["messages"]
 
 
-def test_modify_trash_untrash_and_delete(users, world, mail):
+def test_modify_trash_untrash_and_delete(
+    users: Any, world: GmailWorld, mail: Any
+) -> None:
     message = put(world, mail())
     body = {"addLabelIds": ["STARRED"], "removeLabelIds": ["UNREAD"]}
     changed = users.messages().modify(userId="me", id=message, body=body).execute()
@@ -238,7 +259,9 @@ def test_modify_trash_untrash_and_delete(users, world, mail):
     assert refusal(users.messages().get(userId="me", id=message)).status_code == 404
 
 
-def test_batch_modify_and_delete_skip_what_is_gone(users, world, mail):
+def test_batch_modify_and_delete_skip_what_is_gone(
+    users: Any, world: GmailWorld, mail: Any
+) -> None:
     ids = [put(world, mail(subject=f"{i}")) for i in range(3)]
     body = {"ids": [*ids, "00000000000000ff"], "addLabelIds": ["STARRED"]}
     users.messages().batchModify(userId="me", body=body).execute()
@@ -248,7 +271,9 @@ def test_batch_modify_and_delete_skip_what_is_gone(users, world, mail):
     assert "messages" not in users.messages().list(userId="me").execute()
 
 
-def test_insert_keeps_arrival_time_and_import_the_date_header(users, world):
+def test_insert_keeps_arrival_time_and_import_the_date_header(
+    users: Any, world: GmailWorld
+) -> None:
     raw = base64.urlsafe_b64encode(
         b"From: x@y.test\r\nDate: Mon, 02 Jan 2006 15:04:05 +0000\r\n\r\nold"
     ).decode()
@@ -261,7 +286,7 @@ def test_insert_keeps_arrival_time_and_import_the_date_header(users, world):
         .execute()
     )
 
-    def date(message):
+    def date(message: Any) -> Any:
         return (
             users.messages()
             .get(userId="me", id=message["id"])
@@ -273,7 +298,9 @@ def test_insert_keeps_arrival_time_and_import_the_date_header(users, world):
     assert imported["labelIds"] == ["INBOX"]
 
 
-def test_threads_list_get_modify_and_trash(users, world, mail):
+def test_threads_list_get_modify_and_trash(
+    users: Any, world: GmailWorld, mail: Any
+) -> None:
     put(world, mail(message_id="<1@x>"))
     put(world, mail(subject="Re: Hello", message_id="<2@x>", references="<1@x>"))
     listed = users.threads().list(userId="me").execute()
@@ -290,7 +317,7 @@ def test_threads_list_get_modify_and_trash(users, world, mail):
     assert users.threads().list(userId="me").execute()["threads"]
 
 
-def test_labels_of_ones_own(users, world, mail):
+def test_labels_of_ones_own(users: Any, world: GmailWorld, mail: Any) -> None:
     made = users.labels().create(userId="me", body={"name": "Deals"}).execute()
     names = [
         label["name"] for label in users.labels().list(userId="me").execute()["labels"]
@@ -309,7 +336,7 @@ def test_labels_of_ones_own(users, world, mail):
     assert made["id"] not in kept["labelIds"]
 
 
-def test_send_as_lists_aliases_with_their_verification(service):
+def test_send_as_lists_aliases_with_their_verification(service: Any) -> None:
     users = service(scopes=SETTINGS_SCOPES).users()
     body = {"sendAsEmail": "me@elsewhere.test", "displayName": "Me"}
     created = users.settings().sendAs().create(userId="me", body=body).execute()
@@ -338,18 +365,20 @@ def test_send_as_lists_aliases_with_their_verification(service):
         ("00000000000000ff", 404, "Requested entity was not found."),
     ],
 )
-def test_wrong_ids_are_refused_in_gmails_words(users, message_id, status, message):
+def test_wrong_ids_are_refused_in_gmails_words(
+    users: Any, message_id: Any, status: Any, message: Any
+) -> None:
     error = refusal(users.messages().get(userId="me", id=message_id))
     assert error.status_code == status
     assert error.reason == message
 
 
-def test_another_persons_mailbox_is_refused(users):
+def test_another_persons_mailbox_is_refused(users: Any) -> None:
     assert refusal(users.getProfile(userId=BOB)).status_code == 403
     assert users.getProfile(userId=ANN).execute()["emailAddress"] == ANN
 
 
-def test_a_token_without_the_scope_is_refused(service):
+def test_a_token_without_the_scope_is_refused(service: Any) -> None:
     scope = ["https://www.googleapis.com/auth/gmail.readonly"]
     error = refusal(
         service(scopes=scope).users().messages().trash(userId="me", id="1f")
@@ -358,7 +387,9 @@ def test_a_token_without_the_scope_is_refused(service):
     assert error.error_details[0]["reason"] == "insufficientPermissions"
 
 
-def test_metadata_scope_reads_headers_and_nothing_else(service, world, mail):
+def test_metadata_scope_reads_headers_and_nothing_else(
+    service: Any, world: GmailWorld, mail: Any
+) -> None:
     scope = ["https://www.googleapis.com/auth/gmail.metadata"]
     messages = service(scopes=scope).users().messages()
     message = put(world, mail())
@@ -367,7 +398,9 @@ def test_metadata_scope_reads_headers_and_nothing_else(service, world, mail):
     assert refusal(messages.list(userId="me", q="in:inbox")).status_code == 403
 
 
-def test_no_token_or_an_expired_one_is_refused(users, browser, clock):
+def test_no_token_or_an_expired_one_is_refused(
+    users: Any, browser: Any, clock: Any
+) -> None:
     answer = browser.get("http://gmail.test/gmail/v1/users/me/profile")
     assert answer.status_code == 401
     assert "invalid_token" in answer.headers["WWW-Authenticate"]
@@ -377,7 +410,7 @@ def test_no_token_or_an_expired_one_is_refused(users, browser, clock):
         users.getProfile(userId="me").execute()
 
 
-def test_fields_mask_answers_only_what_is_asked(users, world):
+def test_fields_mask_answers_only_what_is_asked(users: Any, world: GmailWorld) -> None:
     message = put(world, NESTED)
     mask = "id,payload(mimeType,parts/parts(partId,body/size))"
     shown = users.messages().get(userId="me", id=message, fields=mask).execute()
@@ -391,7 +424,9 @@ def test_fields_mask_answers_only_what_is_asked(users, world):
     assert refusal(bad).status_code == 400
 
 
-def test_unknown_parameters_and_fields_are_refused(users, browser, world):
+def test_unknown_parameters_and_fields_are_refused(
+    users: Any, browser: Any, world: GmailWorld
+) -> None:
     token = world.grant(ANN).access_token
     headers = {"Authorization": f"Bearer {token}"}
     base = "http://gmail.test/gmail/v1/users/me"
@@ -401,7 +436,7 @@ def test_unknown_parameters_and_fields_are_refused(users, browser, world):
     assert 'Unknown name "topic"' in answer.json()["error"]["message"]
 
 
-def test_an_answer_that_does_not_fit_the_api_raises():
+def test_an_answer_that_does_not_fit_the_api_raises() -> None:
     validate_resource("Message", {"id": "1", "payload": {"parts": [{"partId": "0"}]}})
     with pytest.raises(SchemaMismatch):
         validate_resource("Message", {"id": "1", "colour": "red"})
@@ -411,7 +446,7 @@ def test_an_answer_that_does_not_fit_the_api_raises():
         validate_resource("Profile", {"historyId": 12})
 
 
-def nested(depth):
+def nested(depth: Any) -> Any:
     text = b"Content-Type: text/plain\r\n\r\nbottom"
     for level in range(depth):
         edge = b"b%d" % level
@@ -447,7 +482,9 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("raw", BROKEN.values(), ids=BROKEN)
-def test_malformed_mail_is_answered_in_every_format(users, world, raw):
+def test_malformed_mail_is_answered_in_every_format(
+    users: Any, world: GmailWorld, raw: Any
+) -> None:
     message = put(world, raw)
     for form in ("full", "metadata", "minimal", "raw"):
         shown = users.messages().get(userId="me", id=message, format=form).execute()
@@ -455,7 +492,7 @@ def test_malformed_mail_is_answered_in_every_format(users, world, raw):
     assert users.messages().list(userId="me", q="has:attachment foo").execute()
 
 
-def test_random_bytes_never_break_the_parser():
+def test_random_bytes_never_break_the_parser() -> None:
     rng = random.Random(3)
     words = [
         b"\r\n", b"\n", b"--x", b"--", b"Content-Type: ", b"multipart/mixed; boundary=x",
@@ -472,7 +509,9 @@ def test_random_bytes_never_break_the_parser():
         validate_resource("MessagePart", {**shown, "parts": []})
 
 
-def test_a_received_mail_without_message_id_gets_one(users, world):
+def test_a_received_mail_without_message_id_gets_one(
+    users: Any, world: GmailWorld
+) -> None:
     message = put(world, b"From: x@y.test\r\n\r\nx")
     shown = users.messages().get(userId="me", id=message).execute()
     headers = {h["name"]: h["value"] for h in shown["payload"]["headers"]}
@@ -480,26 +519,26 @@ def test_a_received_mail_without_message_id_gets_one(users, world):
     assert headers["Message-ID"].endswith("@mail.gmail.com>")
 
 
-def test_same_seed_and_calls_make_the_same_world(world, clock, mail):
-    from infra.local.gmail_simulator import GmailWorld
-
-    def history():
+def test_same_seed_and_calls_make_the_same_world(
+    world: GmailWorld, clock: Any, mail: Any
+) -> None:
+    def history() -> Any:
         twin = GmailWorld(clock, 3)
         twin.add_account(ANN)
         put(twin, mail())
         return [vars_of(r) for r in twin.account(ANN).mailbox.history]
 
-    def vars_of(record):
+    def vars_of(record: Any) -> Any:
         return (record.id, record.message_id, record.labels)
 
     assert history() == history()
 
 
-def test_methods_that_are_not_simulated_say_so(users):
+def test_methods_that_are_not_simulated_say_so(users: Any) -> None:
     assert refusal(users.settings().getImap(userId="me")).status_code == 501
 
 
-def test_validation_is_a_choice(world):
+def test_validation_is_a_choice(world: GmailWorld) -> None:
     assert create_app(world) is not create_app(world, validate=True)
 
 
@@ -510,7 +549,9 @@ CORPUS = (
 
 
 @pytest.mark.parametrize("path", sorted(CORPUS.glob("*.eml")), ids=lambda p: p.stem)
-def test_a_mail_of_the_corpus_is_answered(users, world, path):
+def test_a_mail_of_the_corpus_is_answered(
+    users: Any, world: GmailWorld, path: Any
+) -> None:
     raw = path.read_bytes()
     message = put(world, raw)
     users.messages().get(userId="me", id=message).execute()

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from typing import Any
+
+from infra.local.gmail_simulator import GmailWorld
 
 ANN, BOB, CARLA = "ann@acme.test", "bob@acme.test", "carla@customer.test"
 HOME = "http://gmail.test"
@@ -10,7 +13,7 @@ MAIL = f"{HOME}/mail/{ANN}"
 HTML = b"From: a@b.test\r\nSubject: x\r\nContent-Type: text/html\r\n\r\n%s"
 
 
-def test_accounts_are_listed_and_added(browser, world):
+def test_accounts_are_listed_and_added(browser: Any, world: GmailWorld) -> None:
     assert ANN in browser.get(HOME).text
     form = {"name": "Eve", "address": "eve@acme.test"}
     page = browser.post(f"{HOME}/accounts", data=form)
@@ -19,7 +22,9 @@ def test_accounts_are_listed_and_added(browser, world):
     assert browser.post(f"{HOME}/accounts", data=form).status_code == 400
 
 
-def test_folders_show_their_mail_and_reading_marks_it_read(browser, world, mail):
+def test_folders_show_their_mail_and_reading_marks_it_read(
+    browser: Any, world: GmailWorld, mail: Any
+) -> None:
     found = world.deliver_from_outside(mail(subject="Offer <1>"), [ANN])[0]
     page = browser.get(MAIL).text
     assert "Offer &lt;1&gt;" in page
@@ -30,7 +35,7 @@ def test_folders_show_their_mail_and_reading_marks_it_read(browser, world, mail)
     assert "UNREAD" not in message.labels
 
 
-def test_search_works_in_a_folder(browser, world, mail):
+def test_search_works_in_a_folder(browser: Any, world: GmailWorld, mail: Any) -> None:
     world.deliver_from_outside(mail(subject="Needle"), [ANN])
     world.deliver_from_outside(mail(subject="Hay"), [ANN])
     page = browser.get(MAIL, params={"q": "subject:needle"}).text
@@ -38,7 +43,7 @@ def test_search_works_in_a_folder(browser, world, mail):
     assert "Hay" not in page
 
 
-def test_html_bodies_are_shown_in_a_sandbox(browser, world):
+def test_html_bodies_are_shown_in_a_sandbox(browser: Any, world: GmailWorld) -> None:
     raw = HTML % b'<script>alert(1)</script>" onload="x'
     found = world.deliver_from_outside(raw, [ANN])[0]
     answer = browser.get(f"{MAIL}/thread/{found.thread_id}")
@@ -48,7 +53,7 @@ def test_html_bodies_are_shown_in_a_sandbox(browser, world):
     assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
 
 
-def test_compose_sends_with_an_attachment(browser, world):
+def test_compose_sends_with_an_attachment(browser: Any, world: GmailWorld) -> None:
     form = {"from": ANN, "to": f"{BOB}, {CARLA}", "subject": "Hällo", "text": "Hi"}
     files = {"file": ("price list.csv", b"a,b", "text/csv")}
     page = browser.post(f"{MAIL}/send", data=form, files=files)
@@ -61,7 +66,9 @@ def test_compose_sends_with_an_attachment(browser, world):
     assert browser.get(HOME + link[1]).content == b"a,b"
 
 
-def test_reply_all_goes_to_everybody_else_in_the_same_thread(browser, world, mail):
+def test_reply_all_goes_to_everybody_else_in_the_same_thread(
+    browser: Any, world: GmailWorld, mail: Any
+) -> None:
     raw = mail(to=f"{ANN}, {BOB}", message_id="<1@x>", cc="D <d@out.test>")
     found = world.deliver_from_outside(raw, [ANN])[0]
     query = {"message": found.message_id, "mode": "reply-all"}
@@ -75,7 +82,9 @@ def test_reply_all_goes_to_everybody_else_in_the_same_thread(browser, world, mai
     assert thread[1].header("In-Reply-To") == "<1@x>"
 
 
-def test_a_forward_keeps_thread_references_and_attachments(browser, world, mail):
+def test_a_forward_keeps_thread_references_and_attachments(
+    browser: Any, world: GmailWorld, mail: Any
+) -> None:
     raw = mail(message_id="<1@x>").replace(
         b"\r\n\r\n", b"\r\nContent-Disposition: attachment; filename=a.txt\r\n\r\n"
     )
@@ -91,7 +100,7 @@ def test_a_forward_keeps_thread_references_and_attachments(browser, world, mail)
     assert b'filename="a.txt"' in thread[1].raw
 
 
-def test_a_draft_is_kept_and_sent_later(browser, world):
+def test_a_draft_is_kept_and_sent_later(browser: Any, world: GmailWorld) -> None:
     form = {"from": ANN, "to": BOB, "subject": "Later", "text": "x", "action": "draft"}
     page = browser.post(f"{MAIL}/send", data=form)
     assert "Later" in page.text
@@ -102,7 +111,7 @@ def test_a_draft_is_kept_and_sent_later(browser, world):
     assert world.account(ANN).mailbox.drafts == {}
 
 
-def test_buttons_move_mail(browser, world, mail):
+def test_buttons_move_mail(browser: Any, world: GmailWorld, mail: Any) -> None:
     found = world.deliver_from_outside(mail(), [ANN])[0]
     message = world.account(ANN).mailbox.get(found.message_id)
     for action, labels in {
@@ -116,7 +125,7 @@ def test_buttons_move_mail(browser, world, mail):
         assert message.labels & {"SPAM", "INBOX", "TRASH"} == labels
 
 
-def test_somebody_outside_writes_and_answers(browser, world):
+def test_somebody_outside_writes_and_answers(browser: Any, world: GmailWorld) -> None:
     form = {"from": f"Carla <{CARLA}>", "to": ANN, "subject": "Hi", "text": "x"}
     page = browser.post(f"{HOME}/outside", data=form | {"auth": "fail"})
     assert "Delivered to 1 mailbox." in page.text
@@ -131,14 +140,14 @@ def test_somebody_outside_writes_and_answers(browser, world):
     assert "@mail.gmail.com" in page
 
 
-def test_the_original_is_shown_as_text(browser, world):
+def test_the_original_is_shown_as_text(browser: Any, world: GmailWorld) -> None:
     found = world.deliver_from_outside(HTML % b"<b>x</b>", [ANN])[0]
     answer = browser.get(f"{MAIL}/message/{found.message_id}/original")
     assert answer.headers["Content-Type"].startswith("text/plain")
     assert "Delivered-To" in answer.text
 
 
-def test_wrong_addresses_get_a_page_that_says_so(browser):
+def test_wrong_addresses_get_a_page_that_says_so(browser: Any) -> None:
     for path in ("/nothing", "/mail/nobody@x.test", f"/mail/{ANN}/thread/zz"):
         answer = browser.get(HOME + path)
         assert answer.status_code in (400, 404)
@@ -147,7 +156,7 @@ def test_wrong_addresses_get_a_page_that_says_so(browser):
     assert browser.post(f"{MAIL}/send", data=bad).status_code == 400
 
 
-def test_every_control_has_a_label(browser, world, mail):
+def test_every_control_has_a_label(browser: Any, world: GmailWorld, mail: Any) -> None:
     found = world.deliver_from_outside(mail(), [ANN])[0]
     for path in ("", "/compose", f"/thread/{found.thread_id}"):
         page = browser.get(MAIL + path).text

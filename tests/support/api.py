@@ -106,7 +106,9 @@ class Api:
         self.client = Client(wsgi)
         self.token: str | None = token(["a", "b"])
 
-    def call(self, method: str, path: str, body: Any = None, **more: Any) -> TestResponse:
+    def call(
+        self, method: str, path: str, body: Any = None, **more: Any
+    ) -> TestResponse:
         headers = dict(more.pop("headers", {}))
         if self.token is not None:
             headers.setdefault("Authorization", f"Bearer {self.token}")
@@ -208,6 +210,7 @@ def a_message(
         subaccount=SubaccountId(s),
         contact=c,
         held_by=held_by,
-        envelope=envelope or records.Envelope(text="Hello there", html="<p>Hello there</p>"),
+        envelope=envelope
+        or records.Envelope(text="Hello there", html="<p>Hello there</p>"),
         **base,
     )

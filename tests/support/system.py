@@ -26,8 +26,8 @@ from infra.local.gmail_simulator.grants import (
     DEFAULT_CLIENT_ID,
     DEFAULT_CLIENT_SECRET,
     Client,
-    client_file,
 )
+from infra.local.gmail_simulator.oauth_records import client_file
 from infra.local.gmail_simulator.transport import InProcessHttp, WsgiAdapter
 from infra.local.gmail_simulator.world import GmailWorld
 from shared import config
@@ -133,7 +133,9 @@ class System:
             Subaccount(SubaccountId(s), name=s, **settings), None
         )
 
-    def user(self, u: str, email: str, s: str = "s", never_log: Iterable[str] = ()) -> None:
+    def user(
+        self, u: str, email: str, s: str = "s", never_log: Iterable[str] = ()
+    ) -> None:
         self.services.directory.put_member(
             SubaccountId(s), MemberToWrite(UserId(u), u, email, email, tuple(never_log))
         )
@@ -173,7 +175,8 @@ class System:
         text: str = "Hello there",
         headers: Mapping[str, str] | None = None,
     ) -> EmailMessage:
-        """A plain mail with an own Message-ID."""
+        """A plain mail with an own Message-ID, a second after the last one."""
+        self.clock.advance(seconds=1)
         message = EmailMessage()
         message["From"], message["To"], message["Subject"] = sender, to, subject
         message["Date"] = format_datetime(self.clock.now())
@@ -266,7 +269,9 @@ class System:
 
     def events(self) -> list[dict[str, Any]]:
         """CloudEvents that were published."""
-        return [json.loads(one.data) for one in self.outside.topics.published("crm-events")]
+        return [
+            json.loads(one.data) for one in self.outside.topics.published("crm-events")
+        ]
 
     def mailbox(self, address: str) -> Any:
         return self.services.accounts._mailboxes.read(mailbox_id(address))

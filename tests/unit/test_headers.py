@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.core import charsets
 from shared.core.charsets import codec_of, decode, decode_body
 from shared.core.forward_prefixes import FORWARD_PREFIXES
 from shared.core.headers import (
@@ -125,8 +126,6 @@ def test_charsets_of_mail_are_known(charset: str) -> None:
 
 
 def test_every_codec_of_the_table_exists() -> None:
-    from shared.core import charsets  # noqa: PLC0415
-
     for codec in charsets._CODECS.values():
         b"".decode(codec)
 
@@ -219,14 +218,14 @@ def test_message_ids_never_raise_and_hold_no_blank(values: list[str]) -> None:
 
 @pytest.mark.parametrize(
     "crafted",
-    ["<" * 300_000, "a" * 300_000, "a@" * 150_000, "<a" * 100_000, " " * 300_000],
+    ["<" * 60_000, "a" * 60_000, "a@" * 30_000, "<a" * 20_000, " " * 60_000],
 )
 def test_crafted_references_take_linear_time(crafted: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     message_ids([crafted])
-    subject_text("=?a?q?" * 50_000)
-    decode_words("=?a?q?" * 50_000 + crafted)
-    assert time.perf_counter() - started < 3
+    subject_text("=?a?q?" * 10_000)
+    decode_words("=?a?q?" * 10_000 + crafted)
+    assert time.process_time() - started < 3
 
 
 @pytest.mark.parametrize(
@@ -262,10 +261,10 @@ def test_dates_never_raise(value: str) -> None:
     "subject",
     [
         "Fwd: x", "FWD: x", "fwd:x", "Fw: x", "FW:x", "Fw : x", " Fwd: x", "Fwd:", "Fwd[2]: x",
-        "FW(3): x", "[Fwd: x]", "[ Fwd: x]", "Fwd：x", "Fwd: Re: x", "WG: x", "TR: x", "Tr : x",
+        "FW(3): x", "[Fwd: x]", "[ Fwd: x]", "Fwd\uff1ax", "Fwd: Re: x", "WG: x", "TR: x", "Tr : x",
         "RV: x", "Reenv: x", "ENC: x", "I: x", "Inoltra: x", "Doorst: x", "VB: x", "VL: x",
         "Videresend: x", "PD: x", "Továbbítás: x", "TOVÁBBÍTÁS: x", "Pr\u030ceposlat: x",
-        "Пересл: x", "ПЕР: x", "İLT: x", "ilt: x", "i\u0307lt: x", "转发: x", "轉寄：x", "転送: x",
+        "Пересл: x", "ПЕР: x", "İLT: x", "ilt: x", "i\u0307lt: x", "转发: x", "轉寄\uff1ax", "転送: x",
         "전달: x", "ΠΡΘ: x", "הועבר: x", "إعادة توجيه: x", "Chuyển tiếp: x",
     ],
 )  # fmt: skip
@@ -290,7 +289,7 @@ def test_other_subjects_are_no_forwards(subject: str) -> None:
 def test_prefixes_are_written_folded() -> None:
     for prefix in FORWARD_PREFIXES:
         assert is_forward_subject(f"{prefix}: x"), prefix
-        assert is_forward_subject(f"{prefix.upper()}：x"), prefix
+        assert is_forward_subject(f"{prefix.upper()}\uff1ax"), prefix
 
 
 @given(st.text())
@@ -357,7 +356,7 @@ def test_values_keep_their_order_and_names_ignore_case() -> None:
         ("a; name*0=a; name*0=b", {"name": "a"}),
         ("a; name=plain; name*=utf-8''better", {"name": "better"}),
         ("a; n*a*b=x; ok=1", {"ok": "1"}),
-        ('a; name="open', {}),
+        ('a; name="open', {"name": ""}),
         ("a; ;; =x; b", {}),
     ],
 )
@@ -376,12 +375,12 @@ def test_mime_parameters_never_raise(header: str) -> None:
 
 
 def test_mime_parameters_are_bounded() -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     many = "".join(f";p{n}*=x" for n in range(5000))
     assert len(parameters(many)) <= 200
     parameters(";" + " " * 200_000)
     parameters(';a="' * 50_000)
-    assert time.perf_counter() - started < 3
+    assert time.process_time() - started < 3
 
 
 @pytest.mark.parametrize(

@@ -167,6 +167,7 @@ def test_m3(logging: str, situation: str, recorded: bool, sender: str) -> None:
     decision = crm.decide(message)
     assert decision.recorded is recorded
     assert recorded or decision.rule == "M3"
+    assert recorded or [one.holders for one in decision.copies] == [("u",)]
 
 
 @pytest.mark.parametrize("logging", ["established", "all_contacts", "threads"])

@@ -8,7 +8,7 @@ from .app import create_app
 from .consent import consent
 from .errors import ApiError, ConnectionLost, OAuthError
 from .faults import Fault
-from .grants import Client, Tokens, client_file
+from .oauth_records import Client, Tokens, client_file
 from .settings import Settings
 from .transport import InProcessHttp, WsgiAdapter
 from .world import Delivered, GmailWorld, OutsideMail

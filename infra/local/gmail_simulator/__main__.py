@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from .app import create_app
-from .grants import Client, client_file
+from .oauth_records import Client, client_file
 from .publishing import publisher
 from .serving import listen
 from .world import GmailWorld

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .errors import ApiError
-from .grants import GMAIL_FULL, Client, client_file
+from .oauth_records import GMAIL_FULL, Client, client_file
 from .web import Request, Response, json_response
 from .world import GmailWorld
 

@@ -11,21 +11,27 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from . import api_mailbox, api_messages, discovery
+from . import api_mailbox, api_messages, api_settings, api_threads, discovery
 from .accounts import Account
 from .batch import answer_batch
 from .calls import HANDLERS, Context
 from .discovery import Method
 from .errors import ApiError, ConnectionLost, bad_request
 from .faults import Fault
-from .grants import Token
 from .masks import apply_mask, parse_mask
+from .oauth_records import Token
 from .uploads import Session, Uploads, read_json, read_simple
 from .web import Request, Response, json_response, unquoted
 from .world import GmailWorld
 
-# both modules enter their methods into the table
-__all__ = ["GmailApi", "api_mailbox", "api_messages"]
+# these modules enter their methods into the table
+__all__ = [
+    "GmailApi",
+    "api_mailbox",
+    "api_messages",
+    "api_settings",
+    "api_threads",
+]
 
 Check = Callable[[str, Any], None]
 Read = Callable[[Request], tuple[dict[str, Any], bytes | None]]

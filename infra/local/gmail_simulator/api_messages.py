@@ -1,4 +1,4 @@
-"""users.messages, users.threads and attachments."""
+"""users.messages and their attachments."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from . import delivery, headers, parts
 from .calls import Answer, Context, method, page_of, raw_of
 from .errors import ApiError, bad_request, not_found
-from .mailbox import Message
+from .messages import Message
 from .search import compile_query, visible
 
 MAX_BATCH_IDS = 1_000
@@ -153,13 +153,13 @@ def _put(ctx: Context, default_source: str, labels: list[str]) -> Answer:
 @method("gmail.users.messages.modify")
 def _modify(ctx: Context) -> Answer:
     message = ctx.mailbox.get(ctx.path["id"])
-    _relabel(ctx, [message])
+    relabel(ctx, [message])
     return brief(message)
 
 
 @method("gmail.users.messages.batchModify")
 def _batch_modify(ctx: Context) -> Answer:
-    _relabel(ctx, _named(ctx))
+    relabel(ctx, _named(ctx))
     return None
 
 
@@ -190,80 +190,8 @@ def _batch_delete(ctx: Context) -> Answer:
     return None
 
 
-@method("gmail.users.threads.list")
-def _list_threads(ctx: Context) -> Answer:
-    newest: dict[str, Message] = {}
-    for message in listed(ctx):
-        newest.setdefault(message.thread_id, message)
-    found = list(newest.values())
-    page, token = page_of(found, sort_key, ctx.max_results(), ctx.text("pageToken"))
-    answer: dict[str, Any] = {"resultSizeEstimate": len(found)}
-    if page:
-        answer["threads"] = [
-            {
-                "id": m.thread_id,
-                "snippet": m.snippet,
-                "historyId": _thread_history(ctx, m.thread_id),
-            }
-            for m in page
-        ]
-    if token:
-        answer["nextPageToken"] = token
-    return answer
-
-
-@method("gmail.users.threads.get")
-def _get_thread(ctx: Context) -> Answer:
-    thread_id = ctx.path["id"]
-    form = ctx.text("format", "full")
-    if form == "raw":
-        raise bad_request("Invalid value at 'format': \"raw\"")
-    return {
-        "id": thread_id,
-        "historyId": _thread_history(ctx, thread_id),
-        "messages": [full(ctx, m, form) for m in ctx.mailbox.thread(thread_id)],
-    }
-
-
-@method("gmail.users.threads.modify")
-def _modify_thread(ctx: Context) -> Answer:
-    messages = ctx.mailbox.thread(ctx.path["id"])
-    _relabel(ctx, messages)
-    return _thread_brief(ctx, messages)
-
-
-@method("gmail.users.threads.trash")
-def _trash_thread(ctx: Context) -> Answer:
-    messages = ctx.mailbox.thread(ctx.path["id"])
-    for message in messages:
-        ctx.mailbox.trash(message)
-    return _thread_brief(ctx, messages)
-
-
-@method("gmail.users.threads.untrash")
-def _untrash_thread(ctx: Context) -> Answer:
-    messages = ctx.mailbox.thread(ctx.path["id"])
-    for message in messages:
-        ctx.mailbox.change_labels(message, remove=["TRASH"])
-    return _thread_brief(ctx, messages)
-
-
-@method("gmail.users.threads.delete")
-def _delete_thread(ctx: Context) -> Answer:
-    for message in ctx.mailbox.thread(ctx.path["id"]):
-        ctx.mailbox.delete(message)
-    return None
-
-
-def _thread_brief(ctx: Context, messages: list[Message]) -> Answer:
-    return {"id": ctx.path["id"], "messages": [brief(m) for m in messages]}
-
-
-def _thread_history(ctx: Context, thread_id: str) -> str:
-    return str(max(m.history_id for m in ctx.mailbox.thread(thread_id)))
-
-
-def _relabel(ctx: Context, messages: Iterable[Message]) -> None:
+def relabel(ctx: Context, messages: Iterable[Message]) -> None:
+    """Change labels as the body of a modify call says."""
     add, remove = ctx.names("addLabelIds"), ctx.names("removeLabelIds")
     ctx.mailbox.check_labels(add + remove)
     # spam and trash leave the inbox, as in Gmail's own pages

@@ -10,7 +10,7 @@ from email.policy import SMTP
 
 from . import headers, parts
 from .errors import bad_request
-from .mailbox import Message
+from .messages import Message
 from .web import Request
 
 
@@ -86,7 +86,8 @@ def reply(message: Message, mine: Iterable[str], *, everybody: bool) -> Letter:
         ]
         cc = ", ".join(dict.fromkeys(others))
     quoted = "\n".join(f"> {line}" for line in text_of(message).splitlines())
-    intro = f"On {message.header('Date')}, {message.header('From')} wrote:"
+    date = message.header("Date")
+    intro = f"{f'On {date}, ' if date else ''}{message.header('From')} wrote:"
     in_reply_to, references = _threading(message)
     return Letter(
         to=to,

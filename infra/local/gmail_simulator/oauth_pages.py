@@ -12,7 +12,7 @@ from . import keys
 from .accounts import Account
 from .errors import ApiError, ConnectionLost, OAuthError
 from .faults import Fault
-from .grants import SIGN_IN_SCOPES, Client, full_scopes
+from .oauth_records import SIGN_IN_SCOPES, Client, full_scopes
 from .pages import render
 from .web import Request, Response, html_response, json_response, redirect
 from .world import GmailWorld

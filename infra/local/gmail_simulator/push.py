@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from .accounts import Account
 from .faults import Faults
-from .mailbox import HistoryRecord
+from .messages import HistoryRecord
 from .settings import Settings
 
 _SHORTEST_PAUSE = timedelta(seconds=1)

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 from . import parts
 from .errors import bad_request
-from .mailbox import Label, Message
+from .messages import Label, Message
 
 Test = Callable[[Message], bool]
 

@@ -5,7 +5,6 @@ Server-rendered and without scripts. HTML bodies are shown in a sandboxed frame.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote, unquote
@@ -14,7 +13,8 @@ from . import composing, delivery, headers, parts
 from .accounts import Account
 from .composing import Letter
 from .errors import ApiError
-from .mailbox import Message
+from .mailbox_views import row_of, shown
+from .messages import Message
 from .pages import render
 from .search import compile_query, visible
 from .web import Request, Response, html_response, redirect
@@ -164,7 +164,7 @@ class WebMailbox:
         rows: dict[str, dict[str, Any]] = {}
         for message in account.mailbox.newest_first():
             if test(message) and (anywhere or visible(message)):
-                row = rows.setdefault(message.thread_id, _row(message, account))
+                row = rows.setdefault(message.thread_id, row_of(message, account))
                 row["count"] += 1
                 row["unread"] |= "UNREAD" in message.labels
         return html_response(
@@ -191,7 +191,7 @@ class WebMailbox:
                 folder="",
                 folders=FOLDERS,
                 subject=messages[0].subject or "(no subject)",
-                messages=[_shown(m, account) for m in messages],
+                messages=[shown(m, account) for m in messages],
                 unread=_unread(account),
             )
         )
@@ -274,65 +274,6 @@ def _unread(account: Account) -> int:
     return sum(
         {"INBOX", "UNREAD"} <= m.labels for m in account.mailbox.messages.values()
     )
-
-
-def _row(message: Message, account: Account) -> dict[str, Any]:
-    drafts = {m: d for d, m in account.mailbox.drafts.items()}
-    outgoing = message.labels & {"SENT", "DRAFT"} and "INBOX" not in message.labels
-    people = headers.addresses([message.header("To" if outgoing else "From")])
-    names = ", ".join(name or address for name, address in people[:3])
-    return {
-        "thread_id": message.thread_id,
-        "draft": drafts.get(message.id),
-        "people": ("To: " if outgoing else "") + (names or "(nobody)"),
-        "subject": message.subject or "(no subject)",
-        "snippet": _plain(message.snippet),
-        "when": _when(message),
-        "count": 0,
-        "unread": False,
-        "attached": any(p.filename for p in parts.walk(message.root)),
-    }
-
-
-def _shown(message: Message, account: Account) -> dict[str, Any]:
-    hidden = {"CATEGORY_PERSONAL", "INBOX", "UNREAD"}
-    drafts = {m: d for d, m in account.mailbox.drafts.items()}
-    return {
-        "id": message.id,
-        "draft": drafts.get(message.id),
-        "from": message.header("From"),
-        "to": message.header("To"),
-        "cc": message.header("Cc"),
-        "bcc": message.header("Bcc"),
-        "when": _when(message),
-        "html": composing.html_of(message),
-        "text": composing.text_of(message),
-        "labels": [
-            account.mailbox.labels[name].name.capitalize()
-            for name in message.label_ids()
-            if name not in hidden
-        ],
-        "spam": "SPAM" in message.labels,
-        "trash": "TRASH" in message.labels,
-        "inbox": "INBOX" in message.labels,
-        "attachments": [
-            {"id": p.part_id or "root", "name": p.filename, "size": len(p.data)}
-            for p in parts.walk(message.root)
-            if p.filename
-        ],
-    }
-
-
-def _plain(snippet: str) -> str:
-    """Undo the API's escapes; the template escapes for itself."""
-    for escaped, plain in (("&lt;", "<"), ("&gt;", ">"), ("&quot;", '"')):
-        snippet = snippet.replace(escaped, plain)
-    return snippet.replace("&#39;", "'").replace("&amp;", "&")
-
-
-def _when(message: Message) -> str:
-    moment = datetime.fromtimestamp(message.internal_date / 1000, UTC)
-    return f"{moment:%d %b %Y, %H:%M}"
 
 
 def _outside_subject(raw: bytes) -> str:

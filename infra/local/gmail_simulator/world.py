@@ -3,6 +3,9 @@
 Plain Python with an injected clock and seeded randomness: the same seed and the same
 calls make the same world. Thread safe; notifications are published after the lock is
 released, so a publisher may call back into the world.
+
+Longer than other modules: one class is the whole face of the engine, and its methods
+are the steps that one lock has to hold together.
 """
 
 from __future__ import annotations
@@ -16,11 +19,13 @@ from datetime import datetime
 
 from . import delivery, headers
 from .accounts import Account, SendAs, canonical, domain_of, new_account
-from .errors import ApiError, bad_request, not_found
+from .errors import ApiError, not_found
 from .faults import Faults
-from .grants import DEFAULT_CLIENT_ID, GMAIL_FULL, Grants, Tokens
+from .grants import Grants
 from .ledger import Ledger
-from .mailbox import HistoryRecord, Mailbox, Message
+from .mailbox import Mailbox
+from .messages import HistoryRecord, Message
+from .oauth_records import DEFAULT_CLIENT_ID, GMAIL_FULL, Tokens
 from .push import Notification, Notifier
 from .settings import Settings
 
@@ -378,21 +383,3 @@ class GmailWorld:
     def _send_out(self, due: list[Notification]) -> None:
         for note in due:
             self._publish(note.topic, note.data, {})
-
-
-def require_watch_topic(topic: str, known: set[str] | None) -> None:
-    """Refuse a topic name that is malformed or not there."""
-    pieces = topic.split("/")
-    if (
-        len(pieces) != 4  # noqa: PLR2004  # projects/p/topics/t
-        or pieces[::2] != ["projects", "topics"]
-        or not all(pieces)
-    ):
-        raise bad_request(
-            "Invalid topicName does not match projects/[project]/topics/*"
-        )
-    if known is not None and topic not in known:
-        raise bad_request(
-            f"Error sending test message to Cloud PubSub {topic} : Resource not found "
-            f"(resource={pieces[3]})."
-        )

@@ -194,8 +194,7 @@ def _filter(operator: str, wanted: Any) -> Callable[[Any], bool]:
 
     def within(value: Any) -> bool:
         found = key(value)
-        # NaN has a rank of its own and is in no range.
-        return found[0] == bound[0] and found[1:2] != (0,) and compare(found)
+        return found[0] == bound[0] and found != values.NAN and compare(found)
 
     return within
 

@@ -16,6 +16,8 @@ _INT64 = 1 << 63
 _NULL, _BOOL, _NUMBER, _TIME, _TEXT, _BYTES, _LIST, _MAP = range(8)
 
 SortKey = tuple[Any, ...]
+NAN: SortKey = (_NUMBER, 0)
+"""NaN is less than every number and equal to itself; it is in no range."""
 
 
 def sort_key(value: Any) -> SortKey:
@@ -30,8 +32,7 @@ def sort_key(value: Any) -> SortKey:
     if kind is bool:
         return (_BOOL, value)
     if kind is float:
-        # NaN is less than every number, and equal to itself.
-        return (_NUMBER, 0) if math.isnan(value) else (_NUMBER, 1, value)
+        return NAN if math.isnan(value) else (_NUMBER, 1, value)
     if kind is bytes:
         return (_BYTES, value)
     if isinstance(value, Mapping):
