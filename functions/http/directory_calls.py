@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from functions.http import models, reading_bodies
+from functions.http import bcc_calls, models, reading_bodies
 from functions.http.fields import to_milliseconds
 from functions.http.routing import Call
 from shared.core import records
@@ -57,7 +57,8 @@ def put_user(call: Call[models.UserIn, None]) -> models.User:
         address=_normalised(body.email),
         never_log=tuple(dict.fromkeys(body.never_log)),
     )
-    return _user(call.services.directory.put_member(call.subaccount, member))
+    saved = call.services.directory.put_member(call.subaccount, member)
+    return _user(saved, bcc_calls.shown_address(call))
 
 
 def get_user(call: Call[None, None]) -> models.User:
@@ -65,7 +66,7 @@ def get_user(call: Call[None, None]) -> models.User:
     member = call.services.directory.member(call.subaccount, call.user)
     if member is None:
         raise not_found("user")
-    return _user(member)
+    return _user(member, bcc_calls.shown_address(call))
 
 
 def delete_user(call: Call[None, None]) -> None:
@@ -137,13 +138,13 @@ def _subaccount(subaccount: records.Subaccount) -> models.Subaccount:
     )
 
 
-def _user(member: records.Member) -> models.User:
+def _user(member: records.Member, bcc_address: str | None) -> models.User:
     return models.User(
         id=member.id,
         name=member.name,
         email=member.email,
         never_log=list(member.never_log),
-        bcc_address=None,
+        bcc_address=bcc_address,
     )
 
 

@@ -1,7 +1,7 @@
 """What the API takes and answers: the shapes of SPEC §4.
 
 Unknown fields are refused and nothing is converted silently. Names of classes are
-those of the OpenAPI document.
+those of the OpenAPI document. Long because it is the whole contract, in its order.
 """
 
 from __future__ import annotations
@@ -126,6 +126,12 @@ class User(Out):
     bcc_address: str | None
 
 
+class BccAddress(Out):
+    """A user's BCC address in one subaccount (B1)."""
+
+    bcc_address: str
+
+
 # --- contacts --------------------------------------------------------------------
 
 
@@ -215,6 +221,21 @@ class Connection(Out):
     sends_left_today: int | None
     warnings: list[Warning]
     bcc_addresses: dict[str, str]
+
+
+class NoFields(In):
+    """An empty object, or no body at all."""
+
+
+class LoggingConnection(Out):
+    """The deployment's logging mailbox (B4)."""
+
+    address: str
+    status: Literal["active", "reauth_required", "disconnected"]
+    connected_at: Time
+    watch_expires_at: Time | None
+    last_synced_at: Time | None
+    warnings: list[Warning]
 
 
 # --- conversations and messages --------------------------------------------------

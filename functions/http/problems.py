@@ -60,6 +60,9 @@ CODES: dict[str, Code] = {
     "reauth_required": Code(
         409, "Reconnect needed", "The mailbox's owner must connect it again."
     ),
+    "bcc_not_configured": Code(
+        409, "No BCC addresses", "The deployment has no BCC addresses."
+    ),
     "payload_too_large": Code(
         413, "Payload too large", "The body exceeds the limit of this call."
     ),

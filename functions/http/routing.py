@@ -154,7 +154,7 @@ class Router:
         """
         caller = services.authentication.caller(request.headers.get("Authorization"))
         subaccount = ids.get("subaccount")
-        if False and not may_touch_subaccount(
+        if subaccount is not None and not may_touch_subaccount(
             caller, SubaccountId(subaccount)
         ):
             raise problems.make("forbidden")

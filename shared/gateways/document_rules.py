@@ -11,6 +11,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
+from types import NoneType
 from typing import Any
 
 from shared.errors import Permanent
@@ -24,7 +26,6 @@ from shared.ports import (
     Merge,
     Path,
     Put,
-    Query,
     Union,
     Update,
     Write,
@@ -41,15 +42,15 @@ MAX_DOCUMENT_BYTES = 1024 * 1024
 MAX_COMMIT_BYTES = 3_500_000
 MAX_DEPTH = 20
 MAX_NAME_BYTES = 1500
-MAX_ANY_VALUES = 30
 _INT64 = 1 << 63
 _RESERVED = re.compile(r"__.*__", re.DOTALL)
 _SIMPLE_FIELD = re.compile(r"[A-Za-z_][A-Za-z_0-9]*")
-_QUERY_FIELD = re.compile(r"(?:[A-Za-z_][A-Za-z_0-9]*|`(?:[^`\\]|\\.)+`)")
-_OPERATORS = frozenset(
-    ("==", "<", "<=", ">", ">=", "array_contains", "array_contains_any")
-)
-_RANGES = frozenset(("<", "<=", ">", ">="))
+_CONTAINERS = frozenset((dict, list, tuple))
+_SCALARS = frozenset((str, int, bool, float, bytes, type(None), datetime))
+_FIXED_SIZE: dict[type, int] = {int: 8, bool: 1, type(None): 1, float: 8}
+# Field names seen to be good: the same few come again and again.
+_GOOD_FIELDS: set[str] = set()
+_MANY_FIELDS = 1 << 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +58,15 @@ class Change:
     """The data of one write, taken apart.
 
     `value` is an owned copy without transforms. For Merge and Update `sets` names every
-    leaf of `value` and `removals` the fields to take away.
+    leaf of `value` and `removals` the fields to take away. `size` is at least what the
+    write can add to the document.
     """
 
     value: dict[str, Any]
     sets: tuple[FieldPath, ...]
     removals: tuple[FieldPath, ...]
     transforms: tuple[tuple[FieldPath, Transform], ...]
+    size: int
 
 
 def prepared(writes: Sequence[Write]) -> list[Change | None]:
@@ -72,13 +75,17 @@ def prepared(writes: Sequence[Write]) -> list[Change | None]:
         raise Permanent(f"A commit takes at most {MAX_WRITES} writes.")
     changes: list[Change | None] = []
     total = 0
+    last: dict[Path, Write] = {}
     for write in writes:
         check_document(write.path)
+        _check_again(last.get(write.path), write)
+        last[write.path] = write
         if isinstance(write, Delete):
             changes.append(None)
         else:
-            changes.append(take_apart(write))
-            total += value_size(write.data)
+            change = take_apart(write)
+            changes.append(change)
+            total += change.size
     if total > MAX_COMMIT_BYTES:
         raise Permanent(f"A commit holds at most {MAX_COMMIT_BYTES} bytes.")
     return changes
@@ -90,33 +97,7 @@ def check_document(path: Path) -> None:
     if len(segments) % 2:
         raise Permanent("A document path has an even number of segments.")
     for segment in segments:
-        _check_id(segment)
-
-
-def check_query(query: Query) -> None:
-    """Refuse a query that Firestore refuses, or one that pages without an order."""
-    segments = query.collection.split("/")
-    if not len(segments) % 2:
-        raise Permanent("A collection path has an odd number of segments.")
-    for segment in segments:
-        _check_id(segment)
-    ordered = {name for name, _ in query.order_by}
-    for name, operator, value in query.where:
-        field_path(name)
-        _check_filter(operator, value)
-        if operator in _RANGES and name not in ordered and query.start_after:
-            raise Permanent("A paged range query orders by its field.")
-    for name in ordered:
-        field_path(name)
-    if query.limit is not None and query.limit < 1:
-        raise Permanent("A limit is at least 1.")
-    cursor = query.start_after
-    if cursor is not None:
-        if len(cursor) != len(query.order_by) + 1 or not isinstance(cursor[-1], str):
-            raise Permanent("A cursor has a value for each order, then the id.")
-        _check_id(cursor[-1])
-        for value in cursor[:-1]:
-            _plain(value, "cursor", 1)
+        check_id(segment)
 
 
 def take_apart(write: Create | Put | Merge | Update) -> Change:
@@ -133,7 +114,10 @@ def take_apart(write: Create | Put | Merge | Update) -> Change:
         for key, item in data.items():
             _check_field(key)
             path = (*prefix, key)
-            if isinstance(item, Mapping) and item:
+            if type(item) in _SCALARS:
+                result[key] = plain(item, key, len(path))
+                sets.append(path)
+            elif isinstance(item, Mapping) and item:
                 nested = split(item, path)
                 if nested or not merging:
                     result[key] = nested
@@ -144,7 +128,7 @@ def take_apart(write: Create | Put | Merge | Update) -> Change:
             elif isinstance(item, Increment | Maximum | Union):
                 transforms.append((path, _checked(item, len(path))))
             else:
-                result[key] = _plain(item, key, len(path))
+                result[key] = plain(item, key, len(path))
                 sets.append(path)
         return result
 
@@ -154,17 +138,24 @@ def take_apart(write: Create | Put | Merge | Update) -> Change:
         tuple(sets) if merging else (),
         tuple(removals),
         tuple(transforms),
+        value_size(write.data),
     )
 
 
 def document_size(path: Path, data: Mapping[str, Any]) -> int:
     """Bytes the document counts for (Firestore "Storage size calculations")."""
-    name = 16 + sum(_text_size(segment) for segment in path.split("/"))
-    return name + 32 + value_size(data)
+    return name_size(path) + value_size(data)
+
+
+def name_size(path: Path) -> int:
+    """Bytes that an empty document counts for."""
+    return 16 + 32 + sum(map(_text_size, path.split("/")))
 
 
 def value_size(value: Any) -> int:
     """Bytes a value counts for; a transform as what it can add at most."""
+    if type(value) in _FIXED_SIZE:
+        return _FIXED_SIZE[type(value)]
     if isinstance(value, str):
         return _text_size(value)
     if isinstance(value, Mapping):
@@ -175,7 +166,7 @@ def value_size(value: Any) -> int:
         return len(value)
     if isinstance(value, Union):
         return value_size(value.values)
-    return 1 if value is None or isinstance(value, bool) else 8
+    return 8
 
 
 def quoted(path: FieldPath) -> str:
@@ -188,29 +179,23 @@ def quoted(path: FieldPath) -> str:
     )
 
 
-def field_path(name: str) -> FieldPath:
-    """Read a field path in the API's syntax, the reverse of `quoted`."""
-    segments: list[str] = []
-    at = 0
-    while True:
-        found = _QUERY_FIELD.match(name, at)
-        if not found:
-            raise Permanent("A field of a query is not well formed.")
-        text = found.group()
-        segments.append(
-            re.sub(r"\\(.)", r"\1", text[1:-1], flags=re.DOTALL)
-            if text[0] == "`"
-            else text
-        )
-        at = found.end()
-        if at == len(name):
-            return tuple(segments)
-        if name[at] != ".":
-            raise Permanent("A field of a query is not well formed.")
-        at += 1
+def _check_again(earlier: Write | None, write: Write) -> None:
+    """Refuse a second write of a document that Firestore cannot join to the first.
+
+    It joins the writes of one document before it looks at it, so only the first may say
+    how the document must have been.
+    """
+    if earlier is None:
+        return
+    if isinstance(write, Create) or getattr(write, "version", None) is not None:
+        raise Permanent("Only a document's first write in a commit has a condition.")
+    if isinstance(write, Update) and isinstance(earlier, Delete):
+        raise Permanent("What a commit deletes it cannot update.")
 
 
-def _check_id(segment: str) -> None:
+@lru_cache(1 << 16)
+def check_id(segment: str) -> None:
+    """Refuse a segment of a path that Firestore refuses."""
     if not segment:
         raise Permanent("A path has an empty segment.")
     if segment in {".", ".."} or (segment[:2] == "__" and _RESERVED.fullmatch(segment)):
@@ -220,6 +205,14 @@ def _check_id(segment: str) -> None:
 
 
 def _check_field(key: Any) -> None:
+    if type(key) is str and key in _GOOD_FIELDS:
+        return
+    _check_new_field(key)
+    if len(_GOOD_FIELDS) < _MANY_FIELDS:
+        _GOOD_FIELDS.add(key)
+
+
+def _check_new_field(key: Any) -> None:
     if not isinstance(key, str) or not key:
         raise Permanent("A field has no name.")
     if key[:2] == "__" and _RESERVED.fullmatch(key):
@@ -228,42 +221,31 @@ def _check_field(key: Any) -> None:
         raise Permanent(f"A field name is longer than {MAX_NAME_BYTES} bytes.")
 
 
-def _check_filter(operator: str, value: Any) -> None:
-    if operator not in _OPERATORS:
-        raise Permanent(f"No such operator: {operator}.")
-    _plain(value, "filter", 1)
-    if value is None or value != value:  # noqa: PLR0124 - NaN alone differs from itself
-        if operator != "==":
-            raise Permanent("Null and NaN can only be compared with ==.")
-    elif operator == "array_contains_any":
-        if not isinstance(value, list | tuple):
-            raise Permanent("array_contains_any takes a list.")
-        if not 0 < len(value) <= MAX_ANY_VALUES:
-            raise Permanent(f"array_contains_any takes 1 to {MAX_ANY_VALUES} values.")
-    elif operator == "array_contains" and isinstance(value, list | tuple):
-        raise Permanent("No list holds a list.")
-
-
 def _checked(transform: Transform, depth: int) -> Transform:
     if isinstance(transform, Union):
-        return Union(tuple(_plain(list(transform.values), "union", depth)))
+        return Union(tuple(plain(list(transform.values), "union", depth)))
     number = transform.by if isinstance(transform, Increment) else transform.value
     if isinstance(number, bool) or not isinstance(number, int | float):
         raise Permanent("Increment and Maximum take a number.")
-    _plain(number, "transform", depth)
+    plain(number, "transform", depth)
     return transform
 
 
-def _plain(value: Any, name: str, depth: int) -> Any:
+def plain(value: Any, name: str, depth: int) -> Any:
     """Copy a value without transforms; refuses what Firestore cannot hold."""
-    if isinstance(value, Mapping | list | tuple):
+    kind = type(value)
+    if kind is str:
+        if not value.isascii():
+            _text_size(value)
+        return value
+    if kind in _CONTAINERS or isinstance(value, Mapping):
         return _container(value, name, depth)
-    if value is None or isinstance(value, bool | float | bytes):
+    if isinstance(value, bool | float | bytes | NoneType):
         return value
     if isinstance(value, str):
         _text_size(value)
         # A member of a StrEnum is kept as plain text.
-        return value if type(value) is str else str.__str__(value)
+        return str.__str__(value)
     if isinstance(value, int):
         if not -_INT64 <= value < _INT64:
             raise Permanent(f"Field {name} holds an integer beyond 64 bits.")
@@ -272,7 +254,7 @@ def _plain(value: Any, name: str, depth: int) -> Any:
         if value.utcoffset() != timedelta(0):
             raise Permanent(f"Field {name} holds a time that is not in UTC.")
         return value
-    raise Permanent(f"Field {name} holds a {type(value).__name__}.")
+    raise Permanent(f"Field {name} holds a {kind.__name__}.")
 
 
 def _container(
@@ -283,10 +265,10 @@ def _container(
     if isinstance(value, Mapping):
         for key in value:
             _check_field(key)
-        return {key: _plain(item, key, depth + 1) for key, item in value.items()}
+        return {key: plain(item, key, depth + 1) for key, item in value.items()}
     if any(isinstance(item, list | tuple) for item in value):
         raise Permanent(f"Field {name} holds a list within a list.")
-    return [_plain(item, name, depth + 1) for item in value]
+    return [plain(item, name, depth + 1) for item in value]
 
 
 def _text_size(text: str) -> int:

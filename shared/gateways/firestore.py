@@ -39,6 +39,7 @@ from shared.errors import (
 from shared.gateways import document_rules as rules
 from shared.gateways.firestore_writes import WritesBatch
 from shared.gateways.google_faults import cause_of, error_of
+from shared.gateways.query_rules import check_query
 from shared.ports import (
     Create,
     Delete,
@@ -98,7 +99,7 @@ class FirestoreDocuments:
 
     def query(self, query: Query) -> list[Snapshot]:
         """Read the documents that match."""
-        rules.check_query(query)
+        check_query(query)
         asked: Any = self._connected().collection(query.collection)
         for name, operator, value in query.where:
             asked = asked.where(filter=FieldFilter(name, operator, value))
@@ -133,7 +134,8 @@ class FirestoreDocuments:
     def _connected(self) -> Client:
         with self._lock:
             if self._client is None:
-                self._client = self._client_factory()
+                with _translated():
+                    self._client = self._client_factory()
             return self._client
 
     def _make_client(self) -> Client:

@@ -57,9 +57,12 @@ class JwkSet:
         )
         if answer.status_code != requests.codes.ok or len(answer.content) > _MAX_BYTES:
             raise ValueError("not a JWK set")
-        document: dict[str, Any] = answer.json()
+        document: Any = answer.json()
+        listed = document.get("keys") if isinstance(document, dict) else None
+        if not isinstance(listed, list):
+            raise jwt.PyJWKSetError("not a JWK set")
         keys: dict[str, jwt.PyJWK] = {}
-        for one in document["keys"] if isinstance(document, dict) else ():
+        for one in listed:
             try:
                 keys[str(one["kid"])] = jwt.PyJWK(one, algorithm="RS256")
             except (jwt.PyJWTError, KeyError, TypeError, ValueError):

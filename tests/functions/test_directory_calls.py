@@ -228,7 +228,7 @@ def test_a_bad_provider_is_refused_without_echoing_it(api: Api, smtp: Any) -> No
 def test_things_of_an_unknown_subaccount_are_not_found(
     api: Api, gateways: Memory
 ) -> None:
-        api.token = token(["nowhere"])
+    api.token = token(["nowhere"])
     for path, body in (
         ("users/u", {"name": "U", "email": "u@example.org"}),
         ("contacts/c", {"name": "C", "emails": ["c@example.org"]}),

@@ -19,6 +19,7 @@ from schemathesis.specs.openapi.checks import (
 from functions.http.reading_bodies import LINE_TYPES
 from functions.http.table import ROUTES
 from shared import bootstrap
+from shared.errors import Problem
 from tests.support import api as support
 
 schemathesis.serializer.alias(list(LINE_TYPES), "text/plain")
@@ -39,6 +40,9 @@ def schema() -> Any:
     class Connections:
         def begin(self, user: Any, return_to: Any = None) -> Any:
             return "https://sync.example.com/oauth/start?flow=f"
+
+        def view(self, user: str) -> Any:
+            raise Problem(404, "not_connected", "Never connected.")
 
     found.services.__dict__["connections"] = Connections()
     with pytest.MonkeyPatch.context() as patch:

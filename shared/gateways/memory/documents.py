@@ -14,6 +14,7 @@ from typing import Any
 
 from shared.errors import AlreadyExists, Conflict, Missing, Permanent
 from shared.gateways import document_rules as rules
+from shared.gateways import query_rules as queries
 from shared.gateways.memory import values
 from shared.ports import (
     Create,
@@ -61,12 +62,12 @@ class MemoryDocuments:
 
     def query(self, query: Query) -> list[Snapshot]:
         """Read the documents that match."""
-        rules.check_query(query)
+        queries.check_query(query)
         with self._lock:
             rows = list(self._collections.get(query.collection, {}).items())
         for name, operator, value in query.where:
             keep = _filter(operator, value)
-            path = rules.field_path(name)
+            path = queries.field_path(name)
             rows = [row for row in rows if _holds(row[1].data, path, keep)]
         return [
             _snapshot(f"{query.collection}/{name}", stored)
@@ -110,6 +111,10 @@ class MemoryDocuments:
     def _install(self, path: Path, stored: _Stored | None) -> None:
         collection, _, name = path.rpartition("/")
         if stored is not None:
+            # A document that a commit leaves as it was keeps its version.
+            old = self._find(path)
+            if old is not None and values.same(old.data, stored.data):
+                return
             self._collections.setdefault(collection, {})[name] = stored
         elif collection in self._collections:
             self._collections[collection].pop(name, None)
@@ -142,19 +147,14 @@ def _applied(
     old: _Stored | None,
     version: int,
 ) -> _Stored:
-    """The document after the write; the very same one when nothing changes.
-
-    Firestore keeps the update time of a document that a write leaves as it was.
-    """
-    size = rules.document_size(write.path, write.data)
+    """The document after the write."""
+    size = rules.name_size(write.path) + change.size
     if isinstance(write, Merge | Update):
         data = values.merged(old.data if old else {}, change)
         bound = size + (old.bytes_bound if old else 0)
     else:
         data = values.replaced(change)
         bound = size
-    if old is not None and values.same(old.data, data):
-        return old
     if bound > rules.MAX_DOCUMENT_BYTES:
         bound = rules.document_size(write.path, data)
         if bound > rules.MAX_DOCUMENT_BYTES:
@@ -225,13 +225,13 @@ def _ordered(
 
 def _all_orders(query: Query) -> Sequence[tuple[rules.FieldPath, str]]:
     """The orders asked for, then those that Firestore adds for range filters."""
-    orders = [(rules.field_path(name), way) for name, way in query.order_by]
+    orders = [(queries.field_path(name), way) for name, way in query.order_by]
     last = orders[-1][1] if orders else "asc"
     known = {path for path, _ in orders}
     ranges = {
-        rules.field_path(name)
+        queries.field_path(name)
         for name, operator, _ in query.where
-        if operator in {"<", "<=", ">", ">="}
+        if operator in queries.RANGES
     }
     return orders + [(path, last) for path in sorted(ranges - known)]
 

@@ -1,0 +1,68 @@
+"""Calls on BCC addresses (B1), and on the mailbox that they lead to (B4)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from functions.http import models, problems
+from functions.http.routing import Call
+from shared.core.access import may_name_user
+from shared.core.bcc import LOGGING
+
+
+def rotate_bcc_address(call: Call[models.NoFields, None]) -> models.BccAddress:
+    """Give a user a new BCC address; the old one stops working."""
+    if not may_name_user(call.caller, call.user):
+        raise problems.make("forbidden")
+    address = call.services.bcc.rotate(call.subaccount, call.user)
+    return models.BccAddress(bcc_address=address)
+
+
+def shown_address(call: Call[Any, Any]) -> str | None:
+    """The BCC address of the path's user, for those who may know it.
+
+    It is a secret of the user: colleagues see none.
+    """
+    if not may_name_user(call.caller, call.user):
+        return None
+    return call.services.bcc.show(call.subaccount, call.user)
+
+
+def addresses(call: Call[Any, Any]) -> dict[str, str]:
+    """The user's BCC addresses in those subaccounts that the token covers."""
+    own = call.services.directory.subaccounts_of(call.user)
+    covered = [one for one in own if one in call.caller.subaccounts]
+    return dict(call.services.bcc.show_all(call.user, covered))
+
+
+def begin_logging_connection(
+    call: Call[models.NoFields, None],
+) -> models.Authorization:
+    """Begin to connect the deployment's logging mailbox."""
+    _only_the_backend(call)
+    url = call.services.connections.begin(LOGGING)
+    return models.Authorization(authorization_url=url)
+
+
+def get_logging_connection(call: Call[None, None]) -> models.LoggingConnection:
+    """The logging mailbox as the operator sees it."""
+    _only_the_backend(call)
+    view = call.services.connections.view(LOGGING)
+    fields = models.LoggingConnection.model_fields
+    shown = {name: value for name, value in view.items() if name in fields}
+    # Nobody sends from it: that it is a consumer address harms no deliverability.
+    shown["warnings"] = [
+        one for one in shown["warnings"] if one["code"] != "consumer_address"
+    ]
+    return models.LoggingConnection.model_validate(shown)
+
+
+def delete_logging_connection(call: Call[None, None]) -> None:
+    """Disconnect the logging mailbox; mail to BCC addresses is read no more."""
+    _only_the_backend(call)
+    call.services.connections.disconnect(LOGGING)
+
+
+def _only_the_backend(call: Call[Any, Any]) -> None:
+    if not call.caller.is_backend:
+        raise problems.make("forbidden")
