@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed-from
 PYTHON ?= python3
 SEEDS ?= 300
 WORKERS ?= 2
-PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope
+PYTEST := $(BIN)/python -m pytest -rs -n $(WORKERS) --dist loadscope
 
 .DEFAULT_GOAL := help
 .SILENT:

@@ -23,8 +23,36 @@ def connect(request: Request) -> Response:
     return entry(request)
 
 
+def bcc(request: Request) -> Response:
+    """Notifications of the logging mailbox."""
+    from functions.bcc import bcc as entry
+
+    return entry(request)
+
+
+def dead_letter(request: Request) -> Response:
+    """What could not be delivered to any other function."""
+    from functions.dead_letter import dead_letter as entry
+
+    return entry(request)
+
+
 def inbound(request: Request) -> Response:
     """Gmail's notifications."""
     from functions.inbound import inbound as entry
+
+    return entry(request)
+
+
+def schedule(request: Request) -> Response:
+    """The clock's jobs: daily renewal, sweep."""
+    from functions.schedule import schedule as entry
+
+    return entry(request)
+
+
+def work(request: Request) -> Response:
+    """Work on one mailbox: renew, sync, close."""
+    from functions.work import work as entry
 
     return entry(request)

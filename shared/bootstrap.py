@@ -18,12 +18,18 @@ if TYPE_CHECKING:
     from shared.repositories.outbox import Outbox
     from shared.services.accounts import Accounts
     from shared.services.authentication import Authentication
+    from shared.services.bcc import BccAddresses
+    from shared.services.closing import Closing
     from shared.services.connect import Connections
     from shared.services.directory import Directory
     from shared.services.explaining import Explaining
     from shared.services.push_authentication import PushAuthentication
     from shared.services.reading import Reading
+    from shared.services.record import Recorder
+    from shared.services.sweep import Sweep
     from shared.services.sync import Sync
+    from shared.services.watches import Watches
+    from shared.services.work_queue import WorkQueue
 
 OAUTH_CLIENT_SECRET = "google-oauth-client"  # noqa: S105  (the secret's name)
 API_SIGNING_KEY = "api-signing-key"
@@ -225,9 +231,9 @@ class Services:
 
         attachments = Attachments(
             self.gateways.documents,
-            self.gateways.secrets,
-            self.gateways,
             self.outbox,
+            self.closing,
+            self.queue,
             self.gateways.clock,
         )
         return Connections(
@@ -241,22 +247,89 @@ class Services:
         )
 
     @cached_property
-    def sync(self) -> Sync:
-        """Reading of mailboxes."""
-        from shared.services.record import Recorder
-        from shared.services.sync import Sync
+    def closing(self) -> Closing:
+        """The end of mailboxes that nobody uses."""
+        from shared.services.closing import Closing
 
-        recorder = Recorder(
+        return Closing(
+            self.gateways.documents,
+            self.gateways.secrets,
+            self.gateways,
+            self.gateways.clock,
+        )
+
+    @cached_property
+    def watches(self) -> Watches:
+        """Renewal of watches."""
+        from shared.services.watches import Watches
+
+        return Watches(
+            self.gateways.documents,
+            self.accounts,
+            self.directory,
+            self.queue,
+            self.gateways.clock,
+            self.settings.topic_path,
+        )
+
+    @cached_property
+    def sweep(self) -> Sweep:
+        """The check that needs no notification."""
+        from shared.services.sweep import Sweep
+
+        return Sweep(
+            self.gateways.documents,
+            self.outbox,
+            self.watches,
+            self.queue,
+            self.gateways.clock,
+        )
+
+    @cached_property
+    def queue(self) -> WorkQueue:
+        """Work on mailboxes that is to be done by itself."""
+        from shared.services.work_queue import WorkQueue
+
+        return WorkQueue(self.gateways.topics)
+
+    @cached_property
+    def recorder(self) -> Recorder:
+        """From Gmail messages to records."""
+        from shared.core.bcc import DropFormat
+        from shared.services.record import Recorder
+
+        return Recorder(
             self.gateways.documents,
             self.gateways.blobs,
             self.outbox,
             self.gateways.clock,
+            DropFormat.parse(self.settings.bcc_address_format),
         )
+
+    @cached_property
+    def bcc(self) -> BccAddresses:
+        """Users' BCC addresses."""
+        from shared.core.bcc import DropFormat
+        from shared.services.bcc import BccAddresses
+
+        return BccAddresses(
+            self.gateways.documents,
+            self.gateways.secrets,
+            DropFormat.parse(self.settings.bcc_address_format),
+            development=self.settings.development,
+        )
+
+    @cached_property
+    def sync(self) -> Sync:
+        """Reading of mailboxes."""
+        from shared.services.sync import Sync
+
         return Sync(
             self.gateways.documents,
             self.accounts,
-            recorder,
+            self.recorder,
             self.gateways.clock,
+            self.queue,
             self.settings.gmail_headers_per_batch,
         )
 

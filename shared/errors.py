@@ -44,6 +44,18 @@ class RateLimited(Transient):
     code = "rate_limited"
 
 
+class DailyLimitReached(RateLimited):
+    """Gmail takes no more mail from this mailbox for now."""
+
+    code = "daily_limit_reached"
+
+
+class FateUnknown(SyncError):
+    """It may have been sent or not, and nobody can tell any more (S7)."""
+
+    code = "fate_unknown"
+
+
 class Conflict(Transient):
     """Somebody else changed the same record at the same moment; try again."""
 

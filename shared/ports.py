@@ -6,12 +6,12 @@ Each has a real gateway and an in-memory one in `shared/gateways`; one contract 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal, Protocol
+from typing import IO, Any, Literal, Protocol
 
-from shared.core.ids import GmailMessageId, HistoryId
+from shared.core.ids import GmailMessageId, GmailThreadId, HistoryId
 from shared.core.mail import Content, MessageHeaders
 from shared.errors import SyncError
 
@@ -214,6 +214,40 @@ class Topics(Protocol):
         """Publish to the topic with this short name; raises Transient."""
 
 
+# --- a relay (SMTP) --------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class RelayServer:
+    """A subaccount's own sending service. Its repr shows no password."""
+
+    host: str
+    port: int
+    security: Literal["none", "starttls", "tls"]
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+
+
+class Relay(Protocol):
+    """Sending through an SMTP server."""
+
+    def send(
+        self,
+        server: RelayServer,
+        sender: str,
+        recipients: Sequence[str],
+        mail: Iterable[bytes],
+        begin: Callable[[], None] = ...,
+    ) -> None:
+        """Hand a mail over, to all recipients or to none; asks exactly once.
+
+        `begin` is called at the last moment at which nothing can have been sent.
+
+        Raises Transient or Permanent when the server certainly has not taken it, and
+        FateUnknown when the connection broke after all of it was handed over.
+        """
+
+
 # --- Gmail -----------------------------------------------------------------------
 
 
@@ -270,7 +304,46 @@ class MessagePage:
     next_page_token: str | None
 
 
-class Gmail(Protocol):
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A draft, and the thread that Gmail put it in."""
+
+    id: str
+    gmail_thread_id: GmailThreadId | None
+
+
+class GmailSending(Protocol):
+    """Sending from a mailbox by drafts, each of which Gmail sends at most once (S7)."""
+
+    def create_draft(self, mail: IO[bytes], thread: GmailThreadId | None) -> Draft:
+        """Upload a mail as a draft; sends nothing, so it goes on where it stopped.
+
+        Raises Transient when it is not known whether the draft exists.
+        """
+
+    def find_drafts(self, mark: str, message_id: str) -> tuple[Draft, ...]:
+        """Drafts that carry this X-CRM-Message, among the newest."""
+
+    def send_draft(self, draft: str) -> GmailMessageId:
+        """Send, asking exactly once.
+
+        Raises Vanished when there is no such draft (any more), DailyLimitReached when
+        Gmail's own limit is reached; after any other Transient only looking tells.
+        """
+
+    def draft_exists(self, draft: str) -> bool:
+        """Whether the draft is still there, which is to say: was not sent."""
+
+    def delete_draft(self, draft: str) -> None:
+        """Remove a draft; raises Vanished when it is gone."""
+
+    def find_sent(
+        self, mark: str, thread: GmailThreadId | None, since: int
+    ) -> MessageHeaders | None:
+        """The sent mail with this X-CRM-Message, in the thread or since then (ms)."""
+
+
+class Gmail(GmailSending, Protocol):
     """One mailbox, with its owner's consent.
 
     Every call raises Transient (RateLimited with `retry_after` if Gmail says so),

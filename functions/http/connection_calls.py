@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functions.http import models, problems
+from functions.http import bcc_calls, models, problems
 from functions.http.routing import Call
 from shared.core.access import may_name_user, shares_subaccount
 from shared.services.directory import not_found
@@ -21,7 +21,14 @@ def get_connection(call: Call[None, None]) -> models.Connection:
     """The connection as the user and the CRM see it."""
     _admit(call)
     view = call.services.connections.view(call.user)
+    view["bcc_addresses"] = bcc_calls.addresses(call)
     return models.Connection.model_validate(view)
+
+
+def delete_connection(call: Call[None, None]) -> None:
+    """Disconnect (C6); one that never was, or has ended, is no error."""
+    _admit(call)
+    call.services.connections.disconnect(call.user)
 
 
 def _admit(call: Call[models.ConnectionIn, None] | Call[None, None]) -> None:

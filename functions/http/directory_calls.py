@@ -70,8 +70,12 @@ def get_user(call: Call[None, None]) -> models.User:
 
 
 def delete_user(call: Call[None, None]) -> None:
-    """Remove a team member; one who is not there is no error."""
+    """Remove a team member; one who is not there is no error.
+
+    A user who is in no subaccount any more has no connection either.
+    """
     call.services.directory.delete_member(call.subaccount, call.user)
+    call.services.connections.disconnect_if_removed(call.user)
 
 
 def put_contact(call: Call[models.ContactIn, None]) -> models.Contact:

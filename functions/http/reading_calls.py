@@ -11,6 +11,7 @@ from functions.http import models, page_tokens
 from functions.http.routing import Call
 from shared.core import mail, records
 from shared.core.address import normalise
+from shared.core.bcc import LOGGING
 from shared.core.ids import GmailMessageId, Rfc822MessageId
 from shared.services.explaining import Decision
 from shared.services.reading import Page, Position
@@ -190,6 +191,8 @@ def message_answer(message: records.Message) -> models.Message:
                     "gmail_thread_id": one.gmail_thread_id,
                 }
                 for one in message.held_by
+                # The logging mailbox is no user's mailbox (M9).
+                if one.user != LOGGING
             ],
             "attachments": [
                 {

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from flask import Response
 
+from functions.http import bcc_calls as bcc
 from functions.http import connection_calls as connections
 from functions.http import directory_calls as directory
 from functions.http import models, openapi
@@ -20,6 +21,7 @@ _USER = _SUBACCOUNT + "/users/{user}"
 _CONTACT = _SUBACCOUNT + "/contacts/{contact}"
 _MESSAGE = _SUBACCOUNT + "/messages/{message}"
 _CONNECTION = "/v1/users/{user}/connection"
+_LOGGING = "/v1/logging-mailbox/connection"
 
 
 def _healthz(_call: Call[None, None]) -> models.Health:
@@ -57,6 +59,15 @@ ROUTES: tuple[Route, ...] = (
         body=models.UserIn,
     ),
     Route("GET", _USER, directory.get_user, "Read a team member", models.User),
+    Route(
+        "POST",
+        _USER + "/bcc-address:rotate",
+        bcc.rotate_bcc_address,
+        "Give a user a new BCC address; the old one stops working",
+        models.BccAddress,
+        body=models.NoFields,
+        problems=("bcc_not_configured",),
+    ),
     Route("DELETE", _USER, directory.delete_user, "Remove a team member", None),
     Route(
         "PUT",
@@ -98,6 +109,38 @@ ROUTES: tuple[Route, ...] = (
         "Read a user's connection",
         models.Connection,
         problems=("not_connected",),
+    ),
+    Route(
+        "DELETE",
+        _CONNECTION,
+        connections.delete_connection,
+        "Disconnect a user's mailbox; what is recorded stays",
+        None,
+    ),
+    Route(
+        "POST",
+        _LOGGING,
+        bcc.begin_logging_connection,
+        "Begin to connect the logging mailbox",
+        models.Authorization,
+        body=models.NoFields,
+        problems=("forbidden",),
+    ),
+    Route(
+        "GET",
+        _LOGGING,
+        bcc.get_logging_connection,
+        "Read the logging mailbox's connection",
+        models.LoggingConnection,
+        problems=("forbidden", "not_connected"),
+    ),
+    Route(
+        "DELETE",
+        _LOGGING,
+        bcc.delete_logging_connection,
+        "Disconnect the logging mailbox",
+        None,
+        problems=("forbidden",),
     ),
     Route(
         "GET",

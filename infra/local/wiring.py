@@ -47,7 +47,11 @@ class Consumer:
         return f"{self.topic}-dead-letter"
 
 
-CONSUMERS = (Consumer("inbound", "gmail-notifications"),)
+CONSUMERS = (
+    Consumer("inbound", "gmail-notifications"),
+    Consumer("schedule", "scheduled-jobs"),
+    Consumer("work", "mailbox-work"),
+)
 """Only functions that `main.py` has."""
 
 HTTP_FUNCTIONS = (

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from shared.core.ids import UserId, digest
+from shared.core.bcc import LOGGING
+from shared.core.ids import SubaccountId, UserId, digest
+from shared.core.places import NewContact
 from shared.core.records import Message
 
 EventType = Literal[
@@ -60,13 +62,55 @@ def message_event_id(message: Message) -> str:
     return digest("event", "message.recorded", message.subaccount, message.id)
 
 
+def contact_event(subaccount: SubaccountId, contact: NewContact, at: int) -> CrmEvent:
+    """`contact.created` of a contact that a BCC address made (B2).
+
+    Named after the moment too: a contact that was erased can be made again.
+    """
+    return CrmEvent(
+        id=digest("event", "contact.created", subaccount, contact.id, str(at)),
+        type="contact.created",
+        subject=f"/v1/subaccounts/{subaccount}/contacts/{contact.id}",
+        data={
+            "subaccount": subaccount,
+            "user": contact.assigned_to,
+            "contact": contact.id,
+            "address": contact.address,
+        },
+        at=at,
+    )
+
+
+def send_event(
+    kind: Literal["message.sent", "message.failed"], message: Message, at: int
+) -> CrmEvent:
+    """How a mail that the CRM sent ended; the id is the same on every retry."""
+    return CrmEvent(
+        id=digest("event", kind, message.subaccount, message.id),
+        type=kind,
+        subject=f"/v1/subaccounts/{message.subaccount}/messages/{message.id}",
+        data={
+            "subaccount": str(message.subaccount),
+            "contact": str(message.contact),
+            "message": str(message.id),
+            **({"user": str(message.user)} if message.user is not None else {}),
+        },
+        at=at,
+    )
+
+
 def connection_event(kind: EventType, user: UserId, address: str, at: int) -> CrmEvent:
-    """An event of a user's connection; one for each moment it happens."""
+    """An event of a user's connection; one for each moment it happens.
+
+    The logging mailbox is no user's: its events name the mailbox alone.
+    """
+    logging = user == LOGGING
+    path = "/v1/logging-mailbox" if logging else f"/v1/users/{user}"
     return CrmEvent(
         id=digest("event", kind, user, address, str(at)),
         type=kind,
-        subject=f"/v1/users/{user}/connection",
-        data={"user": user, "address": address},
+        subject=f"{path}/connection",
+        data={"address": address} if logging else {"user": user, "address": address},
         at=at,
     )
 

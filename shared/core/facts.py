@@ -20,6 +20,7 @@ from shared.core.ids import (
     ThreadId,
     UserId,
 )
+from shared.core.people import SubaccountForMatching
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +111,37 @@ class ThreadFact:
 
 @dataclass(frozen=True, slots=True)
 class ContactFact:
-    """Whether a contact exists, and its addresses, normalised."""
+    """Whether a contact exists, and its addresses, normalised.
+
+    `taken`: the id cannot be given to a new contact, because one exists or is being
+    erased.
+    """
 
     exists: bool = False
     emails: tuple[str, ...] = ()
+    taken: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DropKey:
+    """Whose BCC address has this token?"""
+
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class DropFact:
+    """The owner of a BCC address: one user in one subaccount.
+
+    `addresses` are those the user writes from: of the profile, of the connected mailbox
+    and its aliases (B5). `memberships` are all of the user's subaccounts.
+    """
+
+    subaccount: SubaccountForMatching
+    user: UserId
+    never_log: tuple[str, ...] = ()
+    addresses: frozenset[str] = frozenset()
+    memberships: tuple[SubaccountId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +165,13 @@ class CrmMessageFact:
 
 
 Key = (
-    AddressKey | MessageIdKey | GmailThreadKey | ThreadKey | ContactKey | CrmMessageKey
+    AddressKey
+    | MessageIdKey
+    | GmailThreadKey
+    | ThreadKey
+    | ContactKey
+    | CrmMessageKey
+    | DropKey
 )
 Fact = (
     AddressFact
@@ -146,6 +180,7 @@ Fact = (
     | ThreadFact
     | ContactFact
     | CrmMessageFact
+    | DropFact
     | None
 )
 Facts = Mapping[Key, Fact]
@@ -180,7 +215,8 @@ class Known:
     def is_contact(self, subaccount: SubaccountId, contact: ContactId) -> bool:
         """Say whether an address that has been asked for shows that it exists."""
         return any(
-            key.subaccount == subaccount
+            isinstance(key, AddressKey)
+            and key.subaccount == subaccount
             and isinstance(fact, AddressFact)
             and any(one.id == contact for one in fact.contacts)
             for key, fact in self._facts.items()
@@ -189,7 +225,7 @@ class Known:
     def emails(self, subaccount: SubaccountId, contact: ContactId) -> tuple[str, ...]:
         """All addresses of a contact, as far as the facts at hand tell."""
         for key, fact in self._facts.items():
-            if key.subaccount != subaccount:
+            if isinstance(key, DropKey) or key.subaccount != subaccount:
                 continue
             if isinstance(fact, AddressFact):
                 for one in fact.contacts:
@@ -223,6 +259,10 @@ class Known:
     def crm_message(self, key: CrmMessageKey) -> CrmMessageFact | None:
         """A mail of the CRM that has been asked for."""
         return cast(CrmMessageFact | None, self._facts[key])
+
+    def drop(self, token: str) -> DropFact | None:
+        """The owner of a BCC address that has been asked for."""
+        return cast(DropFact | None, self._facts[DropKey(token)])
 
     def contact(self, subaccount: SubaccountId, contact: ContactId) -> ContactFact:
         """A contact that has been asked for."""

@@ -7,7 +7,7 @@ and a value of the wrong type counts as missing.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from shared.core.address import normalise, parse_list, parse_sender
@@ -15,6 +15,7 @@ from shared.core.authentication import authenticity
 from shared.core.gmail_content import content_of
 from shared.core.gmail_part import headers_in
 from shared.core.headers import (
+    Header,
     is_automated,
     message_ids,
     parse_date,
@@ -36,7 +37,14 @@ __all__ = [
 
 CRM_MESSAGE_HEADER = "X-CRM-Message"
 
-_DELIVERY_HEADERS = ("Delivered-To", "X-Original-To", "Envelope-To", "X-Forwarded-To")
+# Catch-all and routed mail at Google keeps its envelope recipient in X-Gm-Original-To.
+_DELIVERY_HEADERS = (
+    "Delivered-To",
+    "X-Gm-Original-To",
+    "X-Original-To",
+    "Envelope-To",
+    "X-Forwarded-To",
+)
 
 METADATA_HEADERS: tuple[str, ...] = (
     "From",
@@ -106,6 +114,7 @@ def headers_of(resource: Mapping[str, Any]) -> MessageHeaders:
         authenticated=verdict == "pass",
         automated=is_automated(headers),
         crm_message=next((mark for mark in marks if _ID.fullmatch(mark)), None),
+        delivered_to=_delivered_to(headers),
     )
 
 
@@ -116,7 +125,10 @@ def delivered_to(resource: Mapping[str, Any]) -> tuple[str, ...]:
     in Delivered-To and its like. Each once.
     """
     payload = resource.get("payload")
-    headers = headers_in(payload if isinstance(payload, Mapping) else {})
+    return _delivered_to(headers_in(payload if isinstance(payload, Mapping) else {}))
+
+
+def _delivered_to(headers: Sequence[Header]) -> tuple[str, ...]:
     found: dict[str, None] = {}
     for name in _DELIVERY_HEADERS:
         for value in values_of(headers, name):

@@ -84,3 +84,33 @@ def plan_reading(
         if message not in already and message not in chosen and brings_into_view(entry):
             chosen[message] = ToRead(message, entry.history_id)
     return tuple(chosen.values())
+
+
+# --- what an empty history tells (W2) ---------------------------------------------
+
+IDLE_SECONDS = 600
+"""Changes become readable within seconds; after this long an empty answer is true."""
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """The mailbox's newest id in an empty answer, and when it was given (ms)."""
+
+    history_id: HistoryId
+    at: int
+
+
+def after_empty(
+    before: Idle | None, seen: HistoryId, now: int
+) -> tuple[HistoryId | None, Idle]:
+    """Say how far the cursor may move after one more empty answer, and what to note.
+
+    Not to `seen`: a change can be counted in it and not be readable yet. But what an
+    earlier answer counted has become readable since, so nothing is there up to it. So
+    the cursor of an idle mailbox follows one sweep behind, and never expires.
+    """
+    if before is None:
+        return None, Idle(seen, now)
+    if now - before.at < IDLE_SECONDS * 1000:
+        return None, before
+    return before.history_id, Idle(seen, now)

@@ -35,6 +35,8 @@ class MessageHeaders:
     `date` is the Date header in milliseconds, or None when it cannot be read.
     `to`, `cc`, `bcc` hold each address once, in header order.
     `crm_message` is our own `X-CRM-Message` header: a hint, never proof.
+    `delivered_to` are the envelope's recipients; `bcc.veil` takes BCC addresses out of
+    all address fields and leaves their tokens in `drops`.
     """
 
     gmail_message_id: GmailMessageId
@@ -54,6 +56,8 @@ class MessageHeaders:
     authenticated: bool = False
     automated: bool = False
     crm_message: str | None = None
+    delivered_to: tuple[str, ...] = ()
+    drops: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

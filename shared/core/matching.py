@@ -9,74 +9,42 @@ would hide which one comes first.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from shared.core.address import in_domains, is_listed
 from shared.core.ancestors import KnownThread, find_threads, new_thread
+from shared.core.bcc import LOGGING
+from shared.core.bcc_rules import drops_of, log_answer, log_own, may_log
 from shared.core.facts import (
     AddressKey,
     Asking,
     ContactAtAddress,
     CrmMessageKey,
+    DropFact,
     Known,
     ThreadKey,
 )
 from shared.core.headers import is_forward_subject
 from shared.core.history import LABELS_OUT_OF_SIGHT, NEVER_READ
-from shared.core.ids import ContactId, MessageId, SubaccountId, ThreadId, UserId
+from shared.core.ids import ContactId, MessageId, SubaccountId, UserId
 from shared.core.mail import MessageHeaders
 from shared.core.people import (
     MailboxForMatching,
     SubaccountForMatching,
     UserForMatching,
 )
+from shared.core.places import Decision, Place, recipients
 from shared.core.records import Direction
+
+__all__ = ["TELLING", "Decision", "Place", "decide", "recipients"]
 
 # When several subaccounts refuse for different reasons, the decision names the one
 # that tells the user most.
-TELLING = ("T3", "M2", "M12", "M10", "M3", "T2", "M11", "M7")
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """One subaccount in which the message is to be recorded.
-
-    `user` is who sent it from our side (None for inbound). `holders` are the users of
-    this mailbox who may see it there. `link_gmail_thread` is false for a forward, which
-    stays in Gmail's original thread. `message` names the record that this is a copy of,
-    when the mail was sent from the CRM.
-    """
-
-    subaccount: SubaccountId
-    contact: ContactId
-    thread: ThreadId
-    direction: Direction
-    rule: str
-    holders: tuple[UserId, ...]
-    user: UserId | None = None
-    exclusive: bool = False
-    link_gmail_thread: bool = True
-    participants: tuple[str, ...] = ()
-    message: MessageId | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """Where a message is recorded; with no place, `rule` says why it is not.
-
-    `copies` are places where only M3 forbids a record for this mailbox's users: when
-    another mailbox brings the email there, this one holds it too (M9).
-    """
-
-    rule: str
-    places: tuple[Place, ...] = ()
-    copies: tuple[Place, ...] = ()
-
-    @property
-    def recorded(self) -> bool:
-        """Say whether it is recorded anywhere."""
-        return bool(self.places)
+TELLING = (
+    *("T3", "M2", "M12", "M10", "M3", "T2"),
+    *("B5", "B7", "M11", "M7", "B1"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,35 +64,96 @@ def decide(message: MessageHeaders, mailbox: MailboxForMatching) -> Asking[Decis
     """Decide about one message of one mailbox, in all of its users' subaccounts.
 
     Promises: internal mail is never recorded (M11), nothing outside the users'
-    subaccounts, at most one place a subaccount, no contact is created (M7).
+    subaccounts, at most one place a subaccount, no contact is created but by the
+    user's own BCC address (M7, B2). The message has been through `bcc.veil`.
     """
     if message.labels & (NEVER_READ | LABELS_OUT_OF_SIGHT):
         return Decision("M1")
     users = tuple(u for u in mailbox.users if message.internal_date >= u.since)
     if not users:
         return Decision("C2")
+    known = Known()
+    drops = yield from drops_of(known, message)
+    logging = any(user.id == LOGGING for user in users)
+    concerns = tuple(sorted({one.user for one in drops})) if logging else ()
     if message.sender is None:
-        return Decision("M13")
+        return Decision("M13", concerns=concerns)
     ids = tuple(
         sorted({member.subaccount for user in users for member in user.memberships})
     )
-    if not ids:
+    if not ids and not logging:
         return Decision("M4")
-    known = Known()
-    copy = yield from _copy_of_crm_mail(known, message, mailbox, users, ids)
+    reach = {*ids, *(one for drop in drops if logging for one in drop.memberships)}
+    copy = yield from _copy_of_crm_mail(known, message, users, reach)
     if copy is not None:
         return Decision(copy.rule, (copy,))
+    logged = yield from _logged(known, message, mailbox, users, drops)
+    answers = yield from _matched(
+        known, message, mailbox, users, [one for one in ids if one not in logged]
+    )
+    answers = dict(sorted((logged | answers).items()))
+    places = tuple(
+        one for one in answers.values() if isinstance(one, Place) and one.rule != "M3"
+    )
+    copies = tuple(
+        one for one in answers.values() if isinstance(one, Place) and one.rule == "M3"
+    )
+    refusals = [one for one in answers.values() if isinstance(one, str)]
+    refusals += [one.rule for one in copies]
+    rule = min(refusals, key=TELLING.index) if refusals else "B1"
+    return Decision(places[0].rule if places else rule, places, copies, concerns)
+
+
+def _logged(
+    known: Known,
+    message: MessageHeaders,
+    mailbox: MailboxForMatching,
+    users: tuple[UserForMatching, ...],
+    drops: Sequence[DropFact],
+) -> Asking[dict[SubaccountId, Place | str]]:
+    """B2, B5, B6: the subaccounts whose BCC address the message names.
+
+    In a user's mailbox one that may not log changes nothing: M and T decide.
+    """
+    logging = any(user.id == LOGGING for user in users)
+    own = {one.subaccount for user in users for one in user.memberships}
+    answers: dict[SubaccountId, Place | str] = {}
+    for drop in drops:
+        subaccount = drop.subaccount.id
+        if isinstance(answers.get(subaccount), Place):
+            continue
+        if may_log(message, mailbox, drop):
+            if logging or subaccount in own:
+                answers[subaccount] = yield from log_own(
+                    known, message, mailbox, users, drop
+                )
+        elif logging:
+            answer = yield from log_answer(known, message, mailbox, users, drop)
+            if isinstance(answer, Place) or subaccount not in own:
+                answers.setdefault(subaccount, answer)
+    return answers
+
+
+def _matched(
+    known: Known,
+    message: MessageHeaders,
+    mailbox: MailboxForMatching,
+    users: tuple[UserForMatching, ...],
+    ids: Sequence[SubaccountId],
+) -> Asking[dict[SubaccountId, Place | str]]:
+    """M and T, in each of these subaccounts."""
+    assert message.sender is not None  # noqa: S101  (M13 came first)
+    answers: dict[SubaccountId, Place | str] = {}
+    if not ids:
+        return answers
     own = message.sender.address in mailbox.own_addresses
     first = recipients(message) if own else (message.sender.address,)
     yield from _ask_addresses(known, mailbox, ids, first)
     threads = yield from find_threads(known, message, mailbox.id, ids)
     exclusive = bool(threads) and all(one.exclusive for one in threads.values())
-    places: list[Place] = []
-    copies: list[Place] = []
-    refusals: list[str] = []
     for subaccount in ids:
         if exclusive and subaccount not in threads:
-            refusals.append("T3")
+            answers[subaccount] = "T3"
             continue
         case = _Case(
             message,
@@ -135,24 +164,15 @@ def decide(message: MessageHeaders, mailbox: MailboxForMatching) -> Asking[Decis
             threads.get(subaccount),
             exclusive,
         )
-        answer = yield from _decide_in(known, case, ids)
-        if isinstance(answer, str):
-            refusals.append(answer)
-        elif answer.rule == "M3":
-            refusals.append("M3")
-            copies.append(answer)
-        else:
-            places.append(answer)
-    rule = places[0].rule if places else min(refusals, key=TELLING.index)
-    return Decision(rule, tuple(places), tuple(copies))
+        answers[subaccount] = yield from _decide_in(known, case, ids)
+    return answers
 
 
 def _copy_of_crm_mail(
     known: Known,
     message: MessageHeaders,
-    mailbox: MailboxForMatching,
     users: Sequence[UserForMatching],
-    ids: Sequence[SubaccountId],
+    ids: Collection[SubaccountId],
 ) -> Asking[Place | None]:
     """S1, M9: a mail that the CRM sent comes back through Gmail.
 
@@ -174,7 +194,8 @@ def _copy_of_crm_mail(
     members = tuple(
         user.id
         for user in users
-        if any(one.subaccount == subaccount for one in user.memberships)
+        if user.id == LOGGING
+        or any(one.subaccount == subaccount for one in user.memberships)
     )
     return Place(
         subaccount=key.subaccount,
@@ -187,12 +208,6 @@ def _copy_of_crm_mail(
         exclusive=True,
         message=fact.id,
     )
-
-
-def recipients(message: MessageHeaders) -> tuple[str, ...]:
-    """Addresses of To, Cc and Bcc in this order, each once."""
-    everybody = (*message.to, *message.cc, *message.bcc)
-    return tuple(dict.fromkeys(one.address for one in everybody))
 
 
 def _ask_addresses(

@@ -9,7 +9,7 @@ from shared.core.limits import MAX_INDEXED_ADDRESSES
 from shared.core.mail import Address, Content, MessageHeaders
 from shared.core.matching import Place
 from shared.core.people import MailboxForMatching
-from shared.core.records import Attachment, Envelope, HeldBy, Message
+from shared.core.records import Attachment, Envelope, HeldBy, Message, Route
 
 NOBODY = Address(None, "")
 
@@ -73,7 +73,7 @@ def compose(
         contact=place.contact,
         thread=place.thread,
         direction=place.direction,
-        route="gmail",
+        route=place.route,
         status="received" if place.direction == "inbound" else "sent",
         rule=place.rule,
         sent_at=message.internal_date,
@@ -88,7 +88,7 @@ def compose(
         automated=message.automated,
         authenticity=message.authenticity,
         held_by=held_by(message, mailbox, place),
-        addresses=tuple(dict.fromkeys(one.address for one in everybody))[
+        addresses=tuple(dict.fromkeys(one.address for one in everybody if one.address))[
             :MAX_INDEXED_ADDRESSES
         ],
         envelope=Envelope(
@@ -108,7 +108,10 @@ def _parent(message: MessageHeaders) -> Rfc822MessageId | None:
 
 
 def join(
-    recorded: Message, message: MessageHeaders, holders: tuple[HeldBy, ...]
+    recorded: Message,
+    message: MessageHeaders,
+    holders: tuple[HeldBy, ...],
+    place: Place | None = None,
 ) -> Message | None:
     """Add what another mailbox's copy tells to the record; None: nothing new.
 
@@ -116,11 +119,12 @@ def join(
     sender's own copy, whose verdict (none) also counts before a receiver's. For mail of
     the CRM Gmail's own Message-ID and the date of the Sent copy replace what was known
     when it was queued. `recorded.envelope` may be None when the copy has no Bcc.
+    `place` is where the copy would be recorded by itself: it can tell a better route.
     """
     have = {(one.user, one.gmail_message_id) for one in recorded.held_by}
     more = tuple(one for one in holders if (one.user, one.gmail_message_id) not in have)
     envelope = recorded.envelope
-    if envelope is not None and message.bcc and not envelope.bcc:
+    if envelope is not None and len(message.bcc) > len(envelope.bcc):
         envelope = replace(envelope, bcc=message.bcc)
     verdict = recorded.authenticity
     if "SENT" in message.labels or (
@@ -139,7 +143,26 @@ def join(
         authenticity=verdict,
         envelope=envelope,
         addresses=tuple(
-            dict.fromkeys((*recorded.addresses, *(one.address for one in message.bcc)))
+            dict.fromkeys(
+                (
+                    *recorded.addresses,
+                    *(one.address for one in message.bcc if one.address),
+                )
+            )
         )[:MAX_INDEXED_ADDRESSES],
     )
+    if place is not None and _tells_more(place.route, recorded):
+        joined = replace(
+            joined, route=place.route, rule=place.rule, user=place.user or joined.user
+        )
     return None if joined == recorded else joined
+
+
+def _tells_more(route: Route, recorded: Message) -> bool:
+    """Whether a copy's route is the one to show (docs/decisions, route precedence).
+
+    Of our own mail: why it is here, which is the BCC address. Of a contact's answer:
+    where it came to, which is the user's mailbox. Mail of the CRM stays that.
+    """
+    shown: Route = "bcc" if recorded.direction == "outbound" else "gmail"
+    return recorded.route not in {"crm", shown} and route == shown

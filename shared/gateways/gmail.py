@@ -40,6 +40,7 @@ from shared.gateways.gmail_http import (
     authorised,
     new_http,
 )
+from shared.gateways.gmail_sending import SendingMixin
 from shared.ports import GmailProfile, HistoryPage, MessagePage, Watch
 
 GMAIL_ENDPOINT = "https://gmail.googleapis.com"
@@ -58,7 +59,7 @@ _T = TypeVar("_T")
 _Read = Callable[[Mapping[str, Any]], _T]
 
 
-class GmailMailbox:
+class GmailMailbox(SendingMixin):
     """Implements `ports.Gmail`; thread safe. Its repr shows no token."""
 
     def __init__(

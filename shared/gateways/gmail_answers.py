@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from shared.core.ids import GmailMessageId, HistoryId
+from shared.core.ids import GmailMessageId, GmailThreadId, HistoryId
 from shared.errors import Transient
-from shared.ports import HistoryEntry, HistoryPage, MessagePage, Watch
+from shared.ports import Draft, HistoryEntry, HistoryPage, MessagePage, Watch
 
 Answer = Mapping[str, Any]
 Kind = Literal["added", "labels_added", "labels_removed"]
@@ -97,6 +97,30 @@ def message_page(answer: Answer) -> MessagePage:
         ),
         _token(answer),
     )
+
+
+def draft(answer: Answer) -> Draft:
+    """A draft as `drafts.create` answers it."""
+    message = answer.get("message")
+    thread = message.get("threadId") if isinstance(message, Mapping) else None
+    known = GmailThreadId(thread) if isinstance(thread, str) and thread else None
+    return Draft(text(answer, "id"), known)
+
+
+def drafts(answer: Answer) -> list[tuple[Draft, GmailMessageId]]:
+    """The drafts of a list, each with the id of its message."""
+    found = []
+    for item in objects(answer, "drafts"):
+        message = item.get("message")
+        if not isinstance(message, Mapping):
+            raise _garbled("message")
+        found.append((draft(item), GmailMessageId(text(message, "id"))))
+    return found
+
+
+def objects(answer: Answer, name: str) -> list[Answer]:
+    """A list of objects; a missing one is empty."""
+    return _objects(answer, name)
 
 
 def decoded(answer: Answer) -> bytes:

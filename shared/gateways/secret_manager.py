@@ -143,7 +143,7 @@ class SecretManagerSecrets:
         listed = self._connected().list_secret_versions(
             request={
                 "parent": self._secret(name),
-                "filter": "state:ENABLED" if enabled else "NOT state:DESTROYED",
+                "filter": "state:ENABLED" if enabled else "",
             },
             **_OPTIONS,
         )

@@ -16,6 +16,7 @@ from shared.core.facts import (
     ContactKey,
     CrmMessageFact,
     CrmMessageKey,
+    DropKey,
     Fact,
     Facts,
     GmailThreadKey,
@@ -37,7 +38,7 @@ from shared.core.ids import (
 from shared.core.mail import MessageHeaders
 from shared.core.matching import Place
 from shared.ports import Documents, Query, Snapshot
-from shared.repositories import paths
+from shared.repositories import bcc, paths
 
 DOCUMENTS_PER_READ = 300
 THREADS_PER_QUERY = 30
@@ -135,6 +136,25 @@ class FactFinder:
             rest = tuple(one for one in others if one.id != thread.id)
             self._facts[gmail_key] = (*rest, thread)
 
+    def tell_contacts(self, place: Place, at: int) -> None:
+        """Remember the contacts and relations that will come with this place (B2)."""
+        for address in {*place.establish, *(one.address for one in place.new_contacts)}:
+            key = AddressKey(place.subaccount, address)
+            known = self._facts.get(key)
+            if not isinstance(known, AddressFact):
+                continue
+            new = tuple(
+                ContactAtAddress(one.id, at, one.assigned_to, (address,))
+                for one in place.new_contacts
+                if one.address == address
+            )
+            related = {place.user} if place.user and address in place.establish else ()
+            self._facts[key] = replace(
+                known,
+                contacts=(*known.contacts, *new),
+                established=known.established.union(related),
+            )
+
     def forget(self) -> None:
         """Drop the memory: somebody changed what was read."""
         self._facts.clear()
@@ -144,7 +164,13 @@ class FactFinder:
         """Read the facts that are not known yet."""
         missing = [key for key in keys if key not in self._facts]
         queried = [key for key in missing if isinstance(key, GmailThreadKey)]
-        by_path = [key for key in missing if not isinstance(key, GmailThreadKey)]
+        drops = [key for key in missing if isinstance(key, DropKey)]
+        by_path = [
+            key for key in missing if not isinstance(key, GmailThreadKey | DropKey)
+        ]
+        if drops:
+            owners = bcc.owners(self._documents, [one.token for one in drops])
+            self._facts |= {key: owners[key.token] for key in drops}
         for start in range(0, len(by_path), DOCUMENTS_PER_READ):
             some = by_path[start : start + DOCUMENTS_PER_READ]
             found = self._documents.get([_path(key) for key in some])
@@ -244,8 +270,9 @@ def _fact(key: _ByPath, snapshot: Snapshot) -> Fact:
             )
         case ContactKey():
             if not snapshot.exists or "erased_at" in data:
-                return ContactFact()
-            return ContactFact(exists=True, emails=tuple(data.get("emails", ())))
+                return ContactFact(taken=snapshot.exists)
+            emails = tuple(data.get("emails", ()))
+            return ContactFact(exists=True, emails=emails, taken=True)
 
 
 def _thread(snapshot: Snapshot) -> ThreadFact:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
-from shared.core.history import newest
-from shared.core.ids import HistoryId, MailboxId, UserId
+from shared.core.history import Idle, newest
+from shared.core.ids import GmailMessageId, HistoryId, MailboxId, UserId
 from shared.core.lease import Lease
+from shared.core.resync import Resync
+from shared.core.watches import shard_of
 from shared.errors import AlreadyExists, Conflict
-from shared.ports import Create, Documents, Put, Snapshot, Write
+from shared.ports import Create, Documents, Put, Query, Snapshot, Write
 from shared.repositories import paths
 
 Status = Literal["active", "reauth_required", "disconnected"]
@@ -26,7 +28,14 @@ class Mailbox:
     that user (C2). `cursor` is the last history id whose mail is durably applied;
     `last_synced_at`, `last_pushed_at` and `watch_expires_at` are in milliseconds.
     `lag_looks` counts the times in a row that Gmail announced a change which was not
-    readable yet.
+    readable yet. `resync` is where a rebuild after an expired history goes on (W3),
+    `idle` what an empty history said last (W2). `consents` counts the tokens that were
+    given, so that the end of an old one does not count against a new one.
+
+    `closing_at`: from this moment on the token is destroyed, if no user is left. It is
+    written before a token is, and goes only when the token is in use or destroyed, so
+    none is ever left behind (C6). `failing_since` and `failure` tell of work that does
+    not succeed, `renewal_failures` of renewals in a row.
     """
 
     id: MailboxId
@@ -41,6 +50,23 @@ class Mailbox:
     last_pushed_at: int | None = None
     lag_looks: int = 0
     lease: Lease = field(default_factory=Lease)
+    resync: Resync | None = None
+    idle: Idle | None = None
+    consents: int = 0
+    closing_at: int | None = None
+    watch_renewed_at: int | None = None
+    renewal_failures: int = 0
+    failing_since: int | None = None
+    failure: str | None = None
+
+    @property
+    def quiet_since(self) -> int:
+        """The last moment at which somebody looked after this mailbox, or told us to.
+
+        A sweep takes those that have been quiet for long (W2).
+        """
+        moments = (self.last_pushed_at, self.last_synced_at, *self.users.values())
+        return max((one for one in moments if one is not None), default=0)
 
     @property
     def own_addresses(self) -> frozenset[str]:
@@ -103,6 +129,56 @@ class Mailboxes:
             return after, True
         raise Conflict
 
+    def active_in_shard(
+        self, shard: int, after: str | None, limit: int
+    ) -> list[Mailbox]:
+        """A page of the active mailboxes of a shard, by their ids."""
+        query = Query(
+            "mailboxes",
+            where=(("shard", "==", shard), ("status", "==", "active")),
+            limit=limit,
+            start_after=(after,) if after else None,
+        )
+        return [mailbox_from(one) for one in self._documents.query(query)]
+
+    def quiet_in_shard(
+        self, shard: int, before: int, after: tuple[int, str] | None, limit: int
+    ) -> list[Mailbox]:
+        """A page of a shard's active mailboxes that are quiet since before then (ms)."""
+        query = Query(
+            "mailboxes",
+            where=(("shard", "==", shard), ("quiet_since", "<", before)),
+            order_by=(("quiet_since", "asc"),),
+            limit=limit,
+            start_after=after,
+        )
+        return [mailbox_from(one) for one in self._documents.query(query)]
+
+    def expiring(self, before: int, limit: int) -> list[Mailbox]:
+        """Active mailboxes whose watch ends before then (ms), the first to end first."""
+        query = Query(
+            "mailboxes",
+            where=(("status", "==", "active"), ("watch_expires_at", "<", before)),
+            order_by=(("watch_expires_at", "asc"),),
+            limit=limit,
+        )
+        return [mailbox_from(one) for one in self._documents.query(query)]
+
+    def to_close(self, before: int, limit: int) -> list[Mailbox]:
+        """Mailboxes that should have been closed by then (ms)."""
+        query = Query(
+            "mailboxes",
+            where=(("closing_at", "<", before),),
+            order_by=(("closing_at", "asc"),),
+            limit=limit,
+        )
+        return [mailbox_from(one) for one in self._documents.query(query)]
+
+    def of_account(self, google_sub: str) -> list[Mailbox]:
+        """Every mailbox of a Google account: an account can change its address."""
+        query = Query("mailboxes", where=(("google_sub", "==", google_sub),))
+        return [mailbox_from(one) for one in self._documents.query(query)]
+
     def connection(self, user: UserId) -> Connection | None:
         """A user's connection, None when there never was one."""
         snapshot = self._documents.get([paths.connection(user)])[0]
@@ -117,7 +193,7 @@ def advance(mailbox: Mailbox, cursor: HistoryId | None) -> Mailbox:
 def mailbox_from(snapshot: Snapshot) -> Mailbox:
     """Read a stored mailbox."""
     data = snapshot.data
-    lease = data.get("lease", {})
+    resync, idle = data.get("resync"), data.get("idle")
     return Mailbox(
         id=MailboxId(snapshot.id),
         address=data["address"],
@@ -130,7 +206,27 @@ def mailbox_from(snapshot: Snapshot) -> Mailbox:
         last_synced_at=data.get("last_synced_at"),
         last_pushed_at=data.get("last_pushed_at"),
         lag_looks=data.get("lag_looks", 0),
-        lease=Lease(**lease),
+        lease=Lease(**data.get("lease", {})),
+        resync=resync_from(resync) if resync else None,
+        idle=Idle(HistoryId(idle["history_id"]), idle["at"]) if idle else None,
+        consents=data.get("consents", 0),
+        closing_at=data.get("closing_at"),
+        watch_renewed_at=data.get("watch_renewed_at"),
+        renewal_failures=data.get("renewal_failures", 0),
+        failing_since=data.get("failing_since"),
+        failure=data.get("failure"),
+    )
+
+
+def resync_from(data: Mapping[str, Any]) -> Resync:
+    """Read a stored resync."""
+    last = data["last"]
+    return Resync(
+        target=HistoryId(data["target"]),
+        begin=data["begin"],
+        end=data["end"],
+        span=data["span"],
+        last=GmailMessageId(last) if last else None,
     )
 
 
@@ -155,6 +251,17 @@ def to_document(mailbox: Mailbox) -> dict[str, Any]:
             "unreleased": lease.unreleased,
             "dirty": lease.dirty,
         },
+        "resync": asdict(mailbox.resync) if mailbox.resync else None,
+        "idle": asdict(mailbox.idle) if mailbox.idle else None,
+        "consents": mailbox.consents,
+        "closing_at": mailbox.closing_at,
+        "watch_renewed_at": mailbox.watch_renewed_at,
+        "renewal_failures": mailbox.renewal_failures,
+        "failing_since": mailbox.failing_since,
+        "failure": mailbox.failure,
+        # For the queries of the fan-out alone.
+        "shard": shard_of(mailbox.id),
+        "quiet_since": mailbox.quiet_since if mailbox.status == "active" else None,
     }
 
 

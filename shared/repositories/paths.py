@@ -92,6 +92,16 @@ def oauth_state(state: str) -> str:
     return f"oauth_states/{digest('state', state)}"
 
 
+def bcc_address(s: SubaccountId, u: UserId) -> str:
+    """Which BCC address a user has in a subaccount."""
+    return f"subaccounts/{s}/bcc_addresses/{u}"
+
+
+def bcc_token(key: str) -> str:
+    """Whose BCC address it is; found by the digest of its token."""
+    return f"bcc_tokens/{key}"
+
+
 def decision(b: MailboxId, g: GmailMessageId) -> str:
     """Why a message of a mailbox was not recorded."""
     return f"decisions/{digest('decision', b, g)}"

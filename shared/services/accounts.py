@@ -54,11 +54,18 @@ class Accounts:
             raise NeedsReauth from None
         return self._gateways.google.gmail(token.decode())
 
-    def needs_reauth(self, mailbox: MailboxId, fence: int | None = None) -> None:
+    def needs_reauth(
+        self,
+        mailbox: MailboxId,
+        fence: int | None = None,
+        *,
+        consents: int | None = None,
+    ) -> None:
         """Mark the mailbox and its users' connections; one event for each user.
 
-        With `fence` only under that lease, which is freed. Says it once: a mailbox that
-        is marked already stays as it is.
+        With `fence` only under that lease, which is freed. With `consents` only if no
+        new consent has come since: then an old token's end means nothing. Says it once:
+        a mailbox that is marked already stays as it is.
         """
         events: list[CrmEvent] = []
         now = int(self._clock.now().timestamp() * 1000)
@@ -67,6 +74,8 @@ class Accounts:
             if before is None or before.status != "active":
                 return None
             if fence is not None and before.lease.fence != fence:
+                return None
+            if consents is not None and before.consents != consents:
                 return None
             return replace(
                 before, status="reauth_required", lease=release(before.lease)

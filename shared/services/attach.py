@@ -1,13 +1,21 @@
-"""Links a user to a mailbox, in one commit with everything that depends on it."""
+"""Links users to mailboxes and lets go of them, each in one commit.
+
+The commit comes first: from it on nothing more is read from a mailbox that was let go.
+What must be done at Google follows it, and is finished by a sweep after a crash.
+"""
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from shared.core.events import CrmEvent, EventType, connection_event
-from shared.core.ids import MailboxId, UserId
+from shared.core.ids import HistoryId, MailboxId, UserId
 from shared.core.lease import Lease
-from shared.errors import AlreadyExists, Conflict, SyncError
+from shared.core.work import Work
+from shared.errors import AlreadyExists, Conflict, SyncError, Transient
 from shared.logs import log
 from shared.ports import (
     Clock,
@@ -16,8 +24,8 @@ from shared.ports import (
     Documents,
     Merge,
     Put,
-    Secrets,
     Snapshot,
+    Update,
     Watch,
     Write,
 )
@@ -26,13 +34,19 @@ from shared.repositories.mailboxes import (
     ATTEMPTS,
     Connection,
     Mailbox,
+    Mailboxes,
     connection_document,
     connection_from,
     mailbox_from,
     to_document,
 )
 from shared.repositories.outbox import Outbox
-from shared.services.accounts import HasGoogle, token_secret
+from shared.services.closing import Closing, to_close
+from shared.services.sync import to_sync
+from shared.services.work_queue import WorkQueue
+
+PREPARED_SECONDS = 600
+"""A consent that has not ended after this died on its way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +59,7 @@ class NewLink:
     google_sub: str
     aliases: tuple[str, ...]
     since: int
-    watch: Watch
+    cursor: HistoryId
     flow: Snapshot
 
 
@@ -55,19 +69,20 @@ class Attachments:
     def __init__(
         self,
         documents: Documents,
-        secrets: Secrets,
-        gateways: HasGoogle,
         publisher: Outbox,
+        closing: Closing,
+        queue: WorkQueue,
         clock: Clock,
     ) -> None:
         """Use these gateways."""
         self._documents = documents
-        self._secrets = secrets
-        self._gateways = gateways
+        self._mailboxes = Mailboxes(documents)
         self._outbox = publisher
+        self._closing = closing
+        self._queue = queue
         self._clock = clock
 
-    def attach(self, link: NewLink) -> None:
+    def attach(self, link: NewLink, watch: Watch) -> None:
         """Make the link, and end the user's link to another mailbox (C5), at once.
 
         The same address resumes from its cursor (C7), unless it had been disconnected:
@@ -76,18 +91,22 @@ class Attachments:
         """
         for _ in range(ATTEMPTS):
             try:
-                event, left = self._commit(link)
+                event, left, behind = self._commit(link, watch)
             except (Conflict, AlreadyExists):
                 if not self._documents.get([link.flow.path])[0].exists:
                     raise Conflict from None
                 continue
-            self._outbox.publish([event])
+            # What came while nobody was allowed to read, or while the watch began, is
+            # brought in now: nothing else would announce it (C2, C7).
+            self._announce(event, [to_sync(link.mailbox)] if behind else ())
             if left is not None:
-                self.close(left)
+                self._close_soon(left)
             return
         raise Conflict
 
-    def _commit(self, link: NewLink) -> tuple[CrmEvent, MailboxId | None]:
+    def _commit(
+        self, link: NewLink, watch: Watch
+    ) -> tuple[CrmEvent, MailboxId | None, bool]:
         paths_read = [paths.connection(link.user), paths.mailbox(link.mailbox)]
         connection_found, mailbox_found = self._documents.get(paths_read)
         before = (
@@ -95,9 +114,13 @@ class Attachments:
             if connection_found.exists
             else None
         )
-        mailbox = _with_user(
-            mailbox_from(mailbox_found) if mailbox_found.exists else None, link, before
+        stored = mailbox_from(mailbox_found) if mailbox_found.exists else None
+        mailbox = replace(
+            _with_user(stored, link, before),
+            watch_expires_at=_milliseconds(watch.expires_at),
         )
+        was_read = stored is not None and stored.users and stored.status == "active"
+        behind = not was_read and mailbox.cursor != watch.history_id
         kind, leaves = _kind(before, link)
         event = connection_event(kind, link.user, link.address, self._now())
         connection = Connection(
@@ -123,33 +146,93 @@ class Attachments:
         if leaves is not None:
             old_found = self._documents.get([paths.mailbox(leaves)])[0]
             if old_found.exists:
-                old = without_user(mailbox_from(old_found), link.user)
+                old = without_user(mailbox_from(old_found), link.user, self._now())
                 writes.append(_replace(old_found, to_document(old)))
-                ended = leaves if old.status == "disconnected" else None
+                ended = leaves
         self._documents.commit(writes)
-        return event, ended
+        return event, ended, behind
 
-    def close(self, mailbox: MailboxId) -> None:
-        """Stop the watch, give the grant back and destroy the token (C6).
+    def prepare(self, link: NewLink) -> None:
+        """Say that a token is about to be written, so that it is never left behind.
 
-        For a mailbox that is disconnected already: whatever fails here, nothing is
-        read from it any more. Can be repeated.
+        Raises Transient while an earlier connection of this mailbox is being ended:
+        that gives back all that was granted, the new consent too.
         """
-        name = token_secret(mailbox)
-        tokens = self._secrets.read_all(name)
-        for token in tokens:
+        closing_at = self._now() + PREPARED_SECONDS * 1000
+
+        def mark(before: Mailbox | None) -> Mailbox | None:
+            if before is not None and before.users:
+                return None
+            if before is None:
+                before = _new_mailbox(link)
+            if before.lease.holder and before.lease.expires_at > self._now():
+                raise Transient("This mailbox is just being disconnected.")
+            return replace(before, status="disconnected", closing_at=closing_at)
+
+        self._mailboxes.change(link.mailbox, mark)
+
+    def detach(self, user: UserId) -> None:
+        """End the user's connection (C6); an ended one only finishes what is left.
+
+        Only the last user of a mailbox takes its watch, grant and token along (C4).
+        """
+        for _ in range(ATTEMPTS):
+            found = self._documents.get([paths.connection(user)])[0]
+            if not found.exists:
+                return
+            connection = connection_from(user, found.data)
+            if connection.status == "disconnected":
+                break
             try:
-                self._gateways.google.gmail(token.decode()).stop()
-            except SyncError as error:
-                log.warning("watch_not_stopped", mailbox=mailbox, code=error.code)
-            try:
-                self._gateways.google.revoke(token.decode())
-            except SyncError as error:
-                log.warning("grant_not_given_back", mailbox=mailbox, code=error.code)
-        self._secrets.destroy(name)
+                event = self._commit_detached(found, connection)
+            except (Conflict, AlreadyExists):
+                continue
+            self._announce(event)
+            break
+        else:
+            raise Conflict
+        self._close_soon(connection.mailbox)
+
+    def _commit_detached(self, found: Snapshot, connection: Connection) -> CrmEvent:
+        user, now = connection.user, self._now()
+        event = connection_event(
+            "connection.disconnected", user, connection.address, now
+        )
+        ended = replace(connection, status="disconnected")
+        writes: list[Write] = [
+            Update(found.path, {"status": ended.status}, found.version),
+            outbox.committing(event),
+        ]
+        mailbox_found = self._documents.get([paths.mailbox(connection.mailbox)])[0]
+        if mailbox_found.exists:
+            left = without_user(mailbox_from(mailbox_found), user, now)
+            writes.append(_replace(mailbox_found, to_document(left)))
+        self._documents.commit(writes)
+        return event
+
+    def _announce(self, event: CrmEvent, then: Sequence[Work] = ()) -> None:
+        """Say what is committed; the next sweep says what can't be said now."""
+        try:
+            self._outbox.publish([event])
+            self._queue.add(then)
+        except Transient as error:
+            log.warning("left_for_the_sweep", code=error.code)
+
+    def _close_soon(self, mailbox: MailboxId) -> None:
+        """End a mailbox without users now; what fails is tried again by itself."""
+        try:
+            self._closing.close(mailbox)
+        except SyncError as error:
+            log.warning("left_for_the_sweep", mailbox=mailbox, code=error.code)
+            with contextlib.suppress(Transient):
+                self._queue.add([to_close(mailbox)])
 
     def _now(self) -> int:
-        return int(self._clock.now().timestamp() * 1000)
+        return _milliseconds(self._clock.now())
+
+
+def _milliseconds(at: datetime) -> int:
+    return int(at.timestamp() * 1000)
 
 
 def _kind(
@@ -163,44 +246,65 @@ def _kind(
     return "connection.updated", before.mailbox
 
 
+def _new_mailbox(link: NewLink) -> Mailbox:
+    """A mailbox that nobody uses yet."""
+    return Mailbox(
+        id=link.mailbox,
+        address=link.address,
+        google_sub=link.google_sub,
+        aliases=link.aliases,
+        cursor=link.cursor,
+        status="disconnected",
+    )
+
+
 def _with_user(
     mailbox: Mailbox | None, link: NewLink, before: Connection | None
 ) -> Mailbox:
-    """The mailbox with the user on it."""
-    expires = int(link.watch.expires_at.timestamp() * 1000)
+    """The mailbox with the user on it, and the new token in use."""
     resumes = (
         before is not None
         and before.mailbox == link.mailbox
         and before.status != "disconnected"
     )
-    if mailbox is None or not mailbox.users:
-        return Mailbox(
-            id=link.mailbox,
-            address=link.address,
-            google_sub=link.google_sub,
-            aliases=link.aliases,
-            users={link.user: link.since},
-            cursor=link.watch.history_id,
-            watch_expires_at=expires,
-            # A holder from before the disconnect must not pass for one of now.
-            lease=Lease(fence=mailbox.lease.fence + 1 if mailbox else 0),
-        )
-    since = mailbox.users.get(link.user) if resumes else None
+    stored = mailbox or _new_mailbox(link)
+    since = stored.users.get(link.user) if resumes else None
+    # What an earlier connection left (cursor, last success) lies beyond the gap; and an
+    # account made anew under the old address has another history.
+    goes_on = stored.users and stored.google_sub == link.google_sub
     return replace(
-        mailbox,
-        google_sub=link.google_sub,
+        stored if goes_on else _new_mailbox(link),
         aliases=link.aliases,
-        users={**mailbox.users, link.user: since or link.since},
+        users={**stored.users, link.user: since or link.since},
         status="active",
-        watch_expires_at=expires,
+        watch_renewed_at=link.since,
+        renewal_failures=0,
+        failing_since=None,
+        failure=None,
+        closing_at=None,
+        consents=stored.consents + 1,
+        # A holder from before must not pass for one of now: it has the old token.
+        lease=Lease(fence=stored.lease.fence + 1),
     )
 
 
-def without_user(mailbox: Mailbox, user: UserId) -> Mailbox:
-    """The mailbox without the user; without any user it is disconnected."""
+def without_user(mailbox: Mailbox, user: UserId, now: int) -> Mailbox:
+    """The mailbox without the user; without any user it is disconnected.
+
+    Then whoever reads from it right now has lost the lease, and it is to be closed.
+    """
     users = {one: since for one, since in mailbox.users.items() if one != user}
-    status = mailbox.status if users else "disconnected"
-    return replace(mailbox, users=users, status=status)
+    if users or not mailbox.users:
+        return replace(mailbox, users=users)
+    return replace(
+        mailbox,
+        users={},
+        status="disconnected",
+        closing_at=now,
+        resync=None,
+        idle=None,
+        lease=Lease(fence=mailbox.lease.fence + 1),
+    )
 
 
 def _replace(found: Snapshot, document: dict[str, object]) -> Write:

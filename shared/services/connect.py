@@ -18,16 +18,34 @@ from typing import Any, Literal, Protocol
 
 from shared.config import Settings
 from shared.core.address import normalise
+from shared.core.bcc import LOGGING, topic_of
 from shared.core.consent import (
     FLOW_MINUTES,
     is_consumer,
     may_return_to,
     missing_scopes,
 )
-from shared.core.ids import UserId, digest, mailbox_id
-from shared.errors import Conflict, Malformed, Permanent, Problem, SyncError
+from shared.core.ids import SubaccountId, UserId, digest, mailbox_id
+from shared.errors import (
+    Conflict,
+    Malformed,
+    Misconfigured,
+    NeedsReauth,
+    Permanent,
+    Problem,
+    SyncError,
+)
 from shared.logs import log
-from shared.ports import Clock, Create, Delete, Documents, Grant, Secrets, Snapshot
+from shared.ports import (
+    Clock,
+    Create,
+    Delete,
+    Documents,
+    Gmail,
+    Grant,
+    Secrets,
+    Snapshot,
+)
 from shared.repositories import paths
 from shared.repositories.mailboxes import Connection, Mailboxes
 from shared.services.accounts import HasGoogle, token_secret
@@ -55,6 +73,9 @@ class KnowsAddresses(Protocol):
     def add_internal_addresses(self, user: UserId, addresses: tuple[str, ...]) -> None:
         """Make addresses the user's own in all of the user's subaccounts."""
 
+    def subaccounts_of(self, user: UserId) -> tuple[SubaccountId, ...]:
+        """Subaccounts in which this user is a team member."""
+
 
 @dataclass(frozen=True, slots=True)
 class ConsentStep:
@@ -75,6 +96,7 @@ class ConsentResult:
         "missing_permissions",
         "consumer_address_blocked",
         "no_mailbox",
+        "blocked_by_admin",
         "failed",
     ]
     return_to: str | None = None
@@ -197,7 +219,7 @@ class Connections:
         return expires_at is not None and expires_at > self._clock.now()
 
     def _connect(self, flow: Snapshot, grant: Grant) -> ConsentResult:
-        return_to = flow.data["return_to"]
+        return_to, user = flow.data["return_to"], UserId(flow.data["user"])
         missing = missing_scopes(self._gateways.google.scopes, grant.scopes)
         if missing or grant.refresh_token is None:
             self._give_back(grant)
@@ -205,42 +227,43 @@ class Connections:
                 "missing_permissions" if missing else "failed"
             )
             return ConsentResult(code, return_to, missing=missing)
-        # Before the watch begins: what arrives from this moment on counts (C2). Gmail's
-        # internal dates of received mail are whole seconds.
-        since = int(self._clock.now().timestamp()) * 1000
+        if user != LOGGING and not self._directory.subaccounts_of(user):
+            # The user was removed from the CRM while the consent was under way.
+            self._give_back(grant)
+            return ConsentResult("flow_expired", return_to)
         gmail = self._gateways.google.gmail(grant.refresh_token)
         try:
-            address = normalise(gmail.profile().address)
-            aliases = tuple(
-                one for one in map(normalise, gmail.send_as()) if one is not None
-            )
+            profile, aliases = gmail.profile(), gmail.send_as()
+        except NeedsReauth:
+            self._give_back(grant)
+            return ConsentResult("blocked_by_admin", return_to)
+        except Misconfigured:
+            raise
         except Permanent:
-            address, aliases = None, ()
+            self._give_back(grant)
+            return ConsentResult("no_mailbox", return_to)
+        address = normalise(profile.address)
         if address is None:
             self._give_back(grant)
             return ConsentResult("no_mailbox", return_to)
         consumer = is_consumer(address)
-        if consumer and self._settings.consumer_addresses == "block":
+        if consumer and self._blocks_consumers(user):
             self._give_back(grant)
             return ConsentResult("consumer_address_blocked", return_to)
-        mailbox = mailbox_id(address)
-        user = UserId(flow.data["user"])
-        # Colleagues must know the addresses as internal before the first mail (M11).
-        self._directory.add_internal_addresses(user, (address, *aliases))
-        self._secrets.write(token_secret(mailbox), grant.refresh_token.encode())
-        watch = gmail.watch(self._settings.topic_path("gmail-notifications"))
+        # The profile's history id comes before this moment: nothing that arrives after
+        # it can be missed (C2). Gmail's dates of received mail are whole seconds.
         link = NewLink(
             user=user,
-            mailbox=mailbox,
+            mailbox=mailbox_id(address),
             address=address,
             google_sub=grant.google_sub,
-            aliases=aliases,
-            since=since,
-            watch=watch,
+            aliases=tuple(filter(None, map(normalise, aliases))),
+            since=int(self._clock.now().timestamp()) * 1000,
+            cursor=profile.history_id,
             flow=flow,
         )
         try:
-            self._attachments.attach(link)
+            self._link(link, gmail, grant.refresh_token)
         except Conflict:
             return ConsentResult("flow_expired", return_to)
         warn = consumer and self._settings.consumer_addresses == "warn"
@@ -251,18 +274,47 @@ class Connections:
             warning=CONSUMER_WARNING["message"] if warn else None,
         )
 
+    def _link(self, link: NewLink, gmail: Gmail, refresh_token: str) -> None:
+        """Store the token, begin the watch, and make the link with one commit.
+
+        What dies on the way leaves the old connection as it was, and a mark by which a
+        sweep takes back what was begun.
+        """
+        self._attachments.prepare(link)
+        self._secrets.write(token_secret(link.mailbox), refresh_token.encode())
+        watch = gmail.watch(self._settings.topic_path(topic_of((link.user,))))
+        # Colleagues must know the addresses as internal before the first mail (M11),
+        # and a membership that began meanwhile must not be missed.
+        addresses = (link.address, *link.aliases)
+        self._directory.add_internal_addresses(link.user, addresses)
+        self._attachments.attach(link, watch)
+        self._directory.add_internal_addresses(link.user, addresses)
+
+    def _blocks_consumers(self, user: UserId) -> bool:
+        """C3 is about sending; nobody sends from the logging mailbox."""
+        return user != LOGGING and self._settings.consumer_addresses == "block"
+
     def _give_back(self, grant: Grant) -> None:
         """Revoke what was granted, unless a connection lives on the same grant (C1)."""
         if grant.refresh_token is None:
             return
-        address = normalise(grant.address)
-        mailbox = self._mailboxes.read(mailbox_id(address)) if address else None
-        if mailbox is not None and mailbox.users:
+        if any(one.users for one in self._mailboxes.of_account(grant.google_sub)):
             return
         try:
             self._gateways.google.revoke(grant.refresh_token)
         except SyncError as error:
             log.warning("grant_not_given_back", code=error.code)
+
+    # --- the end -----------------------------------------------------------------
+
+    def disconnect(self, user: UserId) -> None:
+        """End the user's connection (C6); one that never was, or has ended, is fine."""
+        self._attachments.detach(user)
+
+    def disconnect_if_removed(self, user: UserId) -> None:
+        """End the connection of a user who is in no subaccount any more."""
+        if not self._directory.subaccounts_of(user):
+            self._attachments.detach(user)
 
     # --- what the CRM sees -------------------------------------------------------
 

@@ -9,7 +9,7 @@ the first.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from shared.core import recording
 from shared.core.ids import (
@@ -26,6 +26,7 @@ from shared.core.records import HeldBy, Message
 from shared.errors import Conflict, Missing
 from shared.ports import (
     Blobs,
+    Delete,
     DeleteField,
     Documents,
     Merge,
@@ -57,17 +58,22 @@ class Copies:
         mailbox: MailboxForMatching,
         place: Place,
         found: Snapshot,
+        also: Sequence[Write] = (),
     ) -> Message:
-        """Add this mailbox's copy to the record; raises Missing when it is gone."""
+        """Add this mailbox's copy to the record; raises Missing when it is gone.
+
+        `also` is what the copy brings along (B2); it goes into the same commit.
+        """
         for _ in range(ATTEMPTS):
             if not found.exists:
                 raise Missing
             # Only a sender's own copy tells Bcc: only then is the envelope needed.
             record = messages.from_snapshot(found, self._blobs if headers.bcc else None)
             holders = recording.held_by(headers, mailbox, place)
-            joined = recording.join(record, headers, holders)
-            if joined is None:
+            joined = recording.join(record, headers, holders, place)
+            if joined is None and not also:
                 return record
+            joined = joined or record
             stored = messages.to_document(joined)
             if stored.blob is not None:
                 self._blobs.put(stored.blob.key, stored.blob.data, ENVELOPE_TYPE)
@@ -75,6 +81,9 @@ class Copies:
             writes: list[Write] = [
                 Update(found.path, stored.data, found.version),
                 *_links(record, holders if place.link_gmail_thread else ()),
+                # It may have been ignored before the record was there.
+                Delete(paths.decision(mailbox.id, headers.gmail_message_id)),
+                *also,
             ]
             if joined.rfc822_message_id != record.rfc822_message_id:
                 writes += messages.index(joined)
@@ -94,14 +103,20 @@ class Copies:
     ) -> None:
         """Add a copy that M3 forbids to record, where another mailbox has recorded it.
 
-        To be called after `could_join` of its decision is durable.
+        To be called after `could_join` of its decision is durable. A decision that
+        has become untrue everywhere is taken back.
         """
+        apart = False
         for place in places:
             message = recording.record_id(headers, mailbox.id, place)
             path = paths.message(place.subaccount, message)
             found = self._documents.get([path])[0]
             if found.exists:
                 self.join(headers, mailbox, place, found)
+            apart = apart or not found.exists
+        if not apart:
+            path = paths.decision(mailbox.id, headers.gmail_message_id)
+            self._documents.commit([Delete(path)])
 
     def join_earlier(
         self, headers: MessageHeaders, mailbox: MailboxForMatching, record: Message
@@ -120,18 +135,20 @@ class Copies:
             where=(("rfc822_message_id", "==", record.rfc822_message_id),),
             limit=MAX_COPIES,
         )
-        held = [
-            one
-            for found in self._documents.query(query)
-            for one in _could_join(found, record)
-            if one.mailbox != mailbox.id
-        ]
+        held: list[HeldBy] = []
+        untrue: list[Write] = []
+        for found in self._documents.query(query):
+            if found.data["mailbox_id"] == mailbox.id:
+                continue
+            if here := _could_join(found, record):
+                held += here
+                untrue.append(_joined(found, record))
         if held:
             path = paths.message(record.subaccount, record.id)
             entries = messages.held_by_fields(held)
             gmail_ids = Union(tuple(one.gmail_message_id for one in held))
             data = {"held_by": entries, "gmail_message_ids": gmail_ids}
-            self._documents.commit([Update(path, data), *_links(record, held)])
+            self._documents.commit([Update(path, data), *_links(record, held), *untrue])
 
 
 def could_join(
@@ -159,6 +176,14 @@ def _could_join(found: Snapshot, record: Message) -> list[HeldBy]:
         )
         for user in data.get("could_join", {}).get(record.subaccount, ())
     ]
+
+
+def _joined(found: Snapshot, record: Message) -> Write:
+    """Take back a decision that the record has made untrue."""
+    left = {s for s in found.data["could_join"] if s != record.subaccount}
+    if not left:
+        return Delete(found.path)
+    return Merge(found.path, {"could_join": {record.subaccount: DeleteField()}})
 
 
 def _links(record: Message, held: Iterable[HeldBy]) -> list[Write]:

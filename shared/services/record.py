@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from shared.core import events, recording
+from shared.core.bcc import DropFormat, veil
 from shared.core.history import ToRead
 from shared.core.ids import MessageId, SubaccountId, gmail_thread_key
 from shared.core.limits import (
@@ -51,7 +52,7 @@ from shared.ports import (
     Update,
     Write,
 )
-from shared.repositories import messages, outbox, paths
+from shared.repositories import bcc, messages, outbox, paths
 from shared.repositories.facts import FactFinder
 from shared.repositories.messages import ENVELOPE_TYPE
 from shared.repositories.outbox import Outbox
@@ -77,6 +78,13 @@ class Outcome:
     quarantined: int = 0
     held: Transient | None = None
     held_at: ToRead | None = None
+
+    def add(self, more: Outcome) -> None:
+        """Count what came of further messages."""
+        self.recorded += more.recorded
+        self.ignored += more.ignored
+        self.quarantined += more.quarantined
+        self.held, self.held_at = more.held, more.held_at
 
 
 @dataclass(slots=True)
@@ -110,10 +118,16 @@ class Recorder:
     """Takes messages of one mailbox through all steps, batch by batch."""
 
     def __init__(
-        self, documents: Documents, blobs: Blobs, publisher: Outbox, clock: Clock
+        self,
+        documents: Documents,
+        blobs: Blobs,
+        publisher: Outbox,
+        clock: Clock,
+        drop: DropFormat | None = None,
     ) -> None:
-        """Use these gateways."""
+        """Use these gateways; `drop` is the deployment's form of BCC addresses."""
         self._documents = documents
+        self._drop = drop
         self._blobs = blobs
         self._outbox = publisher
         self._copies = Copies(documents, blobs)
@@ -133,14 +147,26 @@ class Recorder:
         A message that can never be processed is set aside (E3) and stops nothing; a
         passing fault stops the batch where it happened, because threads depend on the
         order. Raises NeedsReauth and Misconfigured, which no message is to blame for.
-        With `careful` each attempt is counted before it is made: a message that kills
-        the process is set aside by a later holder.
+        With `careful` messages go one by one, each attempt counted before it is made: a
+        message that kills the process is set aside by a later holder.
         """
+        if not careful:
+            return self._record(gmail, mailbox, [_Item(one) for one in todo])
+        total = Outcome()
+        for one in todo:
+            item = _Item(one)
+            self._count_attempt(mailbox, item)
+            total.add(self._record(gmail, mailbox, [item]))
+            if total.held is not None:
+                break
+            if not isinstance(item.failure, Permanent):
+                self._quarantine.passed(mailbox, one.gmail_message_id)
+        return total
+
+    def _record(
+        self, gmail: Gmail, mailbox: MailboxForMatching, items: Sequence[_Item]
+    ) -> Outcome:
         batch = _Batch(gmail, mailbox, FactFinder(self._documents))
-        items = [_Item(one) for one in todo]
-        if careful:
-            for item in items:
-                self._count_attempt(batch, item)
         self._read_headers(batch, items)
         self._decide_all(batch, items)
         self._read_contents(batch, items)
@@ -148,8 +174,6 @@ class Recorder:
             self._finish(batch, item)
             if batch.outcome.held is not None:
                 break
-            if careful:
-                self._quarantine_passed(batch, item)
         if batch.ignored:
             self._documents.commit(batch.ignored)
         for headers, copies in batch.copies:
@@ -167,7 +191,7 @@ class Recorder:
         for item in wanted:
             answer = found.get(item.todo.gmail_message_id, Vanished())
             if isinstance(answer, MessageHeaders):
-                item.headers = answer
+                item.headers = veil(answer, self._drop)
             else:
                 item.failure = answer
 
@@ -189,6 +213,7 @@ class Recorder:
             item.failure = error
             return
         for place in item.decision.places:
+            batch.finder.tell_contacts(place, self._now())
             message = recording.record_id(headers, batch.mailbox.id, place)
             if not batch.existing[(place.subaccount, message)].exists:
                 batch.finder.tell_recorded(
@@ -290,17 +315,25 @@ class Recorder:
                 raise Malformed
             record = self._compose(batch, item.content, headers, place)
             event = events.message_event(record, self._now())
+            also, more = bcc.contacts_of(place, self._now(), sent_at=record.sent_at)
             try:
-                self._commit(batch, record, place, headers, event)
+                self._commit(batch, record, place, headers, event, also)
             except AlreadyExists:
                 path = paths.message(place.subaccount, message)
                 batch.existing[key] = self._documents.get([path])[0]
+                if not batch.existing[key].exists:
+                    raise Missing from None  # another mail made the contact
             else:
-                batch.events.append(event)
+                batch.events += [*more, event]
                 self._copies.join_earlier(headers, batch.mailbox, record)
                 return
         found = batch.existing[key]
-        record = self._copies.join(headers, batch.mailbox, place, found)
+        also, more = bcc.contacts_of(place, self._now(), sent_at=None)
+        try:
+            record = self._copies.join(headers, batch.mailbox, place, found, also)
+        except AlreadyExists:
+            raise Missing from None
+        batch.events += more
         batch.seen_before.append(events.message_event_id(record))
 
     def _commit(
@@ -310,6 +343,7 @@ class Recorder:
         place: Place,
         headers: MessageHeaders,
         event: events.CrmEvent,
+        also: Sequence[Write],
     ) -> None:
         """The one atomic commit that makes a message visible (DESIGN §2.6)."""
         stored = messages.to_document(record)
@@ -326,15 +360,16 @@ class Recorder:
                     **self._gmail_thread(batch, place, headers),
                 },
             ),
-            Update(
-                paths.contact(record.subaccount, record.contact),
-                {
-                    "messages": Increment(1),
-                    "last_message_at": Maximum(record.sent_at),
-                },
-            ),
             outbox.committing(event),
+            *also,
         ]
+        if all(one.id != record.contact for one in place.new_contacts):
+            figures = {
+                "messages": Increment(1),
+                "last_message_at": Maximum(record.sent_at),
+            }
+            path = paths.contact(record.subaccount, record.contact)
+            writes.append(Update(path, figures))
         self._documents.commit([*writes, *messages.index(record)])
 
     def _gmail_thread(
@@ -412,9 +447,14 @@ class Recorder:
                 outcome="ignored",
                 rule=rule,
                 at=self._now(),
-                more=could_join(headers, batch.mailbox, copies)
-                if headers and copies
-                else None,
+                more={
+                    **_concerning(batch.mailbox, item.decision),
+                    **(
+                        could_join(headers, batch.mailbox, copies)
+                        if headers and copies
+                        else {}
+                    ),
+                },
             )
         )
 
@@ -439,14 +479,20 @@ class Recorder:
         else:
             batch.outcome.held, batch.outcome.held_at = Transient(), item.todo
 
-    def _count_attempt(self, batch: _Batch, item: _Item) -> None:
-        attempts = self._quarantine.attempt(batch.mailbox, item.todo.gmail_message_id)
+    def _count_attempt(self, mailbox: MailboxForMatching, item: _Item) -> None:
+        attempts = self._quarantine.attempt(mailbox, item.todo.gmail_message_id)
         if attempts > MAX_ATTEMPTS:
             item.failure = Permanent("Processing this message ended the process.")
 
-    def _quarantine_passed(self, batch: _Batch, item: _Item) -> None:
-        if not isinstance(item.failure, Permanent):
-            self._quarantine.passed(batch.mailbox, item.todo.gmail_message_id)
-
     def _now(self) -> int:
         return int(self._clock.now().timestamp() * 1000)
+
+
+def _concerning(
+    mailbox: MailboxForMatching, decided: Decision | None
+) -> dict[str, object]:
+    """Who may ask about it besides the mailbox's users: owners of BCC addresses."""
+    if decided is None or not decided.concerns:
+        return {}
+    users = {user.id for user in mailbox.users}.union(decided.concerns)
+    return {"users": sorted(users)}

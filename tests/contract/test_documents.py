@@ -532,7 +532,7 @@ def test_five_hundred_writes_are_one_commit_and_one_more_is_refused(
         2**63,
         -(2**63) - 1,
         {1, 2},
-        object(),
+        ...,
         1j,
         bytearray(b"x"),
         "\ud800",
@@ -610,3 +610,32 @@ def test_a_document_of_more_than_one_mebibyte_is_refused(documents: Documents) -
 def test_a_commit_too_big_to_send_is_refused_not_retried(documents: Documents) -> None:
     with pytest.raises(Permanent):
         documents.commit([Put(f"c/{n}", {"a": "x" * 900_000}) for n in range(5)])
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        lambda version: Create("c/d", {}),
+        lambda version: Put("c/d", {}, version),
+        lambda version: Update("c/d", {"x": 2}, version),
+        lambda version: Delete("c/d", version),
+    ],
+)
+@pytest.mark.parametrize("first", [Put("c/d", {"y": 1}), Delete("c/d")])
+def test_only_the_first_write_of_a_document_may_have_a_condition(
+    documents: Documents, first: Any, again: Any
+) -> None:
+    documents.commit([Put("c/d", {"x": 1})])
+    with pytest.raises(Permanent):
+        documents.commit([first, again(version_of(documents))])
+    assert data_of(documents) == {"x": 1}
+
+
+def test_what_a_commit_deletes_it_may_write_anew_but_not_update(
+    documents: Documents,
+) -> None:
+    documents.commit([Put("c/d", {"x": 1})])
+    with pytest.raises(Permanent):
+        documents.commit([Delete("c/d"), Update("c/d", {"y": 1})])
+    documents.commit([Delete("c/d"), Merge("c/d", {"y": 1})])
+    assert data_of(documents) == {"y": 1}

@@ -197,6 +197,8 @@ def test_memory_and_firestore_do_the_same(
         for one, other in zip(ours, theirs, strict=True):
             assert one.exists == other.exists
             assert repr_of(one.data) == repr_of(other.data)
+            if ("delete", one.id) in {(kind, name) for kind, name, *_ in planned}:
+                continue  # deleted and made anew in one commit: either is right
             changed = before[0][one.id] != one.version
             assert changed == (before[1][one.id] != other.version)
         assert memory.ask(query) == real.ask(query)

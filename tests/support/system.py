@@ -15,11 +15,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from email.utils import format_datetime
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import requests
 
+from functions.work import HANDLERS
 from infra.local.gmail_simulator.app import create_app
 from infra.local.gmail_simulator.consent import consent
 from infra.local.gmail_simulator.grants import (
@@ -35,6 +37,7 @@ from shared.bootstrap import Services
 from shared.core.access import Caller
 from shared.core.ids import ContactId, MailboxId, SubaccountId, UserId, mailbox_id
 from shared.core.records import Message, Subaccount
+from shared.core.work import work_from
 from shared.errors import NeedsReauth, Permanent, Transient
 from shared.gateways.google_oauth import GoogleOAuth
 from shared.gateways.memory import (
@@ -47,6 +50,7 @@ from shared.ports import Documents, Event
 from shared.repositories import messages
 from shared.repositories.directory import ContactToWrite, MemberToWrite
 from shared.services.sync import MailboxChanged
+from tests.support.crash import CrashPlan, Crashing
 
 BASE = "http://localhost:9"
 PUBLIC = "http://localhost:8"
@@ -119,12 +123,28 @@ class System:
     def __init__(self, seed: int = 0, **settings: Any) -> None:
         self.clock = FakeClock()
         self.pushes: deque[Push] = deque()
+        self.work: deque[Push] = deque()
         self._deliveries = itertools.count(1)
         self.world = GmailWorld(self.clock.now, seed, self._published)
         self.world.settings.notification_rate_limited = False
         self.outside = Outside(self.world, self.clock, **settings)
+        self.outside.topics = MemoryTopics(self._queued)
         self.services = Services(self.outside)
         self._mails = itertools.count(1)
+
+    def restart(self, plan: CrashPlan | None = None) -> None:
+        """A new process on the same state; with a plan it dies where that says."""
+        at: Any = self.outside
+        if plan is not None:
+            at = SimpleNamespace(
+                clock=at.clock,
+                settings=at.settings,
+                **{
+                    name: Crashing(getattr(at, name), plan)
+                    for name in ("documents", "blobs", "secrets", "topics", "google")
+                },
+            )
+        self.services = Services(at)
 
     # --- the CRM -----------------------------------------------------------------
 
@@ -238,17 +258,54 @@ class System:
             return True
         return True
 
+    def _queued(self, topic: str, event: Event) -> None:
+        if topic == "mailbox-work":
+            self.work.append(Push(event, f"w{next(self._deliveries)}"))
+
+    def do_work(self, push: Push) -> bool:
+        """Deliver a piece of work once; says whether it was acknowledged."""
+        push.attempts += 1
+        try:
+            item = work_from(push.event.data)
+            HANDLERS[item.kind](self.services, item, push.delivery)
+        except Transient:
+            return False
+        except (Permanent, NeedsReauth):
+            return True
+        return True
+
+    def sweep(self, silent_for: int | None = None) -> None:
+        """The scheduled sweep, with all that it starts."""
+        self.services.sweep.sweep_all(silent_for)
+        self.settle()
+
+    def renew(self) -> None:
+        """The daily renewal, with all that it starts."""
+        self.services.watches.renew_all()
+        self.settle()
+
+    def pushes_merged(self) -> None:
+        """Keep the newest notification only, as when they coalesce."""
+        while len(self.pushes) > 1:
+            self.pushes.popleft()
+
     def settle(self, limit: int = 200) -> None:
         """Push until all is acknowledged; a redelivery comes ten seconds later."""
         for _ in range(limit):
             if not self.pushes:
                 self.world.release_notifications()
-                if not self.pushes:
-                    return
-            push = self.pushes.popleft()
-            if not self.deliver(push):
-                self.clock.advance(seconds=10)
-                self.pushes.append(push)
+            if self.pushes:
+                push = self.pushes.popleft()
+                if not self.deliver(push):
+                    self.clock.advance(seconds=10)
+                    self.pushes.append(push)
+            elif self.work:
+                push = self.work.popleft()
+                if not self.do_work(push):
+                    self.clock.advance(seconds=10)
+                    self.work.append(push)
+            else:
+                return
         raise AssertionError("notifications never settle")
 
     # --- what came of it ---------------------------------------------------------
@@ -272,6 +329,35 @@ class System:
         return [
             json.loads(one.data) for one in self.outside.topics.published("crm-events")
         ]
+
+    def state(self) -> dict[str, Any]:
+        """All that is stored, without times and leases: equal runs have equal states."""
+        kept = {"sent_at", "last_message_at", "created_at", "connected_at"}
+
+        def volatile(name: str) -> bool:
+            return (name.endswith("_at") and name not in kept) or name in {
+                "lease",
+                "lag_looks",
+                "idle",
+                "quiet_since",
+                "failing_since",
+                "failure",
+                "consents",
+            }
+
+        def settled(value: Any) -> Any:
+            if isinstance(value, dict):
+                return {k: settled(v) for k, v in value.items() if not volatile(k)}
+            if isinstance(value, list):
+                return sorted(map(str, value))
+            return value
+
+        documents = {
+            path: settled(dict(data))
+            for path, data in self.outside.documents.dump().items()
+            if not path.startswith("oauth_")
+        }
+        return documents | {"blobs": sorted(self.outside.blobs._blobs)}
 
     def mailbox(self, address: str) -> Any:
         return self.services.accounts._mailboxes.read(mailbox_id(address))

@@ -1,0 +1,72 @@
+"""What the rules answer: where a message is recorded, and what comes with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from shared.core.ids import ContactId, MessageId, SubaccountId, ThreadId, UserId
+from shared.core.mail import MessageHeaders
+from shared.core.records import Direction, Route
+
+
+@dataclass(frozen=True, slots=True)
+class NewContact:
+    """A contact that is made together with the record (B2)."""
+
+    id: ContactId
+    address: str
+    name: str
+    assigned_to: UserId
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One subaccount in which the message is to be recorded.
+
+    `user` is who sent it from our side (None for inbound). `holders` are the users of
+    this mailbox who may see it there. `link_gmail_thread` is false for a forward, which
+    stays in Gmail's original thread. `message` names the record that this is a copy of,
+    when the mail was sent from the CRM. `new_contacts` are made, and `establish` are
+    the addresses that become the user's own relations, in the same commit (B2, B3).
+    """
+
+    subaccount: SubaccountId
+    contact: ContactId
+    thread: ThreadId
+    direction: Direction
+    rule: str
+    holders: tuple[UserId, ...]
+    user: UserId | None = None
+    exclusive: bool = False
+    link_gmail_thread: bool = True
+    participants: tuple[str, ...] = ()
+    message: MessageId | None = None
+    route: Route = "gmail"
+    new_contacts: tuple[NewContact, ...] = ()
+    establish: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Where a message is recorded; with no place, `rule` says why it is not.
+
+    `copies` are places where only M3 forbids a record for this mailbox's users: when
+    another mailbox brings the email there, this one holds it too (M9). `concerns` are
+    the users whose BCC address it names, when it came to the logging mailbox.
+    """
+
+    rule: str
+    places: tuple[Place, ...] = ()
+    copies: tuple[Place, ...] = ()
+    concerns: tuple[UserId, ...] = ()
+
+    @property
+    def recorded(self) -> bool:
+        """Say whether it is recorded anywhere."""
+        return bool(self.places)
+
+
+def recipients(message: MessageHeaders) -> tuple[str, ...]:
+    """Addresses of To, Cc and Bcc in this order, each once; no BCC address (B6)."""
+    everybody = (*message.to, *message.cc, *message.bcc)
+    return tuple(dict.fromkeys(one.address for one in everybody if one.address))

@@ -1,0 +1,133 @@
+"""BCC addresses as documents, and the contacts that mail to them makes (B1-B3).
+
+`subaccounts/{s}/bcc_addresses/{u}` holds the generation and the token's digest,
+`bcc_tokens/{digest}` says whose it is. Both change in one commit, so an address either
+works and is the one that is shown, or neither.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+from shared.core.bcc import token_key
+from shared.core.events import CrmEvent, contact_event
+from shared.core.facts import DropFact
+from shared.core.ids import SubaccountId, UserId
+from shared.core.people import SubaccountForMatching
+from shared.core.places import Place
+from shared.ports import Create, Delete, Documents, Merge, Put, Snapshot, Write
+from shared.repositories import directory, outbox, paths
+
+
+def issue(
+    before: Snapshot, subaccount: SubaccountId, user: UserId, *, key: str, number: int
+) -> list[Write]:
+    """Make this the user's address, as `before` was read; the old one ends at once."""
+    data = {"generation": number, "key": key}
+    owner = {"subaccount": subaccount, "user": user}
+    writes: list[Write] = [
+        Put(before.path, data, before.version)
+        if before.exists
+        else Create(before.path, data),
+        Put(paths.bcc_token(key), owner),
+    ]
+    old = before.data.get("key")
+    if old and old != key:
+        writes.append(Delete(paths.bcc_token(old)))
+    return writes
+
+
+def owners(documents: Documents, tokens: Sequence[str]) -> dict[str, DropFact | None]:
+    """Find whose BCC addresses these are, with what B5, M11 and M12 need; three reads.
+
+    A token whose owner has left the subaccount is nobody's.
+    """
+    found = documents.get([paths.bcc_token(token_key(token)) for token in tokens])
+    owned = {
+        token: (SubaccountId(one.data["subaccount"]), UserId(one.data["user"]))
+        for token, one in zip(tokens, found, strict=True)
+        if one.exists
+    }
+    facts: dict[str, DropFact | None] = dict.fromkeys(tokens)
+    for token, (subaccount, user) in owned.items():
+        settings, member, known, connection = documents.get(
+            [
+                paths.subaccount(subaccount),
+                paths.member(subaccount, user),
+                paths.user(user),
+                paths.connection(user),
+            ]
+        )
+        if not settings.exists or not member.exists:
+            continue
+        facts[token] = DropFact(
+            subaccount=SubaccountForMatching(
+                id=subaccount,
+                logging=settings.data["logging"],
+                internal_domains=tuple(settings.data.get("internal_domains", ())),
+                never_log=tuple(settings.data.get("never_log", ())),
+            ),
+            user=user,
+            never_log=tuple(member.data.get("never_log", ())),
+            addresses=_addresses(documents, member, connection),
+            memberships=tuple(
+                sorted({subaccount, *map(SubaccountId, known.data["subaccounts"])})
+            ),
+        )
+    return facts
+
+
+def _addresses(
+    documents: Documents, member: Snapshot, connection: Snapshot
+) -> frozenset[str]:
+    """Where the user writes from now; an old address is the user's no longer (B5)."""
+    own = {member.data["address"]}
+    data = connection.data
+    if data.get("mailbox") and data.get("status") != "disconnected":
+        mailbox = documents.get([paths.mailbox(data["mailbox"])])[0]
+        own |= directory.mailbox_addresses(mailbox.data or data)
+    return frozenset(own)
+
+
+def contacts_of(
+    place: Place, at: int, *, sent_at: int | None
+) -> tuple[list[Write], list[CrmEvent]]:
+    """The writes that make the place's new contacts and relations, and their events.
+
+    With `sent_at` the place's own contact, if it is new, begins with this message.
+    Raises AlreadyExists at the commit when somebody else made one of them meanwhile.
+    """
+    entries: dict[str, dict[str, Any]] = defaultdict(dict)
+    writes: list[Write] = []
+    events: list[CrmEvent] = []
+    for one in place.new_contacts:
+        data: dict[str, Any] = {
+            "name": one.name,
+            "emails": [one.address],
+            "assigned_to": one.assigned_to,
+            "created_at": at,
+        }
+        if one.id == place.contact and sent_at is not None:
+            data |= {"messages": 1, "last_message_at": sent_at}
+        event = contact_event(place.subaccount, one, at)
+        writes += [
+            Create(paths.contact(place.subaccount, one.id), data),
+            outbox.committing(event),
+        ]
+        events.append(event)
+        entries[one.address]["contacts"] = {
+            one.id: {
+                "created_at": at,
+                "assigned_to": one.assigned_to,
+                "emails": [one.address],
+            }
+        }
+    for address in place.establish:
+        entries[address]["established"] = {place.user: "bcc"}
+    writes += [
+        Merge(paths.address(place.subaccount, address), entry)
+        for address, entry in entries.items()
+    ]
+    return writes, events
