@@ -98,10 +98,10 @@ class EmbeddedPubSub:
         return answer.status_code in _TAKEN
 
     def _again(self, delivery: _Delivery) -> None:
-        if delivery.attempt >= wiring.MAX_DELIVERY_ATTEMPTS:
+        if delivery.attempt >= wiring.LOCAL_MAX_DELIVERY_ATTEMPTS:
             self.topics.publish(delivery.consumer.dead_letter_topic, [delivery.event])
             return
-        backoff = wiring.MIN_BACKOFF_SECONDS * 2 ** (delivery.attempt - 1)
-        delivery.due = time.monotonic() + min(backoff, wiring.MAX_BACKOFF_SECONDS)
+        backoff = wiring.LOCAL_MIN_BACKOFF_SECONDS * 2 ** (delivery.attempt - 1)
+        delivery.due = time.monotonic() + min(backoff, wiring.LOCAL_MAX_BACKOFF_SECONDS)
         delivery.attempt += 1
         self._put(delivery)

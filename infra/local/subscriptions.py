@@ -70,12 +70,12 @@ class Subscriptions:
             ack_deadline_seconds=wiring.ACK_DEADLINE_SECONDS,
             expiration_policy=ExpirationPolicy(),
             retry_policy=RetryPolicy(
-                minimum_backoff=timedelta(seconds=wiring.MIN_BACKOFF_SECONDS),
-                maximum_backoff=timedelta(seconds=wiring.MAX_BACKOFF_SECONDS),
+                minimum_backoff=timedelta(seconds=wiring.LOCAL_MIN_BACKOFF_SECONDS),
+                maximum_backoff=timedelta(seconds=wiring.LOCAL_MAX_BACKOFF_SECONDS),
             ),
             dead_letter_policy=DeadLetterPolicy(
                 dead_letter_topic=self._topic_path(consumer.dead_letter_topic),
-                max_delivery_attempts=wiring.MAX_DELIVERY_ATTEMPTS,
+                max_delivery_attempts=wiring.LOCAL_MAX_DELIVERY_ATTEMPTS,
             ),
         )
         try:

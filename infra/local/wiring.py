@@ -13,6 +13,11 @@ MAX_BACKOFF_SECONDS = 600
 # With 10 to 600 s of backoff, ten attempts bridge about an hour of a service's outage.
 MAX_DELIVERY_ATTEMPTS = 10
 
+# On one machine a person waits for it: backoff is shorter, so attempts are more.
+LOCAL_MIN_BACKOFF_SECONDS = 1
+LOCAL_MAX_BACKOFF_SECONDS = 10
+LOCAL_MAX_DELIVERY_ATTEMPTS = 60
+
 TOPICS = (
     "scheduled-jobs",
     "gmail-notifications",

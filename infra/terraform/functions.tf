@@ -109,21 +109,25 @@ locals {
   # Google's deadlines nest (shared/core/lease.py): function 120 s < lease < ack 180 s.
   function_seconds = 120
 
-  # As shared/config.py has it; a test compares the two.
+  # As shared/config.py has it; a test compares the two. What is empty is left out.
   settings = merge(
     {
       BLOB_BUCKET             = google_storage_bucket.blobs.name
       CONSUMER_ADDRESSES      = var.consumer_addresses
       DAILY_SEND_CAP          = tostring(var.daily_send_cap)
-      FRAME_ANCESTORS         = join(",", var.frame_ancestors)
       GMAIL_API_ENDPOINT      = var.gmail_api_endpoint
       GMAIL_HEADERS_PER_BATCH = tostring(var.gmail_headers_per_batch)
       GOOGLE_CLOUD_PROJECT    = var.project_id
       PUBLIC_URL              = local.public_url
       PUSH_SERVICE_ACCOUNT    = google_service_account.push.email
-      RETURN_TO_ALLOWED       = join(",", var.return_to_allowed)
     },
-    var.bcc_address_format == null ? {} : { BCC_ADDRESS_FORMAT = var.bcc_address_format },
+    {
+      for name, value in {
+        BCC_ADDRESS_FORMAT = coalesce(var.bcc_address_format, " ")
+        FRAME_ANCESTORS    = join(",", var.frame_ancestors)
+        RETURN_TO_ALLOWED  = join(",", var.return_to_allowed)
+      } : name => value if trimspace(value) != ""
+    },
   )
 }
 

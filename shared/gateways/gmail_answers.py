@@ -76,14 +76,19 @@ def verified(answer: Answer) -> tuple[str, ...]:
 def history_page(answer: Answer) -> HistoryPage:
     """A page of `history.list`, which may lack `history` altogether."""
     records = _objects(answer, "history")
-    ids = [HistoryId(number(record, "id")) for record in records]
+    newest = HistoryId(number(answer, "historyId"))
+    # Gmail always names its records; another server that does not is taken whole.
+    ids = [
+        HistoryId(number(record, "id")) if "id" in record else newest
+        for record in records
+    ]
     return HistoryPage(
         tuple(
             entry
             for history_id, record in zip(ids, records, strict=True)
             for entry in _entries(history_id, record)
         ),
-        HistoryId(number(answer, "historyId")),
+        newest,
         _token(answer),
         max(ids, key=int, default=None),
     )

@@ -13,7 +13,7 @@ import hashlib
 import secrets as random_tokens
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
 
 from shared.config import Settings
@@ -47,24 +47,10 @@ from shared.ports import (
     Snapshot,
 )
 from shared.repositories import paths
-from shared.repositories.mailboxes import Connection, Mailboxes
+from shared.repositories.mailboxes import Mailboxes
 from shared.services.accounts import HasGoogle, token_secret
 from shared.services.attach import Attachments, NewLink
-
-CONSUMER_WARNING = {
-    "code": "consumer_address",
-    "message": (
-        "Mail from a free consumer address is more often taken for spam. An address of "
-        "your own domain reaches your contacts more reliably."
-    ),
-}
-REAUTH_WARNING = {
-    "code": "reauth_required",
-    "message": (
-        "Google no longer accepts our permission for this mailbox. Connect it again; "
-        "what arrived meanwhile will be brought in."
-    ),
-}
+from shared.services.connection_view import MESSAGES, ConnectionView
 
 
 class KnowsAddresses(Protocol):
@@ -127,6 +113,7 @@ class Connections:
         self._mailboxes = Mailboxes(documents)
         self._clock = clock
         self._settings = settings
+        self._view = ConnectionView(self._mailboxes, clock, settings.consumer_addresses)
 
     # --- the flow ----------------------------------------------------------------
 
@@ -271,7 +258,7 @@ class Connections:
             "connected",
             return_to,
             address=address,
-            warning=CONSUMER_WARNING["message"] if warn else None,
+            warning=MESSAGES["consumer_address"] if warn else None,
         )
 
     def _link(self, link: NewLink, gmail: Gmail, refresh_token: str) -> None:
@@ -320,45 +307,10 @@ class Connections:
 
     def view(self, user: UserId) -> dict[str, Any]:
         """The connection as in SPEC §4; raises Problem when there never was one."""
-        connection = self._mailboxes.connection(user)
-        if connection is None:
-            raise Problem(404, "not_connected", "This user has never connected Gmail.")
-        mailbox = self._mailboxes.read(connection.mailbox)
-        live = mailbox if connection.status != "disconnected" else None
-        cap = connection.daily_send_cap or self._settings.daily_send_cap
-        return {
-            "user": user,
-            "address": connection.address,
-            "status": connection.status,
-            "connected_at": _time(connection.connected_at),
-            "watch_expires_at": _time(live.watch_expires_at) if live else None,
-            "last_synced_at": _time(mailbox.last_synced_at) if mailbox else None,
-            "sends_left_today": cap if connection.status == "active" else 0,
-            "warnings": self._warnings(connection),
-            "bcc_addresses": {},
-        }
-
-    def _warnings(self, connection: Connection) -> list[dict[str, str]]:
-        warnings = []
-        if connection.status == "reauth_required":
-            warnings.append(REAUTH_WARNING)
-        if (
-            self._settings.consumer_addresses == "warn"
-            and connection.status != "disconnected"
-            and is_consumer(connection.address)
-        ):
-            warnings.append(CONSUMER_WARNING)
-        return warnings
+        return self._view.view(user, self._settings.daily_send_cap)
 
 
 def _challenge(verifier: str) -> str:
     """PKCE S256 (RFC 7636 §4.2)."""
     hashed = hashlib.sha256(verifier.encode()).digest()
     return base64.urlsafe_b64encode(hashed).rstrip(b"=").decode()
-
-
-def _time(at: int | None) -> str | None:
-    if at is None:
-        return None
-    moment = datetime.fromtimestamp(at / 1000, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

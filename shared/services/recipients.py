@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from shared.core.address import in_domains
-from shared.core.facts import AddressFact, AddressKey
+from shared.core.facts import AddressFact, AddressKey, Asking, Known
 from shared.core.ids import ContactId, SubaccountId
 from shared.core.mail import Address
 from shared.core.records import Contact, Subaccount
@@ -88,7 +89,8 @@ def find_recipients(
     if missing:
         raise unknown_contact(missing)
     people = [_person(one, contacts) for one in asked]
-    facts = _facts(documents, subaccount.id, people)
+    addresses = tuple(dict.fromkeys(one.address for one in people))
+    facts = FactFinder(documents).run(_facts(subaccount.id, addresses))
     owner = next(
         (
             found
@@ -102,7 +104,10 @@ def find_recipients(
     seen: set[str] = set()
     lists = iter(people)
     return Recipients(
-        *(_each_once([next(lists) for _ in some], seen) for some in (to, cc, bcc)),
+        *(
+            _each_once(list(itertools.islice(lists, len(some))), seen)
+            for some in (to, cc, bcc)
+        ),
         contact=owner,
         external=tuple(
             address
@@ -120,16 +125,11 @@ def _person(asked: Asked, contacts: dict[ContactId, Contact]) -> Address:
 
 
 def _facts(
-    documents: Documents, subaccount: SubaccountId, people: Iterable[Address]
-) -> dict[str, AddressFact]:
-    finder = FactFinder(documents)
-    keys = {one.address: AddressKey(subaccount, one.address) for one in people}
-    finder.learn(keys.values())
-    facts: dict[str, AddressFact] = {}
-    for address, key in keys.items():
-        fact = finder.known(key)
-        facts[address] = fact if isinstance(fact, AddressFact) else AddressFact()
-    return facts
+    subaccount: SubaccountId, addresses: Sequence[str]
+) -> Asking[dict[str, AddressFact]]:
+    known = Known()
+    yield from known.ask(*(AddressKey(subaccount, one) for one in addresses))
+    return {one: known.address(subaccount, one) for one in addresses}
 
 
 def _contact_at(fact: AddressFact) -> ContactId | None:

@@ -1,0 +1,79 @@
+# Counted from the functions' own log lines: events of fixed names (shared/logs.py), in
+# which nothing private can be. A test compares the names with the code's.
+locals {
+  log_metrics = {
+    calls_failed = {
+      events      = ["call_failed", "connect_failed"]
+      description = "Calls of the API or pages that ended in a fault of ours"
+    }
+    events_left = {
+      events      = ["events_were_left", "rescue_failed"]
+      description = "Events that a crash left behind, found by the sweep"
+    }
+    mailboxes_need_reauth = {
+      events      = ["mailbox_needs_reauth"]
+      description = "Mailboxes that lost their consent (C7)"
+    }
+    messages_quarantined = {
+      events      = ["message_quarantined"]
+      description = "Messages set aside (E3)"
+    }
+    pushes_failed = {
+      events      = ["push_failed"]
+      description = "Pushes that ended in a bug or a bad setting"
+    }
+    pushes_refused = {
+      events      = ["push_refused"]
+      description = "Pushes without our subscription's token"
+    }
+    renewals_failed = {
+      events      = ["renewal_failed"]
+      description = "Watches that could not be renewed this time (W1)"
+    }
+    resyncs = {
+      events      = ["history_expired"]
+      description = "Mailboxes whose history had expired (W3)"
+    }
+    syncs_interrupted = {
+      events      = ["sync_interrupted"]
+      description = "Readings of a mailbox that stopped before their end"
+    }
+    watches_unhealthy = {
+      events      = ["watches_unhealthy"]
+      description = "Watches that will expire soon although they are renewed daily (W1)"
+    }
+  }
+}
+
+resource "google_logging_metric" "this" {
+  for_each = local.log_metrics
+
+  name        = "gmail-sync/${each.key}"
+  description = each.value.description
+
+  # A line that has a message and no other field is kept as text, not as JSON.
+  filter = join(" AND ", [
+    "resource.type=\"cloud_run_revision\"",
+    format("(%s)", join(" OR ", flatten([
+      for event in each.value.events : ["jsonPayload.message=\"${event}\"", "textPayload=\"${event}\""]
+    ]))),
+  ])
+
+  metric_descriptor {
+    metric_kind = "DELTA"
+    value_type  = "INT64"
+    unit        = "1"
+
+    labels {
+      key         = "code"
+      value_type  = "STRING"
+      description = "Stable code of the error, where there is one"
+    }
+  }
+
+  label_extractors = {
+    code = "EXTRACT(jsonPayload.code)"
+  }
+
+  depends_on = [google_project_service.this]
+}
