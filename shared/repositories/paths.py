@@ -102,6 +102,11 @@ def bcc_token(key: str) -> str:
     return f"bcc_tokens/{key}"
 
 
+def session(secret: str) -> str:
+    """A browser's session on the settings page; found by its cookie, as digest."""
+    return f"sessions/{digest('session', secret)}"
+
+
 def decision(b: MailboxId, g: GmailMessageId) -> str:
     """Why a message of a mailbox was not recorded."""
     return f"decisions/{digest('decision', b, g)}"

@@ -193,11 +193,17 @@ class Sending:
         payload = payload_hash(request, uploads)
         first = self.first_result(request.subaccount, key, payload)
         if first is None:
-            first = self._accept(request, uploads, key, payload)
+            try:
+                first = self._accept(request, uploads, key, payload)
+            except Problem:
+                # The same call at the same moment may have been accepted meanwhile.
+                first = self.first_result(request.subaccount, key, payload)
+                if first is None:
+                    raise
         return self.accepted(request.subaccount, first)
 
     def accepted(self, subaccount: SubaccountId, first: FirstResult) -> Accepted:
-        """Answer, and make sure that the mail is on its way: a crash may have cut in."""
+        """Answer, and see that the mail is on its way: a crash may have cut in."""
         (message,) = first.ids
         if self._sends.exists(subaccount, message):
             self._topics.publish(TOPIC, [work_event(subaccount, message)])
@@ -257,7 +263,7 @@ class Sending:
         ]
         try:
             made = self._commit(send, writes, key, payload)
-        except Problem:
+        except (Problem, Conflict):
             self._blobs.delete_prefix(prefix)
             raise
         if made is not None:
