@@ -56,3 +56,10 @@ def work(request: Request) -> Response:
     from functions.work import work as entry
 
     return entry(request)
+
+
+def outbound(request: Request) -> Response:
+    """Mail that the CRM sends."""
+    from functions.outbound import outbound as entry
+
+    return entry(request)

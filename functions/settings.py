@@ -128,7 +128,7 @@ def _shown(services: Services, session: Session) -> dict[str, Any]:
     covered = [one for one in own if one in session.subaccounts]
     members = [services.directory.member(one, user) for one in covered]
     bcc = services.bcc.show_all(user, covered)
-    names = {one: services.directory.subaccount(one) for one in covered}
+    names: dict[str, Any] = {one: services.directory.subaccount(one) for one in covered}
     view = _view(services, user)
     now = services.gateways.clock.now()
     return {
@@ -138,7 +138,9 @@ def _shown(services: Services, session: Session) -> dict[str, Any]:
         "synced": _ago(view.get("last_synced_at"), now),
         "since": _day(view.get("connected_at")),
         "bcc": [
-            (getattr(names[one], "name", one), address) for one, address in bcc.items()
+            (names[one].name, address)
+            for one, address in bcc.items()
+            if names.get(one) is not None
         ],
     }
 

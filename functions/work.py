@@ -60,6 +60,10 @@ def _publish_left(services: Services, item: Work, _delivery: str) -> None:
     services.sweep.publish_left(item.number("before"))
 
 
+def _job(services: Services, item: Work, _delivery: str) -> None:
+    services.jobs.advance(item.text("job"))
+
+
 HANDLERS: dict[str, Callable[[Services, Work, str], None]] = {
     "sync": _sync,
     "close": _close,
@@ -67,5 +71,7 @@ HANDLERS: dict[str, Callable[[Services, Work, str], None]] = {
     "renew-shard": _renew_shard,
     "sweep-shard": _sweep_shard,
     "publish-left": _publish_left,
+    "audit": _job,
+    "backfill": _job,
 }
 """By the kind of work."""

@@ -12,20 +12,28 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 from shared import config
-from shared.ports import Blobs, Clock, Documents, Google, Secrets, Topics
+from shared.ports import Blobs, Clock, Documents, Google, Relay, Secrets, Topics
 
 if TYPE_CHECKING:
     from shared.repositories.outbox import Outbox
     from shared.services.accounts import Accounts
     from shared.services.authentication import Authentication
     from shared.services.bcc import BccAddresses
+    from shared.services.bulk import Bulk
+    from shared.services.caps import SendCaps
     from shared.services.closing import Closing
     from shared.services.connect import Connections
     from shared.services.directory import Directory
     from shared.services.explaining import Explaining
+    from shared.services.jobs import JobDesk
+    from shared.services.outbound import Outbound
     from shared.services.push_authentication import PushAuthentication
+    from shared.services.quarantine import DeadLetters, QuarantineDesk
     from shared.services.reading import Reading
     from shared.services.record import Recorder
+    from shared.services.send import Sending
+    from shared.services.senders import Senders
+    from shared.services.sessions import Sessions
     from shared.services.sweep import Sweep
     from shared.services.sync import Sync
     from shared.services.watches import Watches
@@ -103,6 +111,17 @@ class Gateways:
         )
 
 
+    @cached_property
+    def relay(self) -> Relay:
+        """The subaccounts' SMTP servers."""
+        from shared.gateways.smtp import SmtpRelay
+
+        return SmtpRelay(
+            allow_loopback=self.settings.development,
+            ca_file=self.settings.smtp_ca_file,
+        )
+
+
 @functools.cache
 def gateways() -> Gateways:
     """The gateways of this instance; raises Misconfigured."""
@@ -139,6 +158,10 @@ class Outside(Protocol):
     @property
     def google(self) -> Google:
         """Consent and mailboxes."""
+
+    @property
+    def relay(self) -> Relay:
+        """Default providers."""
 
 
 class Services:
@@ -247,6 +270,15 @@ class Services:
         )
 
     @cached_property
+    def sessions(self) -> Sessions:
+        """Sessions of the settings page."""
+        from shared.services.sessions import Sessions
+
+        return Sessions(
+            self.gateways.documents, self.authentication, self.gateways.clock
+        )
+
+    @cached_property
     def closing(self) -> Closing:
         """The end of mailboxes that nobody uses."""
         from shared.services.closing import Closing
@@ -320,6 +352,47 @@ class Services:
         )
 
     @cached_property
+    def jobs(self) -> JobDesk:
+        """Audits and backfills."""
+        from shared.core.bcc import DropFormat
+        from shared.services.audit import Audit
+        from shared.services.backfill import Backfill
+        from shared.services.jobs import JobDesk
+
+        documents, clock = self.gateways.documents, self.gateways.clock
+        drop = DropFormat.parse(self.settings.bcc_address_format)
+        return JobDesk(
+            documents,
+            self.accounts,
+            self.directory,
+            self.queue,
+            clock,
+            {
+                "audit": Audit(documents, self.accounts, self.recorder, clock, drop),
+                "backfill": Backfill(documents, self.accounts, self.recorder),
+            },
+        )
+
+    @cached_property
+    def quarantine(self) -> QuarantineDesk:
+        """What was set aside, for the operator."""
+        from shared.services.quarantine import QuarantineDesk
+
+        return QuarantineDesk(
+            self.gateways.documents,
+            self.accounts,
+            self.recorder,
+            self.gateways.topics,
+        )
+
+    @cached_property
+    def dead_letters(self) -> DeadLetters:
+        """What no function could handle."""
+        from shared.services.quarantine import DeadLetters
+
+        return DeadLetters(self.gateways.documents, self.gateways.clock)
+
+    @cached_property
     def sync(self) -> Sync:
         """Reading of mailboxes."""
         from shared.services.sync import Sync
@@ -331,6 +404,84 @@ class Services:
             self.gateways.clock,
             self.queue,
             self.settings.gmail_headers_per_batch,
+        )
+
+
+    @cached_property
+    def caps(self) -> SendCaps:
+        """Daily caps of mailboxes."""
+        from shared.services.caps import SendCaps
+
+        return SendCaps(
+            self.gateways.documents, self.gateways.clock, self.settings.daily_send_cap
+        )
+
+    @cached_property
+    def _senders(self) -> Senders:
+        from shared.services.senders import Senders
+
+        return Senders(self.gateways.documents, self.directory, self.accounts)
+
+    @cached_property
+    def sending(self) -> Sending:
+        """Accepting mail of the CRM."""
+        from shared.services.send import Sending
+
+        return Sending(
+            self.gateways.documents,
+            self.gateways.blobs,
+            self.gateways.topics,
+            self.directory,
+            self._senders,
+            self.caps,
+            self.gateways.clock,
+        )
+
+    @cached_property
+    def bulk(self) -> Bulk:
+        """Accepting bulk mail, and fanning it out."""
+        from shared.services.bulk import Bulk
+
+        return Bulk(
+            self.gateways.documents,
+            self.gateways.blobs,
+            self.gateways.topics,
+            self.directory,
+            self._senders,
+            self.sending,
+            self.gateways.clock,
+        )
+
+    @cached_property
+    def outbound(self) -> Outbound:
+        """Sending what was accepted."""
+        from shared.services.ending import Ending
+        from shared.services.gmail_route import GmailRoute
+        from shared.services.outbound import Outbound
+        from shared.services.provider import ProviderRoute
+        from shared.services.send_steps import Letters
+
+        documents, clock = self.gateways.documents, self.gateways.clock
+        letters = Letters(documents, self.gateways.blobs)
+        return Outbound(
+            documents,
+            self.gateways.blobs,
+            self.gateways.topics,
+            GmailRoute(documents, self.accounts, letters, clock),
+            ProviderRoute(
+                documents,
+                self.gateways.secrets,
+                self.directory,
+                letters,
+                self.gateways,
+                clock,
+            ),
+            self.bulk,
+            Ending(documents, self.outbox, clock),
+            self.caps,
+            clock,
+            patience_minutes=self.settings.send_patience_minutes,
+            fate_minutes=self.settings.send_fate_minutes,
         )
 
 

@@ -74,6 +74,13 @@ class Settings(BaseSettings):
     return_to_allowed: Origins = ()
     frame_ancestors: Origins = ()
 
+    send_patience_minutes: float = Field(default=60, gt=0, le=24 * 60)
+    """How long Gmail's or the provider's outages are waited out before a mail fails."""
+    send_fate_minutes: float = Field(default=15, gt=0, le=24 * 60)
+    """How long a mail is looked for that Gmail may have sent."""
+    smtp_ca_file: Path | None = None
+    """Certificates of providers' own authorities, trusted besides the usual ones."""
+
     gmail_headers_per_batch: int = Field(default=HEADERS_PER_BATCH, ge=1, le=100)
     development: bool = False
     """True on one machine: development secrets are accepted. A deployment never is."""

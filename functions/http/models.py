@@ -339,6 +339,88 @@ class Decision(Out):
     decided_at: Time
 
 
+# --- jobs ------------------------------------------------------------------------
+
+
+class AuditIn(In):
+    """The span to audit: from a moment, to before another one."""
+
+    from_: TimeIn = Field(alias="from")
+    to: TimeIn
+    repair: bool = False
+
+
+class Started(Out):
+    """Work that goes on by itself."""
+
+    id: str
+
+
+class Progress(Out):
+    """How many messages were looked at; `total` grows while they are listed."""
+
+    done: int
+    total: int
+
+
+class Difference(Decision):
+    """A record that is missing (`recorded`), or that no rule permits (`ignored`)."""
+
+    repaired: bool
+
+
+class JobResult(Out):
+    """What came of a job; `differences` of an audit, `code` of one that failed."""
+
+    gmail: int | None = None
+    recorded: int | None = None
+    differences: list[Difference] | None = None
+    code: str | None = None
+
+
+class Job(Out):
+    """An audit or a backfill. `result` is null until it has ended."""
+
+    id: str
+    kind: Literal["audit", "backfill"]
+    status: Literal["queued", "running", "done", "failed"]
+    progress: Progress
+    result: JobResult | None
+
+
+# --- quarantine ------------------------------------------------------------------
+
+
+class QuarantinedItem(Out):
+    """Something that could not be processed (E3): ids and the reason, no mail.
+
+    `mailbox` and `gmail_message_id` are null for work that concerns no one message.
+    """
+
+    id: str
+    mailbox: str | None
+    gmail_message_id: str | None
+    code: str
+    detail: str
+    attempts: int
+    first_at: Time
+    last_at: Time
+
+
+class Quarantine(Out):
+    """A page of the quarantine, newest first."""
+
+    items: list[QuarantinedItem]
+    next_page_token: str | None
+
+
+class Replayed(Out):
+    """What came of a replay. `quarantined`: it failed again and stays."""
+
+    id: str
+    outcome: Literal["recorded", "ignored", "quarantined", "published"]
+
+
 # --- lists -----------------------------------------------------------------------
 
 

@@ -202,7 +202,7 @@ def _good(route: Route) -> dict[str, Any]:
         return {"200": {"description": "Done", "content": {media: {}}}}
     schema = {"$ref": _REF.format(model=route.answers.__name__)}
     return {
-        "200": {
+        str(route.status): {
             "description": "Done",
             "content": {"application/json": {"schema": schema}},
         }

@@ -67,7 +67,7 @@ class Route:
 
     `answers` is the model of a good answer, None for an empty one (204), or a media
     type. `lines` is the model of one line of an NDJSON body. `problems` lists the codes
-    beyond those that every route of its kind has.
+    beyond those that every route of its kind has. `status` is that of a good answer.
     """
 
     method: str
@@ -80,6 +80,7 @@ class Route:
     query: type[BaseModel] | None = None
     problems: tuple[str, ...] = ()
     public: bool = False
+    status: int = 200
     example: Mapping[str, Any] | None = field(default=None, hash=False)
 
     @property
@@ -130,7 +131,7 @@ class Router:
             query=reading_bodies.query_of(request, route.query),
             body=body,
         )
-        return _written(route.handler(call))
+        return _written(route.handler(call), route.status)
 
     def _find(self, request: Request) -> tuple[Route, dict[str, str]]:
         try:
@@ -168,11 +169,13 @@ class Router:
         return caller
 
 
-def _written(result: BaseModel | Response | None) -> Response:
+def _written(result: BaseModel | Response | None, status: int) -> Response:
     if isinstance(result, Response):
         return result
     if result is None:
         return Response(status=204)
     return Response(
-        result.model_dump_json(by_alias=True), content_type="application/json"
+        result.model_dump_json(by_alias=True),
+        status=status,
+        content_type="application/json",
     )

@@ -12,7 +12,9 @@ from flask import Response
 from functions.http import bcc_calls as bcc
 from functions.http import connection_calls as connections
 from functions.http import directory_calls as directory
+from functions.http import job_calls as jobs
 from functions.http import models, openapi
+from functions.http import quarantine_calls as quarantine
 from functions.http import reading_calls as reading
 from functions.http.routing import Call, Route
 
@@ -180,6 +182,50 @@ ROUTES: tuple[Route, ...] = (
         "Say why mail is recorded, or is not",
         models.Decisions,
         query=models.DecisionQuery,
+    ),
+    Route(
+        "POST",
+        _CONNECTION + ":audit",
+        jobs.audit_connection,
+        "Compare a mailbox with what was recorded, and repair on request",
+        models.Started,
+        body=models.AuditIn,
+        problems=("not_connected", "reauth_required"),
+        status=202,
+    ),
+    Route(
+        "POST",
+        _CONTACT + ":backfill",
+        jobs.backfill_contact,
+        "Bring in a contact's mail since the users' connections",
+        models.Started,
+        body=models.NoFields,
+        status=202,
+    ),
+    Route(
+        "GET",
+        "/v1/jobs/{id}",
+        jobs.get_job,
+        "Say how far an audit or a backfill is",
+        models.Job,
+    ),
+    Route(
+        "GET",
+        "/v1/quarantine",
+        quarantine.list_quarantine,
+        "List what could not be processed, newest first",
+        models.Quarantine,
+        query=models.PageQuery,
+        problems=("forbidden",),
+    ),
+    Route(
+        "POST",
+        "/v1/quarantine/{id}:replay",
+        quarantine.replay_quarantined,
+        "Try one thing of the quarantine again",
+        models.Replayed,
+        body=models.NoFields,
+        problems=("reauth_required",),
     ),
     Route("GET", "/healthz", _healthz, "Say that it runs", models.Health, public=True),
     Route(

@@ -50,7 +50,7 @@ class EmbeddedPubSub:
             threading.Thread(target=self._push_for_ever, daemon=True).start()
 
     def _enqueue(self, topic: str, event: Event) -> None:
-        for consumer in wiring.CONSUMERS:
+        for consumer in (*wiring.CONSUMERS, *wiring.DRAINS):
             if consumer.topic == topic:
                 number = next(self._numbers)
                 self._put(_Delivery(time.monotonic(), number, consumer, event))
@@ -98,8 +98,16 @@ class EmbeddedPubSub:
         return answer.status_code in _TAKEN
 
     def _again(self, delivery: _Delivery) -> None:
-        if delivery.attempt >= wiring.LOCAL_MAX_DELIVERY_ATTEMPTS:
-            self.topics.publish(delivery.consumer.dead_letter_topic, [delivery.event])
+        consumer = delivery.consumer
+        last = delivery.attempt >= wiring.LOCAL_MAX_DELIVERY_ATTEMPTS
+        if last and consumer not in wiring.DRAINS:
+            # As Pub/Sub marks what it forwards.
+            marks = {
+                "CloudPubSubDeadLetterSourceSubscription": consumer.subscription,
+                "CloudPubSubDeadLetterSourceDeliveryCount": str(delivery.attempt),
+            }
+            letter = Event(delivery.event.data, {**delivery.event.attributes, **marks})
+            self.topics.publish(consumer.dead_letter_topic, [letter])
             return
         backoff = wiring.LOCAL_MIN_BACKOFF_SECONDS * 2 ** (delivery.attempt - 1)
         delivery.due = time.monotonic() + min(backoff, wiring.LOCAL_MAX_BACKOFF_SECONDS)

@@ -36,7 +36,7 @@ class PushFunctions:
         """Load the functions."""
         self._apps = {
             f"/{consumer.function}": _load(consumer.function)
-            for consumer in wiring.CONSUMERS
+            for consumer in (*wiring.CONSUMERS, *wiring.DRAINS)
         }
 
     def __call__(self, environ: Any, start_response: Any) -> Any:

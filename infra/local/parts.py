@@ -18,6 +18,7 @@ from infra.local.functions_server import HttpFunctions, PushFunctions
 from infra.local.gmail_simulator import client_file as simulators_client_file
 from infra.local.local_settings import LocalSettings
 from infra.local.push import PushShim
+from infra.local.scheduler import Scheduler
 from infra.local.serving import Door
 from infra.local.simulated_gmail import simulated_gmail
 from infra.local.subscriptions import Subscriptions
@@ -77,3 +78,8 @@ def serve_functions(public: Door, functions: Door, shim: Door) -> None:
         )
     )
     public.serve(public_app)
+
+
+def schedule() -> Scheduler:
+    """Start the clock that publishes the daily renewal and the sweeps."""
+    return Scheduler(bootstrap.gateways().topics)

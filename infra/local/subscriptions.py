@@ -41,6 +41,8 @@ class Subscriptions:
             self._topic(consumer.dead_letter_topic)
             self._pull(consumer.dead_letter_topic, consumer.dead_letter_topic)
             self._push(consumer, f"{shim_url}/{consumer.function}")
+        for drain in wiring.DRAINS:
+            self._push(drain, f"{shim_url}/{drain.function}", final=True)
         self._pull(wiring.LOCAL_EVENTS_SUBSCRIPTION, wiring.EVENTS_TOPIC)
 
     def close(self) -> None:
@@ -60,7 +62,7 @@ class Subscriptions:
                 timeout=_SECONDS,
             )
 
-    def _push(self, consumer: Consumer, endpoint: str) -> None:
+    def _push(self, consumer: Consumer, endpoint: str, *, final: bool = False) -> None:
         name = self._subscription_path(consumer.subscription)
         push = PushConfig(push_endpoint=endpoint)
         wanted = Subscription(
@@ -73,7 +75,9 @@ class Subscriptions:
                 minimum_backoff=timedelta(seconds=wiring.LOCAL_MIN_BACKOFF_SECONDS),
                 maximum_backoff=timedelta(seconds=wiring.LOCAL_MAX_BACKOFF_SECONDS),
             ),
-            dead_letter_policy=DeadLetterPolicy(
+            dead_letter_policy=None
+            if final
+            else DeadLetterPolicy(
                 dead_letter_topic=self._topic_path(consumer.dead_letter_topic),
                 max_delivery_attempts=wiring.LOCAL_MAX_DELIVERY_ATTEMPTS,
             ),

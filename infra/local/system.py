@@ -74,6 +74,7 @@ class System:
             parts.serve_gmail(gmail)
         self._say("Loading the functions")
         parts.serve_functions(public, functions, shim)
+        self._closing.callback(parts.schedule().stop)
         self._tell(settings, gmail)
 
     def stop(self) -> None:

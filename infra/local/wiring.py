@@ -54,10 +54,15 @@ class Consumer:
 
 CONSUMERS = (
     Consumer("inbound", "gmail-notifications"),
+    Consumer("bcc", "bcc-notifications"),
     Consumer("schedule", "scheduled-jobs"),
     Consumer("work", "mailbox-work"),
+    Consumer("outbound", "outbound-messages"),
 )
 """Only functions that `main.py` has."""
+
+DRAINS = tuple(Consumer("dead_letter", one.dead_letter_topic) for one in CONSUMERS)
+"""Dead letters have none of their own: they are pushed until they are kept."""
 
 HTTP_FUNCTIONS = (
     ("connect", ("/settings", "/oauth/")),

@@ -4,8 +4,10 @@
 #   topic      pushed to it; null: it is called over HTTP
 #   publishes  topics it publishes to
 #   secrets    secrets it reads (containers in secrets.tf)
-#   tokens     Gmail tokens, one secret per mailbox: null, "read" or "keep"
-#   passwords  SMTP passwords, one secret per subaccount: null, "read" or "write"
+#   tokens     Gmail tokens, a secret per mailbox: null, "read", "end" (and destroy) or
+#              "keep" (and make and write)
+#   passwords  SMTP passwords, a secret per subaccount: null, "read", or "set" (make,
+#              write and destroy, but not read)
 #   blobs      big bodies and attachments
 locals {
   functions = {
@@ -13,18 +15,19 @@ locals {
       topic       = null
       memory      = "1Gi" # attachments of 25 MiB, four times over, for several callers
       concurrency = 8
-      publishes   = ["crm-events", "mailbox-work", "outbound-messages"]
-      secrets     = ["api-signing-key", "bcc-token-key", "google-oauth-client"]
-      tokens      = "keep" # a disconnect destroys the token (C6)
-      passwords   = "write"
-      blobs       = true
+      # The operator's replay puts a dead letter back on the topic that it came from (E3).
+      publishes = concat(["crm-events"], local.consumed_topics)
+      secrets   = ["api-signing-key", "bcc-token-key", "google-oauth-client"]
+      tokens    = "end" # a disconnect destroys the token (C6)
+      passwords = "set"
+      blobs     = true
     }
     bcc = {
       topic       = "bcc-notifications"
       memory      = "512Mi"
       concurrency = 4
       publishes   = ["crm-events", "mailbox-work"]
-      secrets     = ["bcc-token-key", "google-oauth-client"]
+      secrets     = ["google-oauth-client"]
       tokens      = "read"
       passwords   = null
       blobs       = true
@@ -43,7 +46,7 @@ locals {
       topic       = null # every consumer's dead letters, see subscriptions.tf
       memory      = "512Mi"
       concurrency = 4
-      publishes   = ["crm-events"]
+      publishes   = []
       secrets     = []
       tokens      = null
       passwords   = null
@@ -54,7 +57,7 @@ locals {
       memory      = "512Mi"
       concurrency = 4
       publishes   = ["crm-events", "mailbox-work"]
-      secrets     = ["bcc-token-key", "google-oauth-client"]
+      secrets     = ["google-oauth-client"]
       tokens      = "read"
       passwords   = null
       blobs       = true
@@ -73,7 +76,7 @@ locals {
       topic       = "scheduled-jobs"
       memory      = "512Mi"
       concurrency = 1
-      publishes   = ["crm-events", "mailbox-work", "outbound-messages"]
+      publishes   = ["mailbox-work"]
       secrets     = []
       tokens      = null
       passwords   = null
@@ -84,8 +87,8 @@ locals {
       memory      = "512Mi"
       concurrency = 4
       publishes   = ["crm-events", "mailbox-work"]
-      secrets     = ["bcc-token-key", "google-oauth-client"]
-      tokens      = "keep"
+      secrets     = ["google-oauth-client"]
+      tokens      = "end" # closes mailboxes that nobody uses any more
       passwords   = null
       blobs       = true
     }

@@ -17,7 +17,7 @@ resource "google_storage_bucket_iam_member" "blobs" {
   for_each = { for name, one in local.functions : name => one if one.blobs }
 
   bucket = google_storage_bucket.blobs.name
-  role   = google_project_iam_custom_role.blob_user.id
+  role   = local.roles.blob_user
   member = google_service_account.function[each.key].member
 }
 
@@ -28,7 +28,7 @@ resource "google_pubsub_topic_iam_member" "function" {
     }
   ]...)
 
-  topic  = google_pubsub_topic.this[each.value.topic].id
+  topic  = google_pubsub_topic.this[each.value.topic].name
   role   = "roles/pubsub.publisher"
   member = google_service_account.function[each.value.function].member
 }

@@ -3,7 +3,7 @@
 resource "google_pubsub_topic_iam_member" "gmail" {
   for_each = toset(["bcc-notifications", "gmail-notifications"])
 
-  topic  = google_pubsub_topic.this[each.key].id
+  topic  = google_pubsub_topic.this[each.key].name
   role   = "roles/pubsub.publisher"
   member = local.gmail_publisher
 }
@@ -12,7 +12,7 @@ resource "google_pubsub_topic_iam_member" "gmail" {
 resource "google_pubsub_topic_iam_member" "dead_letters" {
   for_each = google_pubsub_topic.dead_letter
 
-  topic  = each.value.id
+  topic  = each.value.name
   role   = "roles/pubsub.publisher"
   member = local.pubsub_agent
 }
@@ -20,7 +20,7 @@ resource "google_pubsub_topic_iam_member" "dead_letters" {
 resource "google_pubsub_subscription_iam_member" "dead_letters" {
   for_each = merge(google_pubsub_subscription.push, { crm = google_pubsub_subscription.crm })
 
-  subscription = each.value.id
+  subscription = each.value.name
   role         = "roles/pubsub.subscriber"
   member       = local.pubsub_agent
 }
@@ -41,8 +41,8 @@ resource "google_pubsub_subscription_iam_member" "crm" {
 
   subscription = (
     each.value.subscription == "crm-events-crm"
-    ? google_pubsub_subscription.crm.id
-    : google_pubsub_subscription.crm_dead_letter.id
+    ? google_pubsub_subscription.crm.name
+    : google_pubsub_subscription.crm_dead_letter.name
   )
   role   = "roles/pubsub.subscriber"
   member = each.value.member

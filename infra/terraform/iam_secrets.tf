@@ -6,8 +6,8 @@ resource "google_secret_manager_secret_iam_member" "function" {
     }
   ]...)
 
-  secret_id = google_secret_manager_secret.this[each.value.secret].id
-  role      = google_project_iam_custom_role.secret_reader.id
+  secret_id = google_secret_manager_secret.this[each.value.secret].secret_id
+  role      = local.roles.secret_reader
   member    = google_service_account.function[each.value.function].member
 }
 
@@ -17,15 +17,12 @@ resource "google_secret_manager_secret_iam_member" "function" {
 locals {
   secret_path = "projects/${local.project_number}/secrets"
 
-  # What "read", "write" and "keep" in the map stand for.
+  # What the words in the map stand for. `set` cannot read what it has written.
   secret_rights = {
-    read  = ["reader"]
-    write = ["writer"]
-    keep  = ["reader", "writer"]
-  }
-  secret_roles = {
-    reader = google_project_iam_custom_role.secret_reader.id
-    writer = google_project_iam_custom_role.secret_writer.id
+    read = ["reader"]
+    end  = ["reader", "destroyer"]
+    keep = ["reader", "writer", "destroyer"]
+    set  = ["writer", "destroyer"]
   }
 
   runtime_secrets = merge([
@@ -41,7 +38,7 @@ locals {
   # role can make empty secrets and nothing else.
   secret_makers = toset([
     for name, one in local.functions : name
-    if contains(["keep", "write"], coalesce(one.tokens, "-")) || contains(["keep", "write"], coalesce(one.passwords, "-"))
+    if anytrue([for right in [one.tokens, one.passwords] : contains(try(local.secret_rights[right], []), "writer")])
   ])
 }
 
@@ -49,7 +46,7 @@ resource "google_project_iam_member" "runtime_secrets" {
   for_each = local.runtime_secrets
 
   project = var.project_id
-  role    = local.secret_roles[each.value.right]
+  role    = local.roles["secret_${each.value.right}"]
   member  = google_service_account.function[each.value.function].member
 
   condition {
@@ -62,6 +59,6 @@ resource "google_project_iam_member" "secret_makers" {
   for_each = local.secret_makers
 
   project = var.project_id
-  role    = google_project_iam_custom_role.secret_creator.id
+  role    = local.roles.secret_creator
   member  = google_service_account.function[each.key].member
 }

@@ -7,7 +7,7 @@ output "api_url" {
 
 output "crm_subscription" {
   description = "The subscription from which the CRM pulls its events."
-  value       = google_pubsub_subscription.crm.id
+  value       = "projects/${var.project_id}/subscriptions/${google_pubsub_subscription.crm.name}"
 }
 
 output "load_balancer_address" {
@@ -17,17 +17,15 @@ output "load_balancer_address" {
 
 output "next_step" {
   description = "What to do after the first apply (docs/deploy.md)."
-  value       = <<-EOT
-    1. Add this redirect URI to the OAuth client: ${local.public_url}/oauth/callback
-    2. Give the secrets their values:
-    %{~for secret in sort(local.secrets)}
-         gcloud secrets versions add ${secret} --project=${var.project_id} --data-file=-
-    %{~endfor}
-    %{~if var.domain != null}
-    3. Point ${coalesce(var.domain, "the domain")} to ${coalesce(one(google_compute_global_address.this[*].address), "the address")} and wait for the certificate.
-    %{~endif}
-    Then: curl ${var.domain == null ? local.function_urls.api : local.public_url}/healthz
-  EOT
+  value = join("\n", concat(
+    [
+      "1. Add this redirect URI to the OAuth client: ${local.public_url}/oauth/callback",
+      "2. Give the secrets their values (docs/deploy.md, step 5):",
+    ],
+    [for secret in sort(local.secrets) : "   gcloud secrets versions add ${secret} --project=${var.project_id} --data-file=-"],
+    [for address in google_compute_global_address.this[*].address : "3. Point ${var.domain} to ${address}; the certificate follows within the hour."],
+    ["Then: curl ${var.domain == null ? local.function_urls.api : local.public_url}/healthz"],
+  ))
 }
 
 output "public_url" {

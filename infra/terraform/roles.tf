@@ -1,5 +1,17 @@
 # Roles with exactly the calls that the gateways make (shared/gateways): Google's own
 # roles for these hold more.
+locals {
+  roles = {
+    for name, role in {
+      blob_user        = google_project_iam_custom_role.blob_user
+      secret_creator   = google_project_iam_custom_role.secret_creator
+      secret_destroyer = google_project_iam_custom_role.secret_destroyer
+      secret_reader    = google_project_iam_custom_role.secret_reader
+      secret_writer    = google_project_iam_custom_role.secret_writer
+    } : name => "projects/${var.project_id}/roles/${role.role_id}"
+  }
+}
+
 resource "google_project_iam_custom_role" "secret_reader" {
   role_id     = "gmailSyncSecretReader"
   title       = "Gmail sync: read a secret"
@@ -10,15 +22,22 @@ resource "google_project_iam_custom_role" "secret_reader" {
 
 resource "google_project_iam_custom_role" "secret_writer" {
   role_id     = "gmailSyncSecretWriter"
-  title       = "Gmail sync: write and destroy a secret"
-  description = "Add a version, destroy the older ones, remove the secret; not read it."
+  title       = "Gmail sync: write a secret"
+  description = "Add a version and destroy the older ones; not read them."
   permissions = [
-    "secretmanager.secrets.delete",
     "secretmanager.versions.add",
     "secretmanager.versions.destroy",
     "secretmanager.versions.list",
   ]
   depends_on = [google_project_service.this]
+}
+
+resource "google_project_iam_custom_role" "secret_destroyer" {
+  role_id     = "gmailSyncSecretDestroyer"
+  title       = "Gmail sync: destroy a secret"
+  description = "Remove a secret with all its versions."
+  permissions = ["secretmanager.secrets.delete"]
+  depends_on  = [google_project_service.this]
 }
 
 resource "google_project_iam_custom_role" "secret_creator" {

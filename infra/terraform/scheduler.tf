@@ -15,7 +15,7 @@ resource "google_cloud_scheduler_job" "this" {
   time_zone = "Etc/UTC"
 
   pubsub_target {
-    topic_name = google_pubsub_topic.this["scheduled-jobs"].id
+    topic_name = "${local.topic_path}/${google_pubsub_topic.this["scheduled-jobs"].name}"
     data       = base64encode(jsonencode(each.value.payload))
   }
 

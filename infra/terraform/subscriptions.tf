@@ -10,7 +10,7 @@ resource "google_pubsub_subscription" "push" {
   for_each = local.consumers
 
   name                       = "${each.value.topic}-${local.service_names[each.key]}"
-  topic                      = google_pubsub_topic.this[each.value.topic].id
+  topic                      = google_pubsub_topic.this[each.value.topic].name
   ack_deadline_seconds       = local.ack_deadline_seconds
   message_retention_duration = local.retention
 
@@ -29,7 +29,7 @@ resource "google_pubsub_subscription" "push" {
   }
 
   dead_letter_policy {
-    dead_letter_topic     = google_pubsub_topic.dead_letter[each.value.topic].id
+    dead_letter_topic     = "${local.topic_path}/${google_pubsub_topic.dead_letter[each.value.topic].name}"
     max_delivery_attempts = local.max_delivery_attempts
   }
 
@@ -48,7 +48,7 @@ resource "google_pubsub_subscription" "dead_letter" {
   for_each = local.consumers
 
   name                       = "${each.value.topic}-dead-letter"
-  topic                      = google_pubsub_topic.dead_letter[each.value.topic].id
+  topic                      = google_pubsub_topic.dead_letter[each.value.topic].name
   ack_deadline_seconds       = local.ack_deadline_seconds
   message_retention_duration = local.retention
   retain_acked_messages      = true
@@ -78,7 +78,7 @@ resource "google_pubsub_subscription" "dead_letter" {
 # there is a subscription is lost.
 resource "google_pubsub_subscription" "crm" {
   name                       = "crm-events-crm"
-  topic                      = google_pubsub_topic.this["crm-events"].id
+  topic                      = google_pubsub_topic.this["crm-events"].name
   ack_deadline_seconds       = 60
   message_retention_duration = local.retention
 
@@ -89,7 +89,7 @@ resource "google_pubsub_subscription" "crm" {
 
   # The most that Pub/Sub allows: half a day of a CRM that refuses everything.
   dead_letter_policy {
-    dead_letter_topic     = google_pubsub_topic.dead_letter["crm-events"].id
+    dead_letter_topic     = "${local.topic_path}/${google_pubsub_topic.dead_letter["crm-events"].name}"
     max_delivery_attempts = 100
   }
 
@@ -100,7 +100,7 @@ resource "google_pubsub_subscription" "crm" {
 
 resource "google_pubsub_subscription" "crm_dead_letter" {
   name                       = "crm-events-dead-letter"
-  topic                      = google_pubsub_topic.dead_letter["crm-events"].id
+  topic                      = google_pubsub_topic.dead_letter["crm-events"].name
   ack_deadline_seconds       = 60
   message_retention_duration = local.retention
 

@@ -1,4 +1,9 @@
 locals {
+  topic_path = "projects/${var.project_id}/topics"
+
+  # What functions are pushed; crm-events is the CRM's.
+  consumed_topics = [for topic in local.topics : topic if topic != "crm-events"]
+
   # SPEC §4. Names are part of the contract.
   topics = toset([
     "bcc-notifications",

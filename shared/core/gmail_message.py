@@ -75,6 +75,8 @@ METADATA_FIELDS = "id,threadId,labelIds,internalDate,payload/headers"
 FULL_FIELDS = "id,threadId,labelIds,internalDate,payload"
 
 _ID = re.compile(r"[A-Za-z0-9._~:-]{1,128}")
+# `{subaccount}/{message id}`, as `composing` writes it.
+_MARK = re.compile(rf"{_ID.pattern}(?:/{_ID.pattern})?")
 _MILLISECONDS = re.compile(r"[0-9]{1,15}")
 
 
@@ -113,7 +115,7 @@ def headers_of(resource: Mapping[str, Any]) -> MessageHeaders:
         authenticity=verdict,
         authenticated=verdict == "pass",
         automated=is_automated(headers),
-        crm_message=next((mark for mark in marks if _ID.fullmatch(mark)), None),
+        crm_message=next((mark for mark in marks if _MARK.fullmatch(mark)), None),
         delivered_to=_delivered_to(headers),
     )
 

@@ -19,7 +19,7 @@ ThreadId = NewType("ThreadId", str)
 GmailMessageId = NewType("GmailMessageId", str)
 GmailThreadId = NewType("GmailThreadId", str)
 HistoryId = NewType("HistoryId", str)
-"""A string on the wire; may exceed 64 bits. Compare with `history.order`, as integer."""
+"""A string on the wire; can exceed 64 bits. Compare with `history.order`."""
 Rfc822MessageId = NewType("Rfc822MessageId", str)
 """With its angle brackets, as in the header."""
 

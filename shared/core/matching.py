@@ -98,10 +98,12 @@ def decide(message: MessageHeaders, mailbox: MailboxForMatching) -> Asking[Decis
     copies = tuple(
         one for one in answers.values() if isinstance(one, Place) and one.rule == "M3"
     )
-    refusals = [one for one in answers.values() if isinstance(one, str)]
-    refusals += [one.rule for one in copies]
-    rule = min(refusals, key=TELLING.index) if refusals else "B1"
-    return Decision(places[0].rule if places else rule, places, copies, concerns)
+    refusals = {s: one for s, one in answers.items() if isinstance(one, str)}
+    refusals |= {one.subaccount: one.rule for one in copies}
+    rule = min(refusals.values(), key=TELLING.index, default="B1")
+    if places:
+        rule = places[0].rule
+    return Decision(rule, places, copies, concerns, refusals)
 
 
 def _logged(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from shared.core.ids import ContactId, MessageId, SubaccountId, ThreadId, UserId
 from shared.core.mail import MessageHeaders
@@ -53,12 +54,14 @@ class Decision:
     `copies` are places where only M3 forbids a record for this mailbox's users: when
     another mailbox brings the email there, this one holds it too (M9). `concerns` are
     the users whose BCC address it names, when it came to the logging mailbox.
+    `refusals` say for each other subaccount that was considered by which rule not.
     """
 
     rule: str
     places: tuple[Place, ...] = ()
     copies: tuple[Place, ...] = ()
     concerns: tuple[UserId, ...] = ()
+    refusals: Mapping[SubaccountId, str] = field(default_factory=dict, compare=False)
 
     @property
     def recorded(self) -> bool:

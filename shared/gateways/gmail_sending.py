@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import base64
+import io
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from googleapiclient.errors import HttpError
 from googleapiclient.http import MediaIoBaseUpload
@@ -79,7 +80,10 @@ class SendingMixin:
             answer = self._do(create(userId=_ME, body={"message": message}))
         else:
             media = MediaIoBaseUpload(
-                mail, _MAIL_TYPE, chunksize=_PIECE_BYTES, resumable=True
+                cast(io.IOBase, mail),
+                _MAIL_TYPE,
+                chunksize=_PIECE_BYTES,
+                resumable=True,
             )
             body = {"message": message}
             answer = self._upload(create(userId=_ME, body=body, media_body=media))

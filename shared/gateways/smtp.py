@@ -208,7 +208,7 @@ class _Smtp(smtplib.SMTP):
             self.starttls(context=self._tls)
             self.ehlo()
 
-    def _get_socket(self, _host: str, port: int, timeout: float) -> socket.socket:  # type: ignore[override]
+    def _get_socket(self, _host: str, port: int, timeout: float) -> socket.socket:
         plain = socket.create_connection((self._address, port), timeout)
         if not self._at_once or self._tls is None:
             return plain

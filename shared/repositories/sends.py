@@ -13,7 +13,7 @@ from typing import Any
 from shared.core.ids import ContactId, MailboxId, MessageId, SubaccountId, digest
 from shared.core.send_window import SendWindow, pack, unpack
 from shared.core.sending import Send
-from shared.errors import AlreadyExists, Conflict
+from shared.errors import Conflict
 from shared.ports import Create, Documents, Put, Query, Snapshot, Write
 
 ATTEMPTS = 8
@@ -90,6 +90,11 @@ class Sends:
                 continue
             return after
         raise Conflict
+
+    def read(self, subaccount: SubaccountId, message: MessageId) -> Send | None:
+        """The send as it is stored now; None when it has ended."""
+        found = self._documents.get([send_path(subaccount, message)])[0]
+        return send_from(found) if found.exists else None
 
     def exists(self, subaccount: SubaccountId, message: MessageId) -> bool:
         """Whether the mail is still under way."""
@@ -181,6 +186,3 @@ def window_write(snapshot: Snapshot, window: SendWindow) -> Write:
     if snapshot.exists:
         return Put(snapshot.path, data, snapshot.version)
     return Create(snapshot.path, data)
-
-
-OVERTAKEN = (AlreadyExists, Conflict)

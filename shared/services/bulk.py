@@ -38,7 +38,6 @@ from shared.services.recipients import find_contacts, unknown_contact
 from shared.services.send import (
     TOPIC,
     Accepted,
-    Sender,
     Sending,
     SendRequest,
     Upload,
@@ -50,7 +49,7 @@ from shared.services.send import (
     record_writes,
     work_event,
 )
-from shared.services.senders import Senders
+from shared.services.senders import Sender, Senders
 
 MAX_CONTACTS = 1000
 _PER_EVENT = 100

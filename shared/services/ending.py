@@ -6,9 +6,9 @@ two workers one ends it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from shared.core import send_window
 from shared.core.events import CrmEvent, send_event
@@ -20,6 +20,7 @@ from shared.core.ids import (
 )
 from shared.core.records import HeldBy, Message
 from shared.core.sending import Send
+from shared.errors import Transient
 from shared.logs import log
 from shared.ports import (
     Clock,
@@ -36,6 +37,10 @@ from shared.ports import (
 from shared.repositories import messages, outbox, paths, sends
 from shared.repositories.outbox import Outbox
 from shared.services.compare_and_set import until_settled
+
+
+class HolderChanged(Transient):
+    """Another delivery works on this mail now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +67,8 @@ class Ending:
     def sent(self, send: Send, sent: Sent) -> None:
         """The mail went out. Ending it again changes nothing."""
 
-        def write(record: Message, found: Snapshot, now: int) -> list[Write]:
-            changed = {
+        def write(record: Message, found: Snapshot) -> list[Write]:
+            changed: dict[str, Any] = {
                 "status": "sent",
                 "reason": None,
                 "sent_at": sent.at,
@@ -88,12 +93,12 @@ class Ending:
                 writes += _established(record)
             return writes
 
-        self._end(send, "message.sent", write, sent_at=sent.at)
+        self._end(send, "message.sent", write, sent_at=sent.at, clean=False)
 
     def failed(self, send: Send, code: str, detail: str) -> None:
-        """The mail did not go out, or nobody knows. A draft left is cleaned up after."""
+        """The mail did not go out, or nobody knows; a draft may be left to remove."""
 
-        def write(_record: Message, found: Snapshot, _now: int) -> list[Write]:
+        def write(_record: Message, found: Snapshot) -> list[Write]:
             reason = {"code": code, "detail": detail}
             return [
                 Update(
@@ -113,11 +118,11 @@ class Ending:
     def _end(
         self,
         send: Send,
-        kind: Any,
-        write: Any,
+        kind: Literal["message.sent", "message.failed"],
+        write: Callable[[Message, Snapshot], list[Write]],
         *,
         sent_at: int | None,
-        clean: bool = False,
+        clean: bool,
     ) -> None:
         events: list[CrmEvent] = []
         now = int(self._clock.now().timestamp() * 1000)
@@ -133,13 +138,16 @@ class Ending:
             under_way, record, *window = self._documents.get(wanted)
             if not under_way.exists or under_way.data["state"] == "cleaning":
                 return
+            if clean and under_way.data["fence"] != send.fence:
+                # Only who works on it knows that it was not sent.
+                raise HolderChanged
             writes = _window(window, send, sent_at)
             if record.exists and record.data["status"] == "queued":
                 message = messages.from_snapshot(record)
                 event = send_event(kind, message, now)
                 events.append(event)
-                writes += [*write(message, record, now), outbox.committing(event)]
-            if clean and send.mailbox is not None:
+                writes += [*write(message, record), outbox.committing(event)]
+            if clean and send.route == "gmail":
                 left = replace(
                     sends.send_from(under_way),
                     state="cleaning",

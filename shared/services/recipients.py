@@ -101,13 +101,16 @@ def find_recipients(
     )
     if owner is None:
         raise unknown_contact(["/to"])
+    everybody = iter(people)
     seen: set[str] = set()
-    lists = iter(people)
+    lists = [
+        _each_once(list(itertools.islice(everybody, len(some))), seen)
+        for some in (to, cc, bcc)
+    ]
     return Recipients(
-        *(
-            _each_once(list(itertools.islice(lists, len(some))), seen)
-            for some in (to, cc, bcc)
-        ),
+        to=lists[0],
+        cc=lists[1],
+        bcc=lists[2],
         contact=owner,
         external=tuple(
             address

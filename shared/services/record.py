@@ -9,8 +9,8 @@ is kept on one page.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
 
 from shared.core import events, recording
 from shared.core.bcc import DropFormat, veil
@@ -112,6 +112,7 @@ class _Batch:
     seen_before: list[str] = field(default_factory=list)
     copies: list[tuple[MessageHeaders, tuple[Place, ...]]] = field(default_factory=list)
     stale: bool = False
+    only: Collection[SubaccountId] | None = None
 
 
 class Recorder:
@@ -141,6 +142,7 @@ class Recorder:
         todo: Sequence[ToRead],
         *,
         careful: bool = False,
+        only: Collection[SubaccountId] | None = None,
     ) -> Outcome:
         """Bring some messages into the CRM, in the order of the history.
 
@@ -148,15 +150,16 @@ class Recorder:
         passing fault stops the batch where it happened, because threads depend on the
         order. Raises NeedsReauth and Misconfigured, which no message is to blame for.
         With `careful` messages go one by one, each attempt counted before it is made: a
-        message that kills the process is set aside by a later holder.
+        message that kills the process is set aside by a later holder. With `only` other
+        subaccounts are left as they are.
         """
         if not careful:
-            return self._record(gmail, mailbox, [_Item(one) for one in todo])
+            return self._record(gmail, mailbox, [_Item(one) for one in todo], only)
         total = Outcome()
         for one in todo:
             item = _Item(one)
             self._count_attempt(mailbox, item)
-            total.add(self._record(gmail, mailbox, [item]))
+            total.add(self._record(gmail, mailbox, [item], only))
             if total.held is not None:
                 break
             if not isinstance(item.failure, Permanent):
@@ -164,9 +167,13 @@ class Recorder:
         return total
 
     def _record(
-        self, gmail: Gmail, mailbox: MailboxForMatching, items: Sequence[_Item]
+        self,
+        gmail: Gmail,
+        mailbox: MailboxForMatching,
+        items: Sequence[_Item],
+        only: Collection[SubaccountId] | None,
     ) -> Outcome:
-        batch = _Batch(gmail, mailbox, FactFinder(self._documents))
+        batch = _Batch(gmail, mailbox, FactFinder(self._documents), only=only)
         self._read_headers(batch, items)
         self._decide_all(batch, items)
         self._read_contents(batch, items)
@@ -207,7 +214,8 @@ class Recorder:
 
     def _decide(self, batch: _Batch, item: _Item, headers: MessageHeaders) -> None:
         try:
-            item.decision = batch.finder.run(decide(headers, batch.mailbox))
+            decided = batch.finder.run(decide(headers, batch.mailbox))
+            item.decision = _within(batch.only, decided)
             self._look_for_existing(batch, headers, item.decision)
         except Exception as error:  # noqa: BLE001  (one message must not stop others)
             item.failure = error
@@ -301,7 +309,10 @@ class Recorder:
         batch.outcome.recorded += decided.recorded
         if decided.copies:
             batch.copies.append((headers, decided.copies))
-        if decided.copies or not decided.recorded:
+        if batch.only is not None and not decided.recorded:
+            # Its decision is about all subaccounts, and stays as it is.
+            batch.outcome.ignored += 1
+        elif decided.copies or not decided.recorded:
             rule = "M3" if decided.copies else decided.rule
             self._ignore(batch, item, rule, decided.copies)
 
@@ -496,3 +507,14 @@ def _concerning(
         return {}
     users = {user.id for user in mailbox.users}.union(decided.concerns)
     return {"users": sorted(users)}
+
+
+def _within(only: Collection[SubaccountId] | None, decided: Decision) -> Decision:
+    """The part of a decision that is about these subaccounts."""
+    if only is None:
+        return decided
+    return replace(
+        decided,
+        places=tuple(one for one in decided.places if one.subaccount in only),
+        copies=tuple(one for one in decided.copies if one.subaccount in only),
+    )

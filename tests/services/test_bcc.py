@@ -126,9 +126,7 @@ def test_b2_a_contact_is_named_by_its_display_name(
     system: BccSystem, header: str, name: str
 ) -> None:
     system.world.settings.headers_decoded = False
-    raw = (
-        f"From: {PROFILE}\r\nTo: {header}\r\nSubject: x\r\nMessage-ID: <n@x>\r\n\r\nx"
-    )
+    raw = f"From: {PROFILE}\r\nTo: {header}\r\nSubject: x\r\nMessage-ID: <n@x>\r\n\r\nx"
     system.world.deliver_from_outside(raw.encode(), [system.drop()])
     system.settle()
     assert system.contacts()["zoe@client.example"]["name"] == name

@@ -36,7 +36,7 @@ REFUSED: dict[str, tuple[str, str]] = {
     "a longer local part": (f"From: x{PROFILE}", GOOD),
     "an address after the user's": (f"From: {PROFILE}>eve@evil.example", GOOD),
     "the user in angle brackets twice": (f"From: <{PROFILE}><eve@evil.example>", GOOD),
-    "an encoded user": ("From: =?utf-8?q?rep=2Eprofile=40ours=2Eexample?=", GOOD),
+    "an encoded user": ("From: =?utf-8?q?rep=2Eprofile=40ours=2Eexample?=", EVIL),
     # what the receiving server says
     "nothing": (FROM, ""),
     "no verdict": (FROM, NONE),
@@ -129,7 +129,9 @@ def test_b5_nothing_is_recorded_or_created_for_others(
     system = BccSystem()
     system.world.settings.headers_decoded = decoded
     events = len(system.events())
-    before = {p for p in system.outside.documents.dump() if p.startswith("subaccounts/")}
+    before = {
+        p for p in system.outside.documents.dump() if p.startswith("subaccounts/")
+    }
     system.drop()
     _deliver(system, case)
     after = {p for p in system.outside.documents.dump() if p.startswith("subaccounts/")}

@@ -69,8 +69,7 @@ def test_t2_a_thread_within_one_batch_is_followed(system: System) -> None:
 def test_a_guest_of_a_thread_that_is_not_read_yet_is_known_within_the_batch(
     system: System,
 ) -> None:
-    """Found in review: participants added in a batch were lost when the thread's
-    document was read after them."""
+    """Participants added in a batch were lost when the thread was read after them."""
     first = system.arrives(ADA, ME, "Plan")
     system.settle()
     system.arrives(ADA, f"{ME}, guest@client.example", "Re: Plan", reply_to=first)

@@ -1,0 +1,90 @@
+"""What the product's sources say, read without running them."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.infra.offline import ROOT
+
+LOG_LEVELS = frozenset(("info", "warning", "error", "critical", "exception"))
+
+
+def modules() -> Iterator[tuple[Path, ast.Module]]:
+    for folder in ("shared", "functions"):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            yield path, ast.parse(path.read_text(encoding="utf-8"))
+
+
+def strings() -> set[str]:
+    """Every text in the product's code that is not a docstring."""
+    found: set[str] = set()
+    for _, module in modules():
+        for node in ast.walk(module):
+            if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+                node.value.value = None
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                found.add(node.value)
+    return found
+
+
+def entry_points() -> set[str]:
+    tree = ast.parse((ROOT / "main.py").read_text(encoding="utf-8"))
+    return {
+        one.name
+        for one in tree.body
+        if isinstance(one, ast.FunctionDef) and not one.name.startswith("_")
+    }
+
+
+def logged_events() -> set[str]:
+    return {
+        node.args[0].value
+        for _, module in modules()
+        for node in ast.walk(module)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in LOG_LEVELS
+        and isinstance(node.func.value, ast.Name)
+        and node.func.value.id == "log"
+        and node.args
+        and isinstance(node.args[0], ast.Constant)
+    }
+
+
+def expiring_collections() -> set[str]:
+    """Collections that a document with `expires_at` for Firestore's TTL goes to.
+
+    A path function of `repositories/paths.py` named in a module that writes the field.
+    """
+    paths = (ROOT / "shared" / "repositories" / "paths.py").read_text(encoding="utf-8")
+    homes = dict(
+        re.findall(
+            r"def (\w+)\([^)]*\)[^:]*:\n(?:    .*\n|\n)*?    return f\"(\w+)/\{digest",
+            paths,
+        )
+    )
+    found: set[str] = set()
+    for path, module in modules():
+        if path.name == "mailboxes.py":
+            continue  # a lease's expiry is a number inside a document that stays
+        writes = any(
+            isinstance(node, ast.Dict)
+            and any(
+                isinstance(key, ast.Constant) and key.value == "expires_at"
+                for key in node.keys
+            )
+            for node in ast.walk(module)
+        )
+        if writes:
+            found |= {
+                homes[node.attr]
+                for node in ast.walk(module)
+                if isinstance(node, ast.Attribute)
+                and isinstance(node.value, ast.Name)
+                and node.value.id == "paths"
+                and node.attr in homes
+            }
+    return found

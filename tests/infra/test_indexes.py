@@ -1,0 +1,169 @@
+"""Every query of the code finds an index, and every index has a query.
+
+The emulator asks for none, so the queries are read from the sources: each `Query(…)`
+with its filters and orders.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Iterator
+
+from tests.infra import source
+from tests.infra.offline import TERRAFORM, Plan
+
+INDEXES = json.loads((TERRAFORM / "firestore.indexes.json").read_text())
+
+
+def _tuples(node: ast.expr | None) -> Iterator[list[str]]:
+    """Constant texts of each inner tuple; a name that is no constant becomes `*`."""
+    for one in node.elts if isinstance(node, ast.Tuple) else ():
+        if isinstance(one, ast.Tuple):
+            yield [
+                str(part.value) if isinstance(part, ast.Constant) else "*"
+                for part in one.elts
+            ]
+
+
+def queries() -> list[tuple[str, list[list[str]], list[list[str]]]]:
+    found = []
+    for path, module in source.modules():
+        for node in ast.walk(module):
+            if not (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Name)
+                and node.func.id == "Query"
+            ):
+                continue
+            given = {one.arg: one.value for one in node.keywords}
+            for name, value in zip(
+                ("collection", "where", "order_by"), node.args, strict=False
+            ):
+                given[name] = value
+            found.append(
+                (
+                    f"{path.name}:{node.lineno}",
+                    list(_tuples(given.get("where"))),
+                    list(_tuples(given.get("order_by"))),
+                )
+            )
+    return found
+
+
+def needs_composite(where: list[list[str]], order_by: list[list[str]]) -> bool:
+    """Firestore joins single-field indexes for equalities only."""
+    ranged = {field for field, how, *_ in where if how in {"<", "<=", ">", ">="}}
+    equal = [field for field, how, *_ in where if how == "=="]
+    contains = [field for field, how, *_ in where if how.startswith("array")]
+    ordered = [field for field, *_ in order_by]
+    if not ranged and not ordered:
+        return bool(contains and equal)
+    return bool(equal or contains or len({*ranged, *ordered}) > 1)
+
+
+def shape(fields: list[dict[str, str]]) -> tuple[frozenset[str], tuple[str, ...]]:
+    """The filtered fields, in any order, and the last one with its direction."""
+    last = fields[-1]
+    return (
+        frozenset(one["fieldPath"] for one in fields[:-1]),
+        (last["fieldPath"], last.get("order", "")),
+    )
+
+
+def wanted(
+    where: list[list[str]], order_by: list[list[str]]
+) -> list[tuple[frozenset[str], tuple[str, ...]]]:
+    fields = [field for field, how, *_ in where if how in {"==", "array_contains",
+                                                           "array_contains_any"}]  # fmt: skip
+    ranged = [field for field, how, *_ in where if how in {"<", "<=", ">", ">="}]
+    if order_by:
+        name, direction = order_by[-1]
+        ordered = [field for field, *_ in order_by[:-1]]
+        order = "DESCENDING" if direction == "desc" else "ASCENDING"
+        return [(frozenset((*fields, *ordered)), (name, order))]
+    if ranged:
+        return [(frozenset(fields), (ranged[0], "ASCENDING"))]
+    # Equalities beside an array: any order of the fields will do.
+    return [(frozenset(fields) - {one}, (one, "ASCENDING")) for one in fields]
+
+
+def test_there_are_queries_to_look_at():
+    assert len(queries()) > 10
+
+
+def test_every_query_that_needs_a_composite_index_has_one():
+    there = [shape(one["fields"]) for one in INDEXES["indexes"]]
+    for where_from, where, order_by in queries():
+        if not needs_composite(where, order_by):
+            continue
+        fits = [
+            one
+            for one in wanted(where, order_by)
+            if any(
+                one[1][1] == other[1][1]
+                and _same(one[0], other[0])
+                and _same({one[1][0]}, {other[1][0]})
+                for other in there
+            )
+        ]
+        assert fits, f"{where_from} has no index for {where} {order_by}"
+
+
+def _same(some: set[str] | frozenset[str], others: set[str] | frozenset[str]) -> bool:
+    """`*` is a field that a variable names: then only the number is compared."""
+    if "*" in some:
+        return len(some) == len(others)
+    return some == others
+
+
+def test_no_query_uses_a_field_that_is_not_indexed():
+    without = {
+        one["fieldPath"] for one in INDEXES["fieldOverrides"] if not one["indexes"]
+    } | {"expires_at"}
+    for where_from, where, order_by in queries():
+        named = {field.split(".")[0] for field, *_ in (*where, *order_by)}
+        assert named & without == set(), where_from
+
+
+def test_terraform_makes_every_index_and_exemption(planned: Plan):
+    made = {
+        (
+            one["collection"],
+            tuple(
+                (field["field_path"], field["order"], field["array_config"])
+                for field in one["fields"]
+            ),
+        )
+        for one in planned.all("google_firestore_index").values()
+    }
+    fields = {
+        (one["collection"], one["field"])
+        for one in planned.all("google_firestore_field").values()
+    }
+
+    assert made == {
+        (
+            one["collectionGroup"],
+            tuple(
+                (field["fieldPath"], field.get("order") or None,
+                 field.get("arrayConfig") or None)
+                for field in one["fields"]
+            ),
+        )
+        for one in INDEXES["indexes"]
+    }  # fmt: skip
+    assert {
+        (one["collectionGroup"], one["fieldPath"]) for one in INDEXES["fieldOverrides"]
+    } <= fields
+
+
+def test_documents_with_an_expiry_are_deleted_by_firestore(planned: Plan):
+    expiring = {
+        one["collection"]
+        for one in planned.all("google_firestore_field").values()
+        if one["ttl_config"]
+    }
+
+    assert {"decisions", "oauth_flows", "oauth_states"} <= expiring
+    assert source.expiring_collections() <= expiring
