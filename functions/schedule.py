@@ -33,7 +33,7 @@ class Job:
             name, silent_for = payload["job"], payload.get("silent_for")
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             raise Malformed from None
-        if name not in {"renew-watches", "sweep"}:
+        if name not in ("renew-watches", "sweep"):
             raise Malformed
         if silent_for is not None and (type(silent_for) is not int or silent_for < 0):
             raise Malformed
@@ -51,3 +51,4 @@ def _handle(job: Job, _delivery: str) -> None:
         bootstrap.services().watches.renew_all()
     else:
         bootstrap.services().sweep.sweep_all(job.silent_for)
+        bootstrap.services().health.report()

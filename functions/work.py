@@ -58,6 +58,7 @@ def _sweep_shard(services: Services, item: Work, _delivery: str) -> None:
 
 def _publish_left(services: Services, item: Work, _delivery: str) -> None:
     services.sweep.publish_left(item.number("before"))
+    services.sending.resume(item.number("before"))
 
 
 def _job(services: Services, item: Work, _delivery: str) -> None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from shared.services.connect import Connections
     from shared.services.directory import Directory
     from shared.services.explaining import Explaining
+    from shared.services.health import Health
     from shared.services.jobs import JobDesk
     from shared.services.outbound import Outbound
     from shared.services.push_authentication import PushAuthentication
@@ -109,7 +110,6 @@ class Gateways:
             gmail_endpoint=self.settings.gmail_api_endpoint,
             clock=self.clock,
         )
-
 
     @cached_property
     def relay(self) -> Relay:
@@ -352,6 +352,13 @@ class Services:
         )
 
     @cached_property
+    def health(self) -> Health:
+        """What needs somebody, for the alerts."""
+        from shared.services.health import Health
+
+        return Health(self.gateways.documents, self.gateways.clock)
+
+    @cached_property
     def jobs(self) -> JobDesk:
         """Audits and backfills."""
         from shared.core.bcc import DropFormat
@@ -405,7 +412,6 @@ class Services:
             self.queue,
             self.settings.gmail_headers_per_batch,
         )
-
 
     @cached_property
     def caps(self) -> SendCaps:

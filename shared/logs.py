@@ -36,6 +36,7 @@ FIELDS = frozenset(
         "frames",
         "function",
         "gmail_message_id",
+        "hours_left",
         "ignored",
         "job",
         "kind",

@@ -13,13 +13,15 @@ from shared.core.limits import MAX_ADDRESS_CHARS
 
 MAX_NAME_CHARS = 256
 ID_PATTERN = r"^[A-Za-z0-9._~-]{1,128}$"
+KEY_PATTERN = r"^[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?$"
+"""An Idempotency-Key."""
 # Firestore reserves `__x__`; `.` and `..` disappear from every URL.
 _ID = re.compile(r"(?!\.{1,2}\Z|__.*__\Z)[A-Za-z0-9._~-]{1,128}")
 ID_RULE = (
     "must be 1 to 128 of A-Z a-z 0-9 . _ ~ -, and not '.', '..' or of the form __x__"
 )
 # C0, DEL, C1 and Unicode's line ends.
-_NO_CONTROLS = r"^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]*$"
+NO_CONTROLS = r"^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]*$"
 _RFC3339 = re.compile(
     r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})",
     re.ASCII,
@@ -101,12 +103,12 @@ Id = Annotated[
 ]
 """One of the CRM's own ids."""
 
-Name = Annotated[str, Field(max_length=MAX_NAME_CHARS, pattern=_NO_CONTROLS)]
+Name = Annotated[str, Field(max_length=MAX_NAME_CHARS, pattern=NO_CONTROLS)]
 """A name for people, on one line."""
 
 Email = Annotated[
     str,
-    Field(min_length=3, max_length=MAX_ADDRESS_CHARS + 64, pattern=_NO_CONTROLS),
+    Field(min_length=3, max_length=MAX_ADDRESS_CHARS + 64, pattern=NO_CONTROLS),
     AfterValidator(_check_address),
     WithJsonSchema(
         {"type": "string", "format": "email", "maxLength": MAX_ADDRESS_CHARS}
@@ -116,14 +118,14 @@ Email = Annotated[
 
 ListEntry = Annotated[
     str,
-    Field(min_length=1, max_length=MAX_ADDRESS_CHARS + 64, pattern=_NO_CONTROLS),
+    Field(min_length=1, max_length=MAX_ADDRESS_CHARS + 64, pattern=NO_CONTROLS),
     AfterValidator(_check_entry),
 ]
 """An address or a domain; kept normalised."""
 
 Domain = Annotated[
     str,
-    Field(min_length=1, max_length=MAX_ADDRESS_CHARS + 64, pattern=_NO_CONTROLS),
+    Field(min_length=1, max_length=MAX_ADDRESS_CHARS + 64, pattern=NO_CONTROLS),
     AfterValidator(_check_domain),
 ]
 """A domain; kept normalised."""

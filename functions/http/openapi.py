@@ -85,7 +85,7 @@ def _description() -> str:
 def _schemas(routes: Iterable[Route]) -> dict[str, Any]:
     taken: dict[type[BaseModel], str] = {}
     for route in routes:
-        for model in (route.body, route.lines, route.query):
+        for model in (route.body, route.lines, route.query, route.multipart):
             if model is not None:
                 taken[model] = "validation"
         if isinstance(route.answers, type):
@@ -103,7 +103,11 @@ def _operation(route: Route) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operationId": route.handler.__name__.lstrip("_"),
         "summary": route.summary,
-        "parameters": [*_path_parameters(route), *_query_parameters(route)],
+        "parameters": [
+            *_path_parameters(route),
+            *_query_parameters(route),
+            *_header_parameters(route),
+        ],
         "responses": _responses(route),
         "security": [] if route.public else [{"callerToken": []}],
     }
@@ -114,6 +118,9 @@ def _operation(route: Route) -> dict[str, Any]:
             "required": required,
             "content": {"application/json": {"schema": schema}},
         }
+    if route.multipart is not None:
+        content = _form(route.multipart)
+        operation["requestBody"] = {"required": True, "content": content}
     if route.lines is not None:
         line = _REF.format(model=route.lines.__name__)
         schema = {
@@ -125,6 +132,45 @@ def _operation(route: Route) -> dict[str, Any]:
             "content": {one: {"schema": schema} for one in reading_bodies.LINE_TYPES},
         }
     return operation
+
+
+def _form(model: type[BaseModel]) -> dict[str, Any]:
+    """A body that comes as JSON, or as form data with files beside it."""
+    schema = {"$ref": _REF.format(model=model.__name__)}
+    form = {
+        "type": "object",
+        "required": ["message"],
+        "properties": {
+            "message": schema,
+            "attachment": {
+                "type": "array",
+                "items": {"type": "string", "format": "binary"},
+                "description": (
+                    "25 MiB in all. A `Content-ID` on a part, or else its file name, "
+                    "is what `cid:` in the HTML refers to."
+                ),
+            },
+        },
+    }
+    return {
+        "application/json": {"schema": schema},
+        "multipart/form-data": {
+            "schema": form,
+            "encoding": {"message": {"contentType": "application/json"}},
+        },
+    }
+
+
+def _header_parameters(route: Route) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": name,
+            "in": "header",
+            "required": True,
+            "schema": {"type": "string", "pattern": fields.KEY_PATTERN},
+        }
+        for name in route.headers
+    ]
 
 
 def _path_parameters(route: Route) -> list[dict[str, Any]]:
@@ -215,7 +261,7 @@ def _codes(route: Route) -> set[str]:
         codes.update(_OF_CALLERS)
     if route.parameters:
         codes.update(_OF_IDS)
-    if route.body is not None or route.lines is not None:
+    if route.body or route.lines or route.multipart:
         codes.update(_OF_BODIES)
     if route.query is not None:
         codes.update(("invalid_request", "invalid_page_token"))

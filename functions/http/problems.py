@@ -39,6 +39,11 @@ CODES: dict[str, Code] = {
     "invalid_json": Code(
         400, "Invalid JSON", "The body is not one JSON object in UTF-8."
     ),
+    "idempotency_key_required": Code(
+        400,
+        "Idempotency-Key needed",
+        "Sending takes an Idempotency-Key of 1 to 255 printable ASCII characters.",
+    ),
     "unauthenticated": Code(
         401, "Not authenticated", "The bearer token is missing or not valid."
     ),
@@ -74,6 +79,30 @@ CODES: dict[str, Code] = {
     ),
     "invalid_page_token": Code(
         422, "Invalid page token", "The page token is not one that this list gave."
+    ),
+    "no_sender": Code(
+        409,
+        "Nothing to send with",
+        "The user has no connection, and the subaccount no default provider.",
+    ),
+    "unknown_contact": Code(
+        422, "Unknown contact", "A named contact, or any contact in To, is missing."
+    ),
+    "too_many_contacts": Code(
+        422, "Too many contacts", "A bulk call takes at most 1,000 contacts."
+    ),
+    "from_not_allowed": Code(
+        422, "From not allowed", "The user may not send from this address."
+    ),
+    "idempotency_key_reused": Code(
+        422,
+        "Idempotency-Key reused",
+        "The Idempotency-Key was used for a call with other content.",
+    ),
+    "daily_limit_reached": Code(
+        429,
+        "Daily limit reached",
+        "The mailbox may send again at `retry_at`, in `Retry-After` seconds.",
     ),
     "return_to_not_allowed": Code(
         422, "Return address not allowed", "`return_to` is not at an allowed origin."

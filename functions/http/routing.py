@@ -68,6 +68,8 @@ class Route:
     `answers` is the model of a good answer, None for an empty one (204), or a media
     type. `lines` is the model of one line of an NDJSON body. `problems` lists the codes
     beyond those that every route of its kind has. `status` is that of a good answer.
+    `multipart` is the model of a body that the handler reads itself, as JSON or as form
+    data with files; `headers` names request headers that are needed.
     """
 
     method: str
@@ -81,6 +83,8 @@ class Route:
     problems: tuple[str, ...] = ()
     public: bool = False
     status: int = 200
+    multipart: type[BaseModel] | None = None
+    headers: tuple[str, ...] = ()
     example: Mapping[str, Any] | None = field(default=None, hash=False)
 
     @property

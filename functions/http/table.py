@@ -13,6 +13,7 @@ from functions.http import bcc_calls as bcc
 from functions.http import connection_calls as connections
 from functions.http import directory_calls as directory
 from functions.http import job_calls as jobs
+from functions.http import message_calls as sending
 from functions.http import models, openapi
 from functions.http import quarantine_calls as quarantine
 from functions.http import reading_calls as reading
@@ -143,6 +144,35 @@ ROUTES: tuple[Route, ...] = (
         "Disconnect the logging mailbox",
         None,
         problems=("forbidden",),
+    ),
+    Route(
+        "PATCH",
+        _CONNECTION,
+        sending.set_daily_cap,
+        "Set the daily cap of a user's mailbox",
+        models.Connection,
+        body=models.CapIn,
+        problems=("not_connected",),
+    ),
+    Route(
+        "POST",
+        _SUBACCOUNT + "/messages",
+        sending.send_message,
+        "Send mail: one, with attachments as form data, or bulk",
+        models.SendAccepted,
+        multipart=models.SendIn,
+        headers=(sending.KEY_HEADER,),
+        status=202,
+        problems=(
+            "idempotency_key_required",
+            "idempotency_key_reused",
+            "reauth_required",
+            "no_sender",
+            "unknown_contact",
+            "too_many_contacts",
+            "from_not_allowed",
+            "daily_limit_reached",
+        ),
     ),
     Route(
         "GET",

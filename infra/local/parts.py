@@ -21,6 +21,7 @@ from infra.local.push import PushShim
 from infra.local.scheduler import Scheduler
 from infra.local.serving import Door
 from infra.local.simulated_gmail import simulated_gmail
+from infra.local.smtp_sink import SmtpSink
 from infra.local.subscriptions import Subscriptions
 from shared import bootstrap
 
@@ -63,6 +64,13 @@ def serve_gmail(door: Door) -> None:
     """Start the Gmail simulator."""
     gateways = bootstrap.gateways()
     door.serve(simulated_gmail(gateways.topics, gateways.settings.redirect_uri))
+
+
+def serve_smtp(folder: Path) -> SmtpSink:
+    """Start an SMTP server that keeps what it is given: a default provider to try."""
+    sink = SmtpSink(folder)
+    sink.start()
+    return sink
 
 
 def serve_functions(public: Door, functions: Door, shim: Door) -> None:

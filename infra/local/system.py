@@ -75,7 +75,9 @@ class System:
         self._say("Loading the functions")
         parts.serve_functions(public, functions, shim)
         self._closing.callback(parts.schedule().stop)
-        self._tell(settings, gmail)
+        sink = parts.serve_smtp(self._folder / "smtp-sink")
+        self._closing.callback(sink.stop)
+        self._tell(settings, gmail, sink.port)
 
     def stop(self) -> None:
         """End all parts, the last started first."""
@@ -124,10 +126,13 @@ class System:
         if gmail is not None:
             os.environ["GMAIL_API_ENDPOINT"] = gmail.url
 
-    def _tell(self, settings: LocalSettings, gmail: Door | None) -> None:
+    def _tell(
+        self, settings: LocalSettings, gmail: Door | None, smtp_port: int
+    ) -> None:
         """Write the addresses for tools, then say them to people."""
         url = settings.public_url
-        addresses = {"api": url, "project": settings.project}
+        smtp = f"localhost:{smtp_port}"
+        addresses = {"api": url, "project": settings.project, "smtp": smtp}
         if gmail is not None:
             addresses["gmail"] = gmail.url
         for variable in (*_HOST_VARIABLES.values(), "SECRET_MANAGER_ENDPOINT"):
@@ -137,7 +142,9 @@ class System:
         self._say(f"""
   API             {url}/v1/…   described by {url}/openapi.json
   connect         POST {url}/v1/users/<user>/connection answers the page to open
-  caller's token  make token SUB=crm SUBACCOUNTS=s1""")
+  caller's token  make token SUB=crm SUBACCOUNTS=s1
+  default provider  SMTP at {smtp}, security none; mail is kept in
+                  {self._folder / "smtp-sink"}""")
         if gmail is not None:
             self._say(f"""\
   web mailbox     {gmail.url}/   write to and as the simulated accounts

@@ -8,6 +8,7 @@ locals {
     mailboxes_need_reauth = { name = "Reauth wave: many mailboxes lost their consent", above = var.reauth_wave, seconds = 3600, severity = "ERROR" }
     messages_quarantined  = { name = "Messages are set aside", above = 0, seconds = 3600, severity = "WARNING" }
     pushes_failed         = { name = "Pushes fail by a bug or a bad setting", above = 5, seconds = 900, severity = "ERROR" }
+    sends_failed          = { name = "Sends fail", above = var.send_failures, seconds = 3600, severity = "ERROR" }
     watches_unhealthy     = { name = "Watches will expire although they are renewed", above = 0, seconds = 3600, severity = "CRITICAL" }
   }
 

@@ -25,7 +25,7 @@ locals {
 
   # Documents that end by themselves. The expiry is never queried, and an index over ever
   # growing times would slow writes down.
-  ttl_collections = toset(["decisions", "oauth_flows", "oauth_states"])
+  ttl_collections = toset(["decisions", "differences", "jobs", "oauth_flows", "oauth_states", "pages"])
 
   # By collection and field: whether it has an expiry, and its single-field indexes. The
   # file may name an expiry too (`"ttl": true`), and must not clash with the set above.

@@ -123,6 +123,8 @@ locals {
       GOOGLE_CLOUD_PROJECT    = var.project_id
       PUBLIC_URL              = local.public_url
       PUSH_SERVICE_ACCOUNT    = google_service_account.push.email
+      SEND_FATE_MINUTES       = tostring(var.send_fate_minutes)
+      SEND_PATIENCE_MINUTES   = tostring(var.send_patience_minutes)
     },
     {
       for name, value in {

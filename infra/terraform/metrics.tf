@@ -34,6 +34,11 @@ locals {
       events      = ["history_expired"]
       description = "Mailboxes whose history had expired (W3)"
     }
+    sends_failed = {
+      events      = ["send_ended"]
+      where       = "jsonPayload.kind=\"message.failed\""
+      description = "Mails of the CRM that failed (S8)"
+    }
     syncs_interrupted = {
       events      = ["sync_interrupted"]
       description = "Readings of a mailbox that stopped before their end"
@@ -52,12 +57,15 @@ resource "google_logging_metric" "this" {
   description = each.value.description
 
   # A line that has a message and no other field is kept as text, not as JSON.
-  filter = join(" AND ", [
-    "resource.type=\"cloud_run_revision\"",
-    format("(%s)", join(" OR ", flatten([
-      for event in each.value.events : ["jsonPayload.message=\"${event}\"", "textPayload=\"${event}\""]
-    ]))),
-  ])
+  filter = join(" AND ", concat(
+    [
+      "resource.type=\"cloud_run_revision\"",
+      format("(%s)", join(" OR ", flatten([
+        for event in each.value.events : ["jsonPayload.message=\"${event}\"", "textPayload=\"${event}\""]
+      ]))),
+    ],
+    try([each.value.where], []),
+  ))
 
   metric_descriptor {
     metric_kind = "DELTA"

@@ -222,3 +222,39 @@ variable "return_to_allowed" {
     error_message = "Every entry must be an origin such as https://crm.example.com, without a path."
   }
 }
+
+variable "send_failures" {
+  description = "More than so many failed mails in an hour raise an alert."
+  type        = number
+  default     = 5
+  nullable    = false
+
+  validation {
+    condition     = var.send_failures >= 0
+    error_message = "It must be 0 or more."
+  }
+}
+
+variable "send_fate_minutes" {
+  description = "How long a mail is looked for that Gmail may have sent (S7)."
+  type        = number
+  default     = 15
+  nullable    = false
+
+  validation {
+    condition     = var.send_fate_minutes > 0 && var.send_fate_minutes <= 1440
+    error_message = "It must be more than 0 and at most 1440."
+  }
+}
+
+variable "send_patience_minutes" {
+  description = "How long outages of Gmail or the provider are waited out before a mail fails (S11)."
+  type        = number
+  default     = 60
+  nullable    = false
+
+  validation {
+    condition     = var.send_patience_minutes > 0 && var.send_patience_minutes <= 1440
+    error_message = "It must be more than 0 and at most 1440."
+  }
+}

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from shared.core.bcc import LOGGING
-from shared.core.ids import SubaccountId, UserId, digest
+from shared.core.ids import MessageId, SubaccountId, UserId, digest
 from shared.core.places import NewContact
 from shared.core.records import Message
 
@@ -86,7 +86,7 @@ def send_event(
 ) -> CrmEvent:
     """How a mail that the CRM sent ended; the id is the same on every retry."""
     return CrmEvent(
-        id=digest("event", kind, message.subaccount, message.id),
+        id=send_event_id(kind, message.subaccount, message.id),
         type=kind,
         subject=f"/v1/subaccounts/{message.subaccount}/messages/{message.id}",
         data={
@@ -97,6 +97,11 @@ def send_event(
         },
         at=at,
     )
+
+
+def send_event_id(kind: str, subaccount: SubaccountId, message: MessageId) -> str:
+    """Id of the event that says how a mail ended."""
+    return digest("event", kind, subaccount, message)
 
 
 def connection_event(kind: EventType, user: UserId, address: str, at: int) -> CrmEvent:

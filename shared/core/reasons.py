@@ -21,7 +21,9 @@ _RECORDED = {
     "S2": "Sent from the CRM through the subaccount's own sending service.",
 }
 _IGNORED = {
+    "B1": "It names no BCC address that is in use; an old one stopped working.",
     "B5": "The BCC address takes only the user's own, authenticated mail.",
+    "B7": "It goes to more than 50 people, none of whom is a contact.",
     "C2": "It is from before the mailbox was connected, which is never synced.",
     "C6": "The mailbox was disconnected when it came.",
     "M1": "Drafts, chats, spam and trash stay out of the CRM.",

@@ -35,6 +35,7 @@ class Job:
     First all `sources` are listed into `pages`, the newest mail first; then the pages
     are read from the last one, so that mail comes in the order in which it was sent.
     `source`, `page_token`: where listing goes on, `page`, `offset` where reading does.
+    `pending` are messages whose findings are kept and whose repair is next.
     `subaccounts` are those that it may touch and that a caller must cover to see it.
     """
 
@@ -52,6 +53,7 @@ class Job:
     pages: int = 0
     page: int = 0
     offset: int = 0
+    pending: tuple[GmailMessageId, ...] = ()
     done: int = 0
     total: int = 0
     gmail: int = 0
@@ -125,9 +127,14 @@ def page_write(job: Job, page: Page) -> Write:
 
 def finding_write(job: Job, finding: dict[str, Any]) -> Write:
     """The write of a finding; the same one again replaces it."""
-    key = digest("finding", finding["gmail_message_id"], finding["outcome"])
+    name = GmailMessageId(finding["gmail_message_id"])
     data = {**finding, "expires_at": _expires(job)}
-    return Put(f"{_path(job.id)}/differences/{key}", data)
+    return Put(finding_path(job, name, finding["outcome"]), data)
+
+
+def finding_path(job: Job, message: GmailMessageId, outcome: str) -> str:
+    """Where a finding is."""
+    return f"{_path(job.id)}/differences/{digest('finding', message, outcome)}"
 
 
 def _path(job: str) -> str:
@@ -144,6 +151,7 @@ def _to_document(job: Job) -> dict[str, Any]:
     del data["id"]
     data["subaccounts"] = list(job.subaccounts)
     data["sources"] = [asdict(one) for one in job.sources]
+    data["pending"] = list(job.pending)
     data["expires_at"] = _expires(job)
     return data
 
@@ -155,4 +163,5 @@ def _job(found: Snapshot) -> Job:
     data["sources"] = tuple(
         Source(MailboxId(one["mailbox"]), one["query"]) for one in data["sources"]
     )
+    data["pending"] = tuple(map(GmailMessageId, data["pending"]))
     return Job(id=found.id, **data)

@@ -8,25 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from shared.core import auditing
 from shared.core.auditing import Difference, RecordKey
 from shared.core.bcc import DropFormat, veil
-from shared.core.ids import GmailMessageId
+from shared.core.ids import ContactId, GmailMessageId, SubaccountId
 from shared.core.mail import MessageHeaders
 from shared.core.matching import decide
 from shared.core.people import MailboxForMatching
 from shared.core.places import Decision
 from shared.core.records import Message
 from shared.errors import NeedsReauth, Transient
-from shared.ports import Clock, Documents, Gmail, Write
+from shared.ports import Clock, Documents, Gmail, Query, Snapshot, Update, Write
 from shared.repositories import messages, paths, people
 from shared.repositories.facts import FactFinder
-from shared.repositories.jobs import Job, Page, finding_write
+from shared.repositories.jobs import Job, Page, finding_path, finding_write
 from shared.repositories.mailboxes import Mailboxes
 from shared.services.accounts import Accounts
 from shared.services.backfill import record_again
+from shared.services.compare_and_set import until_settled
 from shared.services.record import Recorder
 
 
@@ -58,37 +60,49 @@ class Audit:
             return job, []
         gmail = self._accounts.gmail(mailbox.id)
         known = people.for_matching(self._documents, mailbox)
+        if job.pending:
+            return self._repair(job, gmail, known)
         headers = [
             one
             for one in self._headers(gmail, ids)
             if job.begin <= one.internal_date < job.end
         ]
         found, recorded = self._compare(known, headers, job)
-        missing = [one.gmail_message_id for one in found if one.outcome == "recorded"]
-        left: set[GmailMessageId] = set(missing)
-        if job.repair and missing:
-            record_again(self._recorder, gmail, known, missing, job.subaccounts)
-            again = [one for one in headers if one.gmail_message_id in left]
-            left = {
-                one.gmail_message_id
-                for one in self._compare(known, again, job)[0]
-                if one.outcome == "recorded"
-            }
-        findings = [
-            finding_write(
-                job,
-                self._finding(
-                    one,
-                    known.address,
-                    repaired=one.outcome == "recorded"
-                    and one.gmail_message_id not in left,
-                ),
-            )
-            for one in found
+        missing = tuple(
+            one.gmail_message_id for one in found if one.outcome == "recorded"
+        )
+        job = replace(
+            job,
+            gmail=job.gmail + len(headers),
+            recorded=job.recorded + recorded,
+            pending=missing if job.repair else (),
+        )
+        return job, [
+            finding_write(job, self._finding(one, known.address)) for one in found
         ]
-        return replace(
-            job, gmail=job.gmail + len(headers), recorded=job.recorded + recorded
-        ), findings
+
+    def _repair(
+        self, job: Job, gmail: Gmail, mailbox: MailboxForMatching
+    ) -> tuple[Job, list[Write]]:
+        """Record what was found missing, in a step of its own.
+
+        What was found is durable before: a crash in the middle forgets nothing.
+        """
+        names = [finding_path(job, one, "recorded") for one in job.pending]
+        findings = self._documents.get(names)
+        record_again(self._recorder, gmail, mailbox, job.pending, job.subaccounts)
+        self._recount(findings)
+        headers = self._headers(gmail, job.pending)
+        left = {
+            one.gmail_message_id
+            for one in self._compare(mailbox, headers, job)[0]
+            if one.outcome == "recorded"
+        }
+        return replace(job, pending=()), [
+            Update(one.path, {"repaired": True})
+            for one in findings
+            if one.data["gmail_message_id"] not in left
+        ]
 
     def _headers(
         self, gmail: Gmail, ids: Sequence[GmailMessageId]
@@ -135,9 +149,30 @@ class Audit:
             if one.exists
         }
 
-    def _finding(
-        self, difference: Difference, mailbox: str, *, repaired: bool
-    ) -> dict[str, Any]:
+    def _recount(self, findings: Sequence[Snapshot]) -> None:
+        """Set right the figures of conversations that have got a record back.
+
+        They still counted a record that was removed behind our back.
+        """
+        concerned = {
+            (SubaccountId(place["subaccount"]), ContactId(place["contact"]))
+            for one in findings
+            for place in one.data["subaccounts"]
+        }
+        for subaccount, contact in sorted(concerned):
+            until_settled(partial(self._recount_one, subaccount, contact))
+
+    def _recount_one(self, subaccount: SubaccountId, contact: ContactId) -> None:
+        known = self._documents.get([paths.contact(subaccount, contact)])[0]
+        if not known.exists:
+            return
+        query = Query(paths.messages(subaccount), where=(("contact", "==", contact),))
+        sent = [one.data["sent_at"] for one in self._documents.query(query)]
+        figures = {"messages": len(sent), "last_message_at": max(sent, default=None)}
+        if any(known.data.get(name) != value for name, value in figures.items()):
+            self._documents.commit([Update(known.path, figures, known.version)])
+
+    def _finding(self, difference: Difference, mailbox: str) -> dict[str, Any]:
         """A difference as SPEC §4 shows it: a decision, and whether it is mended."""
         return {
             "gmail_message_id": difference.gmail_message_id,
@@ -154,5 +189,5 @@ class Audit:
                 for one in difference.places
             ],
             "decided_at": int(self._clock.now().timestamp() * 1000),
-            "repaired": repaired,
+            "repaired": False,
         }

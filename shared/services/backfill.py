@@ -31,7 +31,7 @@ class Backfill:
     def read(
         self, job: Job, page: Page, ids: Sequence[GmailMessageId]
     ) -> tuple[Job, list[Write]]:
-        """Record a few messages. A mailbox disconnected meanwhile is left alone (C6)."""
+        """Record a few messages; a mailbox that was disconnected is left alone (C6)."""
         mailbox = self._mailboxes.read(page.mailbox)
         if mailbox is None or mailbox.status != "active":
             return job, []

@@ -129,7 +129,12 @@ class Bulk:
         found = self._documents.get([sends.batch_path(subaccount, batch_id)])[0]
         if not found.exists:
             return
-        batch = self._load(subaccount, found)
+        try:
+            batch = self._load(subaccount, found)
+        except Missing:
+            # The content goes last: everything was published before.
+            self._documents.commit([Delete(found.path)])
+            return
         weight = sum(one.size for one in batch.attachments) or 1
         count = max(1, min(_PER_EVENT, _COPIED_BYTES // weight))
         some = batch.recipients[start : start + count]

@@ -25,7 +25,7 @@ from shared.core.consent import (
     may_return_to,
     missing_scopes,
 )
-from shared.core.ids import SubaccountId, UserId, digest, mailbox_id
+from shared.core.ids import MailboxId, SubaccountId, UserId, digest, mailbox_id
 from shared.errors import (
     Conflict,
     Malformed,
@@ -50,6 +50,7 @@ from shared.repositories import paths
 from shared.repositories.mailboxes import Mailboxes
 from shared.services.accounts import HasGoogle, token_secret
 from shared.services.attach import Attachments, NewLink
+from shared.services.caps import SendCaps
 from shared.services.connection_view import MESSAGES, ConnectionView
 
 
@@ -113,6 +114,7 @@ class Connections:
         self._mailboxes = Mailboxes(documents)
         self._clock = clock
         self._settings = settings
+        self._caps = SendCaps(documents, clock, settings.daily_send_cap)
         self._view = ConnectionView(self._mailboxes, clock, settings.consumer_addresses)
 
     # --- the flow ----------------------------------------------------------------
@@ -305,9 +307,16 @@ class Connections:
 
     # --- what the CRM sees -------------------------------------------------------
 
+    def mailbox_of(self, user: UserId) -> MailboxId:
+        """The user's mailbox; raises Problem when there never was one."""
+        connection = self._mailboxes.connection(user)
+        if connection is None:
+            raise Problem(404, "not_connected", "This user has never connected Gmail.")
+        return connection.mailbox
+
     def view(self, user: UserId) -> dict[str, Any]:
         """The connection as in SPEC §4; raises Problem when there never was one."""
-        return self._view.view(user, self._settings.daily_send_cap)
+        return self._view.view(user, self._caps.left_today)
 
 
 def _challenge(verifier: str) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 from shared.core.consent import is_consumer
-from shared.core.ids import UserId
+from shared.core.ids import MailboxId, UserId
 from shared.core.watches import Health, health
 from shared.errors import Problem
 from shared.ports import Clock
@@ -55,14 +56,16 @@ class ConnectionView:
         self._clock = clock
         self._consumers = consumers
 
-    def view(self, user: UserId, daily_send_cap: int) -> dict[str, Any]:
+    def view(
+        self, user: UserId, left_today: Callable[[MailboxId], int]
+    ) -> dict[str, Any]:
         """The connection as in SPEC §4; raises Problem when there never was one."""
         connection = self._mailboxes.connection(user)
         if connection is None:
             raise Problem(404, "not_connected", "This user has never connected Gmail.")
         mailbox = self._mailboxes.read(connection.mailbox)
         live = mailbox if connection.status != "disconnected" else None
-        cap = connection.daily_send_cap or daily_send_cap
+        active = connection.status == "active"
         return {
             "user": user,
             "address": connection.address,
@@ -70,7 +73,7 @@ class ConnectionView:
             "connected_at": time_of(connection.connected_at),
             "watch_expires_at": time_of(live.watch_expires_at) if live else None,
             "last_synced_at": time_of(mailbox.last_synced_at) if mailbox else None,
-            "sends_left_today": cap if connection.status == "active" else 0,
+            "sends_left_today": left_today(connection.mailbox) if active else 0,
             "warnings": self._warnings(connection, live),
             "bcc_addresses": {},
         }

@@ -11,11 +11,13 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from shared.core import send_window
-from shared.core.events import CrmEvent, send_event
+from shared.core.events import CrmEvent, send_event, send_event_id
 from shared.core.ids import (
     GmailMessageId,
     GmailThreadId,
+    MessageId,
     Rfc822MessageId,
+    SubaccountId,
     gmail_thread_key,
 )
 from shared.core.records import HeldBy, Message
@@ -109,6 +111,13 @@ class Ending:
         # What may have been sent counts: Gmail counts it too.
         sent_at = send.sending_since if code == "fate_unknown" else None
         self._end(send, "message.failed", write, sent_at=sent_at, clean=True)
+
+    def publish_left(self, subaccount: SubaccountId, message: MessageId) -> None:
+        """Publish the event of a mail that has ended, if a crash left it behind."""
+        self._outbox.publish_if_left(
+            send_event_id(kind, subaccount, message)
+            for kind in ("message.sent", "message.failed")
+        )
 
     def forget(self, send: Send) -> None:
         """Nothing is left to do for this send."""

@@ -1,7 +1,7 @@
 """Audits (E4) and backfills (E5): long work in slices, over `mailbox-work`.
 
 A slice saves its progress after every step and publishes the next slice before it is
-acknowledged. Each step can be repeated, so a crash or a second delivery costs time only.
+acknowledged. Each step can be repeated: a crash or a second delivery costs time only.
 """
 
 from __future__ import annotations
@@ -37,7 +37,10 @@ class Step(Protocol):
     def read(
         self, job: Job, page: Page, ids: Sequence[GmailMessageId]
     ) -> tuple[Job, list[Write]]:
-        """Do it; gives the job with its new counts, and what was found."""
+        """Do it; gives the job with its new counts, and what was found.
+
+        A job with something `pending` is given the same messages again.
+        """
 
 
 class JobDesk:
@@ -163,6 +166,8 @@ class JobDesk:
         oldest_first = page.ids[::-1]
         some = oldest_first[job.offset : job.offset + HEADERS_PER_BATCH]
         job, findings = self._steps[job.kind].read(job, page, some)
+        if job.pending:
+            return job, findings
         offset = job.offset + len(some)
         ended = offset >= len(page.ids)
         job = replace(

@@ -120,13 +120,17 @@ class Outbound:
         taken: list[Claim] = []
 
         def begin(before: Send) -> Send | None:
+            taken.clear()
             decided = claim(before, delivery, self._now())
             taken[:] = [decided]
             return None if decided.action == "leave" else decided.send
 
         send = self._sends.change(subaccount, message, begin)
-        if send is None or not taken:
-            return  # ended, or another delivery is at it
+        if not taken:
+            self._ending.publish_left(subaccount, message)
+            return
+        if send is None:
+            return  # another delivery is at it
         match taken[0].action:
             case "later":
                 raise Transient("It is too early for this mail.")
@@ -207,9 +211,7 @@ class Outbound:
             return
         self._fail(current, record, "fate_unknown", _FATE_UNKNOWN)
 
-    def _fail(
-        self, send: Send, record: Message | None, code: str, detail: str
-    ) -> None:
+    def _fail(self, send: Send, record: Message | None, code: str, detail: str) -> None:
         """End it; what is left of a draft goes in the same delivery, if it can."""
         self._ending.failed(send, code, detail)
         left = self._current(send)

@@ -44,6 +44,9 @@ def schema() -> Any:
         def view(self, user: str) -> Any:
             raise Problem(404, "not_connected", "Never connected.")
 
+        def disconnect(self, user: str) -> None:
+            return None
+
     found.services.__dict__["connections"] = Connections()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(bootstrap, "services", lambda: found.services)

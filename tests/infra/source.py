@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -54,37 +53,20 @@ def logged_events() -> set[str]:
     }
 
 
-def expiring_collections() -> set[str]:
-    """Collections that a document with `expires_at` for Firestore's TTL goes to.
+def modules_that_write_an_expiry() -> set[str]:
+    """Modules in which a document gets `expires_at`."""
+    return {
+        path.stem
+        for path, module in modules()
+        for node in ast.walk(module)
+        if _is_key(node, "expires_at")
+    }
 
-    A path function of `repositories/paths.py` named in a module that writes the field.
-    """
-    paths = (ROOT / "shared" / "repositories" / "paths.py").read_text(encoding="utf-8")
-    homes = dict(
-        re.findall(
-            r"def (\w+)\([^)]*\)[^:]*:\n(?:    .*\n|\n)*?    return f\"(\w+)/\{digest",
-            paths,
-        )
-    )
-    found: set[str] = set()
-    for path, module in modules():
-        if path.name == "mailboxes.py":
-            continue  # a lease's expiry is a number inside a document that stays
-        writes = any(
-            isinstance(node, ast.Dict)
-            and any(
-                isinstance(key, ast.Constant) and key.value == "expires_at"
-                for key in node.keys
-            )
-            for node in ast.walk(module)
-        )
-        if writes:
-            found |= {
-                homes[node.attr]
-                for node in ast.walk(module)
-                if isinstance(node, ast.Attribute)
-                and isinstance(node.value, ast.Name)
-                and node.value.id == "paths"
-                and node.attr in homes
-            }
-    return found
+
+def _is_key(node: ast.AST, name: str) -> bool:
+    keys: list[ast.expr | None] = []
+    if isinstance(node, ast.Dict):
+        keys = node.keys
+    elif isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store):
+        keys = [node.slice]
+    return any(isinstance(key, ast.Constant) and key.value == name for key in keys)

@@ -15,6 +15,7 @@ ONE_MACHINE_ONLY = {
     "pubsub_emulator_host": "an emulator",
     "push_certs_url": "Google's keys are the default",
     "secret_manager_endpoint": "a stand-in",
+    "smtp_ca_file": "providers of a deployment have public certificates",
 }
 """Settings that a deployment never has, and why."""
 OF_THE_PLATFORM = {"THREADS"}

@@ -132,11 +132,13 @@ def _grants(planned: Plan) -> Iterator[tuple[str, str, str]]:
 
 
 def _resource(kind: str, values: dict[str, Any]) -> str:
-    for name in ("topic", "subscription", "bucket", "secret_id", "name", "repository"):
-        if name in values:
-            return str(values[name])
     if kind == "google_service_account_iam_member":
         return "pubsub-push"
+    if kind == "google_artifact_registry_repository_iam_member":
+        return "functions"
+    for name in ("topic", "subscription", "bucket", "secret_id", "name"):
+        if name in values:
+            return str(values[name])
     assert kind == "google_project_iam_member"
     for condition in values["condition"]:
         return f"{values['project']} if {condition['expression']}"

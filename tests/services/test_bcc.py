@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -277,10 +278,8 @@ def test_b4_a_crash_at_any_gateway_call_leaves_one_record_and_contacts_once(
         system.pushes.rotate(first)
         pushes = list(system.pushes)
         system.restart(CrashPlan(point))
-        try:
+        with contextlib.suppress(Crash):
             system.settle()
-        except Crash:
-            pass
         system.restart()
         system.clock.advance(seconds=200)
         system.pushes.clear()

@@ -30,7 +30,7 @@ REFUSED: dict[str, tuple[str, str]] = {
     "an empty From": ("From: <>", GOOD),
     "Sender is the user": (f"From: eve@evil.example\r\nSender: {PROFILE}", EVIL),
     "Reply-To is the user": (f"From: eve@evil.example\r\nReply-To: {PROFILE}", EVIL),
-    "a domain that looks alike": ("From: rep.profile@ourѕ.example", GOOD),
+    "a domain that looks alike": ("From: rep.profile@our\u0455.example", GOOD),
     "a subdomain of the user's": ("From: rep.profile@x.ours.example", GOOD),
     "the user's plus-address": ("From: rep.profile+x@ours.example", GOOD),
     "a longer local part": (f"From: x{PROFILE}", GOOD),
@@ -89,8 +89,8 @@ ACCEPTED: dict[str, tuple[str, str]] = {
     "aligned DKIM, no DMARC": (FROM, "mx.google.com; dkim=pass header.i=@ours.example"),
     "folded, with comments": (
         FROM,
-        "mx.google.com;\r\n dkim=pass (2048-bit) header.i=@ours.example;\r\n"
-        " dmarc=pass (p=NONE) header.from=ours.example",
+        ("mx.google.com;\r\n dkim=pass (2048-bit) header.i=@ours.example;\r\n"
+        " dmarc=pass (p=NONE) header.from=ours.example"),
     ),
     "upper case": (FROM.upper(), GOOD),
     "the connected address": (f"From: {ME}", GOOD),

@@ -474,7 +474,7 @@ def test_c7_a_dead_token_asks_for_reauth_once_and_is_not_tried_in_vain(
     assert system.world.calls.count("oauth.token") - calls <= 2
 
 
-def _hint(address: str, history_id: HistoryId):  # noqa: ANN202
+def _hint(address: str, history_id: HistoryId):
     import json
 
     from shared.ports import Event
@@ -483,7 +483,7 @@ def _hint(address: str, history_id: HistoryId):  # noqa: ANN202
     return Event(json.dumps(payload).encode())
 
 
-def _all(collection: str):  # noqa: ANN202
+def _all(collection: str):
     from shared.ports import Query
 
     return Query(collection)

@@ -139,7 +139,12 @@ class SendingSystem(System):
             if not self.outgoing:
                 return
             push = self.outgoing.popleft()
-            if not self.push_out(push):
+            try:
+                acknowledged = self.push_out(push)
+            except BaseException:
+                self.outgoing.append(push)  # a crash acknowledges nothing
+                raise
+            if not acknowledged:
                 self.clock.advance(seconds=pause)
                 self.outgoing.append(push)
         raise AssertionError("outbound work never settles")

@@ -50,7 +50,7 @@ from shared.ports import Documents, Event
 from shared.repositories import messages
 from shared.repositories.directory import ContactToWrite, MemberToWrite
 from shared.services.sync import MailboxChanged
-from tests.support.crash import CrashPlan, Crashing
+from tests.support.crash import Crashing, CrashPlan
 
 BASE = "http://localhost:9"
 PUBLIC = "http://localhost:8"
@@ -83,7 +83,14 @@ class Push:
 class Outside:
     """Gateways in memory, with the simulated Gmail behind the real client."""
 
-    def __init__(self, world: GmailWorld, clock: FakeClock, **settings: Any) -> None:
+    def __init__(
+        self,
+        world: GmailWorld,
+        clock: FakeClock,
+        *,
+        validate: bool = True,
+        **settings: Any,
+    ) -> None:
         self.clock: Any = clock
         self.documents: Any = MemoryDocuments()
         self.blobs: Any = MemoryBlobs()
@@ -97,7 +104,7 @@ class Outside:
             development=True,
             **settings,
         )
-        app = create_app(world, validate=True)
+        app = create_app(world, validate=validate)
         session = requests.Session()
         session.mount(BASE, WsgiAdapter(app))
         redirect_uris = (self.settings.redirect_uri,)

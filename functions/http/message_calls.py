@@ -1,0 +1,98 @@
+"""Calls that send mail (S1-S11), and the daily cap of a mailbox (S5)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from flask import Request, Response
+
+from functions.http import fields, models, problems, reading_bodies
+from functions.http.connection_calls import admit_to_connection, get_connection
+from functions.http.multipart import form_of
+from functions.http.routing import Call
+from shared.core.address import normalise
+from shared.core.ids import ContactId, MessageId, UserId
+from shared.services.bulk import check_contacts
+from shared.services.recipients import Asked
+from shared.services.send import SendRequest, Upload
+
+KEY_HEADER = "Idempotency-Key"
+_KEY = re.compile(fields.KEY_PATTERN)
+
+
+def send_message(call: Call[None, None]) -> Response:
+    """Accept one mail, or one to each of many contacts."""
+    key = call.request.headers.get(KEY_HEADER, "")
+    if not _KEY.fullmatch(key):
+        raise problems.make("idempotency_key_required")
+    # Before the body: a big one for nobody is not read.
+    call.services.directory.require(call.subaccount)
+    body, uploads = _read(call.request)
+    if call.caller.user not in {None, body.user}:
+        raise problems.make("forbidden")
+    request = _asked(call, body)
+    if body.kind == "bulk":
+        check_contacts(body.contacts)
+        many = call.services.bulk.submit(request, uploads, key)
+        return _accepted({"ids": list(many.ids)})
+    one = call.services.sending.submit(request, uploads, key)
+    return _accepted({"id": one.ids[0], "status": one.status})
+
+
+def set_daily_cap(call: Call[models.CapIn, None]) -> models.Connection:
+    """Give the user's mailbox its own daily cap; the CRM's backend only."""
+    admit_to_connection(call)
+    if not call.caller.is_backend:
+        raise problems.make("forbidden")
+    mailbox = call.services.connections.mailbox_of(call.user)
+    call.services.caps.set_cap(mailbox, call.body.daily_send_cap)
+    return get_connection(call)  # type: ignore[arg-type]  # it reads no body
+
+
+def _accepted(fields_given: dict[str, object]) -> Response:
+    """202 with the fields of this kind only."""
+    answer = models.SendAccepted.model_validate(fields_given)
+    return Response(
+        answer.model_dump_json(exclude_unset=True),
+        status=202,
+        content_type="application/json",
+    )
+
+
+def _read(request: Request) -> tuple[models.SendIn, Sequence[Upload]]:
+    """The message as JSON, or as form data with files."""
+    if request.mimetype != "multipart/form-data":
+        return reading_bodies.body_of(request, models.SendIn), ()
+    text, uploads = form_of(request)
+    value = reading_bodies.json_object(text)
+    return reading_bodies.checked(value, models.SendIn), uploads
+
+
+def _asked(call: Call[None, None], body: models.SendIn) -> SendRequest:
+    return SendRequest(
+        subaccount=call.subaccount,
+        kind=body.kind,
+        user=UserId(body.user),
+        to=_recipients("to", body.to),
+        cc=_recipients("cc", body.cc),
+        bcc=_recipients("bcc", body.bcc),
+        contacts=tuple(map(ContactId, body.contacts)),
+        subject=body.subject,
+        text=body.text,
+        html=body.html,
+        answers=MessageId(body.reply_to_message) if body.reply_to_message else None,
+        sender=normalise(body.from_) if body.from_ else None,
+    )
+
+
+def _recipients(name: str, entries: Sequence[models.RecipientIn]) -> tuple[Asked, ...]:
+    return tuple(
+        Asked(
+            pointer=f"/{name}/{number}",
+            contact=ContactId(one.contact) if one.contact else None,
+            address=normalise(one.address) if one.address else None,
+            name=(one.name or "").strip() or None,
+        )
+        for number, one in enumerate(entries)
+    )

@@ -1,0 +1,245 @@
+"""The page "Email (2-way sync)" as a person uses it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+from shared.core.ids import UserId
+
+pytestmark = pytest.mark.browser
+
+ME, NEW, ADA = "mia.berg@ours.example", "mia@studio.example", "ada@client.example"
+AXE_OPTIONS = {
+    "resultTypes": ["violations"],
+    "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
+}
+
+
+def heading(page: Any) -> str:
+    return str(page.locator("h1, h2.state, .banner h2").last.inner_text())
+
+
+def choose(page: Any, account: str) -> None:
+    """Google's pages: the account, then the permissions."""
+    page.get_by_role("button", name=account).click()
+
+
+def allow(page: Any) -> None:
+    page.get_by_role("button", name="Allow").click()
+
+
+def connect(page: Any, pages: Any, account: str = ME, name: str = "Connect Gmail") -> None:
+    page.get_by_role("button", name=name).click()
+    page.wait_for_url(f"{pages.gmail}/**")
+    choose(page, account)
+    allow(page)
+    page.wait_for_url(f"{pages.public}/settings")
+
+
+def status(pages: Any) -> str:
+    return str(pages.system.services.connections.view(UserId("u"))["status"])
+
+
+def check_accessible(page: Any) -> None:
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        found = Axe().run(page, options=AXE_OPTIONS)
+        assert found.violations_count == 0, found.generate_report()
+    page.emulate_media(color_scheme="light")
+
+
+def check_narrow(page: Any) -> None:
+    """Nothing is cut off or must be scrolled sideways in a narrow frame."""
+    page.set_viewport_size({"width": 280, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 280
+    page.set_viewport_size({"width": 720, "height": 900})
+
+
+def test_c1_connect_and_see_the_address(page: Any, pages: Any, shoot: Any) -> None:
+    page.goto(pages.settings_url())
+    assert page.url == f"{pages.public}/settings"  # the token has left the address bar
+    assert heading(page) == "Connect your Gmail"
+    check_accessible(page)
+    check_narrow(page)
+    shoot(page, "1-never-connected")
+    connect(page, pages)
+    assert heading(page) == "Connected"
+    assert page.locator(".address").inner_text() == ME
+    assert status(pages) == "active"
+    pages.system.arrives(ADA, ME)
+    pages.system.settle()
+    page.reload()
+    assert "just now" in page.locator("dl").inner_text()
+    check_accessible(page)
+    check_narrow(page)
+    shoot(page, "2-connected")
+    page.emulate_media(color_scheme="dark")
+    shoot(page, "2-connected-dark")
+
+
+def test_c1_denied_and_partial_consent(page: Any, pages: Any, shoot: Any, request: Any) -> None:
+    request.node.allowed_complaints = ("Failed to load resource",)
+    page.goto(pages.settings_url())
+    page.get_by_role("button", name="Connect Gmail").click()
+    choose(page, ME)
+    page.get_by_role("button", name=re.compile("Cancel|Deny")).click()
+    page.wait_for_url(f"{pages.public}/oauth/callback**")
+    assert heading(page) == "You did not give permission"
+    check_accessible(page)
+    shoot(page, "3-denied")
+    page.get_by_role("link", name="Back").click()
+    page.get_by_role("button", name="Connect Gmail").click()
+    choose(page, ME)
+    page.get_by_label(re.compile("View your email")).uncheck()
+    allow(page)
+    page.wait_for_url(f"{pages.public}/oauth/callback**")
+    assert heading(page) == "A permission is missing"
+    assert page.locator("li").all_inner_texts() == ["View your emails and settings"]
+    check_accessible(page)
+    shoot(page, "4-partial")
+    page.get_by_role("link", name="Back").click()
+    assert heading(page) == "Connect your Gmail"
+
+
+def test_c5_use_another_address(page: Any, pages: Any) -> None:
+    pages.system.world.add_account(NEW, "Mia Berg")
+    page.goto(pages.settings_url())
+    connect(page, pages)
+    connect(page, pages, NEW, "Use another address")
+    assert page.locator(".address").inner_text() == NEW
+
+
+def test_c6_disconnect_asks_first(page: Any, pages: Any, shoot: Any) -> None:
+    page.goto(pages.settings_url())
+    connect(page, pages)
+    page.get_by_role("link", name=re.compile("^Disconnect")).click()
+    assert heading(page) == f"Disconnect {ME}?"
+    check_accessible(page)
+    check_narrow(page)
+    shoot(page, "5-disconnect")
+    page.get_by_role("link", name="Keep it connected").click()
+    assert status(pages) == "active"
+    page.get_by_role("link", name=re.compile("^Disconnect")).click()
+    page.get_by_role("button", name="Disconnect").click()
+    page.wait_for_url(f"{pages.public}/settings")
+    assert heading(page) == "Not connected"
+    assert status(pages) == "disconnected"
+    check_accessible(page)
+    shoot(page, "6-disconnected")
+
+
+def test_c7_the_banner_and_reconnecting(page: Any, pages: Any, shoot: Any) -> None:
+    system = pages.system
+    page.goto(pages.settings_url())
+    connect(page, pages)
+    system.contact("ada", ADA)
+    system.world.change_password(ME)
+    system.arrives(ADA, ME, "Missed")
+    system.clock.advance(minutes=20)
+    system.outside.google._access_tokens._slots.clear()
+    system.settle()
+    page.reload()
+    assert page.get_by_role("alert").locator("h2").inner_text() == f"Connect {ME} again"
+    check_accessible(page)
+    check_narrow(page)
+    shoot(page, "7-reconnect")
+    connect(page, pages, name="Reconnect Gmail")
+    assert heading(page) == "Connected"
+    system.settle()
+    assert [one.subject for one in system.conversation("ada")] == ["Missed"]
+
+
+def test_c8_warnings_and_the_bcc_address(page: Any, pages: Any, shoot: Any) -> None:
+    system = pages.system
+    system.world.add_account("mia@gmail.com", "Mia Berg")
+    page.goto(pages.settings_url())
+    connect(page, pages, "mia@gmail.com")
+    assert "free consumer address" in page.get_by_role("status").first.inner_text()
+    address = page.get_by_label("s", exact=True).input_value()
+    assert re.fullmatch(r"log\+[a-z2-7]{16,}@drop\.example", address)
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.get_by_role("button", name="Copy the address for s").click()
+    page.get_by_text("Copied").wait_for()
+    assert page.evaluate("navigator.clipboard.readText()") == address
+    check_accessible(page)
+    check_narrow(page)
+    shoot(page, "8-warning-and-bcc")
+
+
+def test_c8_a_mailbox_in_trouble_is_explained(page: Any, pages: Any, shoot: Any) -> None:
+    page.goto(pages.settings_url())
+    connect(page, pages)
+    pages.system.clock.advance(days=6)
+    page.goto(pages.settings_url())
+    text = page.locator("main").inner_text()
+    assert "could not be read for hours" in text
+    assert "has not renewed its notifications" in text
+    check_accessible(page)
+    shoot(page, "9-trouble")
+
+
+def test_the_page_in_the_crms_frame(page: Any, pages: Any, shoot: Any) -> None:
+    page.goto(pages.crm)
+    frame = page.frame_locator("iframe")
+    frame.get_by_role("button", name="Connect Gmail").click()
+    with page.context.expect_page() as opened:
+        frame.get_by_role("link", name="Continue to Google (new tab)").click()
+    tab = opened.value
+    shoot(page, "10-frame")
+    choose(tab, ME)
+    allow(tab)
+    tab.get_by_text("Gmail is connected").wait_for()
+    check_accessible(tab)
+    shoot(tab, "11-connected-in-a-tab")
+    tab.close()
+    frame.get_by_role("link", name="I have done that").click()
+    assert frame.locator("h2.state").inner_text() == "Connected"
+
+
+def test_every_page_works_without_javascript(chromium: Any, pages: Any) -> None:
+    context = chromium.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(pages.settings_url())
+    connect(page, pages)
+    assert page.get_by_role("button", name="Copy").count() == 0
+    page.get_by_role("link", name=re.compile("^Disconnect")).click()
+    page.get_by_role("button", name="Disconnect").click()
+    page.wait_for_url(f"{pages.public}/settings")
+    assert status(pages) == "disconnected"
+    context.close()
+
+
+def test_the_keyboard_reaches_everything(page: Any, pages: Any) -> None:
+    page.goto(pages.settings_url())
+    connect(page, pages)
+    reached = []
+    for _ in range(8):
+        page.keyboard.press("Tab")
+        reached.append(page.evaluate("document.activeElement.innerText"))
+    assert "Use another address" in reached
+    assert f"Disconnect {ME}…" in reached
+
+
+def test_another_sites_frame_stays_empty(page: Any, pages: Any, request: Any) -> None:
+    request.node.allowed_complaints = ("Framing", "Refused to frame")
+    page.goto(pages.gmail)  # some other origin
+    with page.expect_event("framenavigated", lambda frame: frame != page.main_frame):
+        page.evaluate(
+            "url => { const f = document.createElement('iframe'); f.src = url;"
+            " document.body.append(f); }",
+            pages.settings_url(),
+        )
+    assert page.frames[-1].url.startswith("chrome-error:")
+
+
+def test_a_session_ends_and_says_so(page: Any, pages: Any, request: Any) -> None:
+    request.node.allowed_complaints = ("Failed to load resource",)
+    page.goto(pages.settings_url())
+    pages.system.clock.advance(minutes=31)
+    page.reload()
+    assert heading(page) == "Please open this page again"
+    check_accessible(page)

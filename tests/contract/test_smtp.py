@@ -1,0 +1,289 @@
+"""The SMTP relay against a real server, with TLS, logins and every kind of failure."""
+
+from __future__ import annotations
+
+import datetime as dt
+import ipaddress
+import socket
+import ssl
+from email import message_from_bytes, policy
+
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import AuthResult
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from shared.errors import FateUnknown, Permanent, Transient
+from shared.gateways.smtp import SmtpRelay
+from shared.ports import RelayServer
+
+# The server leaves its sockets to the garbage collector.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnraisableExceptionWarning"
+)
+
+MAIL = b"From: a@x.test\r\nTo: b@y.test\r\nSubject: Hi\r\n\r\nHello\r\n.dot\r\n"
+SECRET = "sesame"
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory):
+    """A certificate for localhost, of its own authority."""
+    folder = tmp_path_factory.mktemp("tls")
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = dt.datetime.now(dt.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
+        .add_extension(
+            x509.SubjectAlternativeName(
+                [
+                    x509.DNSName("localhost"),
+                    x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
+                ]
+            ),
+            critical=False,
+        )
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    (folder / "cert.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    (folder / "key.pem").write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    return folder
+
+
+class Handler:
+    """Takes mail, and says what it is told to say."""
+
+    def __init__(self):
+        self.taken, self.sessions = [], set()
+        self.rcpt, self.data, self.cut = {}, "250 OK", False
+        self.transports = []
+
+    async def handle_EHLO(  # noqa: N802  (aiosmtpd's name)
+        self, server, session, envelope, hostname, responses
+    ):
+        self.transports.append(server.transport)
+        session.host_name = hostname
+        return responses
+
+    async def handle_RCPT(  # noqa: N802  (aiosmtpd's name)
+        self, server, session, envelope, address, options
+    ):
+        if address in self.rcpt:
+            return self.rcpt[address]
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(  # noqa: N802  (aiosmtpd's name)
+        self, server, session, envelope
+    ):
+        if self.cut:
+            self.taken.append(envelope)
+            server.transport.abort()
+            return "250 too late"
+        if self.data.startswith("2"):
+            self.taken.append(envelope)
+            self.sessions.add(session.peer)
+        return self.data
+
+
+def log_in(server, session, envelope, mechanism, data):
+    return AuthResult(success=data.password == SECRET.encode(), handled=False)
+
+
+@pytest.fixture
+def handler():
+    return Handler()
+
+
+@pytest.fixture
+def serve(handler, certificate):
+    running = []
+
+    def start(security, *, utf8=True):
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(certificate / "cert.pem", certificate / "key.pem")
+        options = {"authenticator": log_in, "enable_SMTPUTF8": utf8}
+        if security == "starttls":
+            options |= {"tls_context": context, "require_starttls": True}
+        else:
+            options |= {"auth_require_tls": False}
+        controller = Controller(
+            handler,
+            hostname="127.0.0.1",
+            port=free_port(),
+            ssl_context=context if security == "tls" else None,
+            **options,
+        )
+        controller.start()
+        running.append(controller)
+        return RelayServer("localhost", controller.port, security, "me", SECRET)
+
+    yield start
+    for one in running:
+        for transport in handler.transports:
+            one.loop.call_soon_threadsafe(transport.abort)
+        one.stop()
+
+
+def free_port():
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+@pytest.fixture
+def relay(certificate, serve):
+    made = SmtpRelay(allow_loopback=True, ca_file=certificate / "cert.pem")
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("security", ["none", "starttls", "tls"])
+def test_mail_arrives_as_it_is_over_a_reused_connection(
+    relay, serve, handler, security
+):
+    server = serve(security)
+    for number in range(5):
+        relay.send(server, "a@x.test", [f"b{number}@y.test"], [MAIL[:40], MAIL[40:]])
+    assert [one.rcpt_tos for one in handler.taken] == [
+        [f"b{number}@y.test"] for number in range(5)
+    ]
+    assert {one.content for one in handler.taken} == {MAIL}
+    assert message_from_bytes(MAIL, policy=policy.default)["Subject"] == "Hi"
+    assert len(handler.sessions) == 1
+
+
+def test_a_certificate_that_nobody_vouches_for_gets_no_password(serve, handler):
+    server = serve("starttls")
+    with pytest.raises(Permanent, match="certificate"):
+        SmtpRelay(allow_loopback=True).send(server, "a@x.test", ["b@y.test"], [MAIL])
+    assert handler.taken == []
+
+
+def test_a_wrong_password_is_permanent(relay, serve, handler):
+    good = serve("starttls")
+    bad = RelayServer(good.host, good.port, good.security, "me", "wrong")
+    with pytest.raises(Permanent) as caught:
+        relay.send(bad, "a@x.test", ["b@y.test"], [MAIL])
+    assert "wrong" not in str(caught.value)
+    assert SECRET not in repr(good)
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [("450 4.2.1 busy b@y.test", Transient), ("550 5.1.1 no b@y.test", Permanent)],
+)
+def test_a_refused_recipient_refuses_the_whole(relay, serve, handler, answer, error):
+    server = serve("starttls")
+    handler.rcpt["b@y.test"] = answer
+    with pytest.raises(error) as caught:
+        relay.send(server, "a@x.test", ["c@y.test", "b@y.test"], [MAIL])
+    assert handler.taken == []
+    assert "@" not in str(caught.value)
+    relay.send(server, "a@x.test", ["c@y.test"], [MAIL])
+    assert len(handler.taken) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"), [("451 4.3.0 later", Transient), ("554 5.7.1 spam", Permanent)]
+)
+def test_the_answer_to_the_mail_counts(relay, serve, handler, answer, error):
+    server = serve("starttls")
+    handler.data = answer
+    with pytest.raises(error):
+        relay.send(server, "a@x.test", ["b@y.test"], [MAIL])
+    assert handler.taken == []
+
+
+def test_a_connection_that_breaks_after_the_mail_leaves_doubt(relay, serve, handler):
+    server = serve("starttls")
+    handler.cut = True
+    began = []
+    with pytest.raises(FateUnknown):
+        relay.send(
+            server, "a@x.test", ["b@y.test"], [MAIL], begin=lambda: began.append(1)
+        )
+    assert (len(handler.taken), began) == (1, [1])
+
+
+def test_a_mail_that_cannot_be_read_to_its_end_is_not_sent(relay, serve, handler):
+    server = serve("starttls")
+
+    def broken():
+        yield MAIL
+        raise Transient
+
+    with pytest.raises(Transient):
+        relay.send(server, "a@x.test", ["b@y.test"], broken())
+    assert handler.taken == []
+
+
+def test_a_kept_connection_that_has_died_is_replaced(relay, serve, handler):
+    server = serve("starttls")
+    relay.send(server, "a@x.test", ["b@y.test"], [MAIL])
+    relay._idle[0].smtp.sock.close()
+    relay.send(server, "a@x.test", ["b@y.test"], [MAIL])
+    assert len(handler.taken) == 2
+
+
+def test_nobody_there_is_passing(relay):
+    server = RelayServer("localhost", free_port(), "starttls")
+    with pytest.raises(Transient):
+        relay.send(server, "a@x.test", ["b@y.test"], [MAIL])
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "localhost",
+        "127.0.0.1",
+        "::1",
+        "0.0.0.0",
+        "169.254.169.254",
+        "fe80::1",
+        "::ffff:127.0.0.1",
+        "224.0.0.1",
+    ],
+)
+def test_threats_13_no_way_to_this_machine_or_the_metadata_server(host):
+    began = []
+    with pytest.raises(Permanent):
+        SmtpRelay().send(
+            RelayServer(host, 25, "none"),
+            "a@x.test",
+            ["b@y.test"],
+            [MAIL],
+            began.append,
+        )
+    assert began == []
+
+
+def test_a_password_never_crosses_an_open_connection():
+    server = RelayServer("192.0.2.1", 25, "none", "me", SECRET)
+    with pytest.raises(Permanent, match="password"):
+        SmtpRelay().send(server, "a@x.test", ["b@y.test"], [MAIL])
+
+
+def test_addresses_beyond_ascii_need_a_server_that_takes_them(relay, serve, handler):
+    server = serve("starttls", utf8=False)
+    with pytest.raises(Permanent, match="ASCII"):
+        relay.send(server, "a@x.test", ["jörg@y.test"], [MAIL])
+    relay.send(serve("starttls"), "a@x.test", ["jörg@y.test"], [MAIL])
+    assert handler.taken[0].rcpt_tos == ["jörg@y.test"]

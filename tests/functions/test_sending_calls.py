@@ -1,0 +1,324 @@
+"""POST …/messages as the CRM calls it, through the real framework (S5-S7, S10)."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from urllib3.filepost import encode_multipart_formdata
+
+from shared import bootstrap
+from shared.services.send import MAX_ATTACHMENTS_BYTES
+from tests.support import api as support
+from tests.support.sending import BOB, CARLA, MIA, SendingSystem
+from tests.support.system import EPOCH
+
+PATH = "/v1/subaccounts/s/messages"
+
+
+class Crm(support.Api):
+    def __init__(self, system, wsgi):
+        system.outside.secrets.write("api-signing-key", support.KEY)
+        super().__init__(system.outside, wsgi)
+        self.system, self.services = system, system.services
+        self.token = support.token(["s"], now=EPOCH)
+        self.keys = 0
+
+    def send(self, body=None, *, key=..., **changes):
+        self.keys += 1
+        key = f"k{self.keys}" if key is ... else key
+        headers = {} if key is None else {"Idempotency-Key": key}
+        if body is None:
+            body = {**MAIL, **changes}
+            body = {name: value for name, value in body.items() if value is not ...}
+        return self.call("POST", PATH, body, headers=headers)
+
+    def send_form(self, message, *files, key="form"):
+        fields = [("message", (None, json.dumps(message).encode(), "application/json"))]
+        fields += [("attachment", (name, raw, kind)) for name, kind, raw in files]
+        body, content_type = encode_multipart_formdata(fields)
+        headers = {"Idempotency-Key": key}
+        return self.call(
+            "POST", PATH, data=body, headers=headers, content_type=content_type
+        )
+
+
+MAIL = {
+    "kind": "individual",
+    "user": "u",
+    "to": [{"contact": "c"}],
+    "subject": "Offer",
+    "text": "Hello",
+}
+
+
+@pytest.fixture
+def crm(wsgi, monkeypatch):
+    crm = Crm(SendingSystem(), wsgi)
+    monkeypatch.setattr(bootstrap, "services", lambda: crm.services)
+    return crm
+
+
+def nothing_happened(crm):
+    return (
+        not crm.system.outgoing
+        and crm.system.outside.blobs.keys() == []
+        and crm.system.conversation("c") == []
+        and crm.system.left_today() == 500
+    )
+
+
+def test_one_mail_is_accepted_and_can_be_read(crm):
+    answer = crm.send()
+    assert answer.status_code == 202
+    assert set(answer.json) == {"id", "status"}
+    assert answer.json["status"] == "queued"
+    shown = crm.get(f"{PATH}/{answer.json['id']}")
+    assert (shown["status"], shown["kind"], shown["route"]) == (
+        "queued",
+        "individual",
+        "crm",
+    )
+    crm.system.settle()
+    shown = crm.get(f"{PATH}/{answer.json['id']}")
+    assert shown["status"] == "sent"
+    assert shown["mailboxes"][0]["gmail_thread_id"]
+    assert shown["rfc822_message_id"].endswith("@mail.gmail.com>")
+
+
+def test_s7_the_key_is_needed_and_answers_the_same(crm):
+    for key in (None, "", "x" * 256, "é", "a\tb"):
+        answer = crm.send(key=key) if key is None or key.isascii() else None
+        if answer is not None:
+            assert (answer.status_code, answer.json["code"]) == (
+                400,
+                "idempotency_key_required",
+            )
+    assert nothing_happened(crm)
+    first = crm.send(key="k")
+    assert crm.send(key="k").json == first.json
+    other = crm.send(key="k", subject="Other")
+    assert (other.status_code, other.json["code"]) == (422, "idempotency_key_reused")
+
+
+BAD = [
+    ({"to": []}, None),
+    ({"to": ...}, None),
+    ({"to": [{}]}, "/to/0"),
+    ({"to": [{"contact": "c", "address": CARLA}]}, "/to/0"),
+    ({"to": [{"address": "no address"}]}, "/to/0/address"),
+    ({"to": [{"address": "a@b.test, c@d.test"}]}, "/to/0/address"),
+    ({"to": [{"address": "a@b.test\r\nBcc: x@y.test"}]}, "/to/0/address"),
+    ({"to": [{"contact": "c", "name": "x\r\nBcc: y@z.test"}]}, "/to/0/name"),
+    ({"to": [{"contact": "../c"}]}, "/to/0/contact"),
+    ({"to": [{"contact": "c"}] * 101}, "/to"),
+    ({"cc": [{"address": "x"}]}, "/cc/0/address"),
+    ({"subject": "a\nb"}, "/subject"),
+    ({"subject": "a\u2028b"}, "/subject"),
+    ({"subject": "x" * 999}, "/subject"),
+    ({"subject": 5}, "/subject"),
+    ({"text": "x" * 1_000_001}, "/text"),
+    ({"kind": "spam"}, "/kind"),
+    ({"kind": ...}, "/kind"),
+    ({"user": "nobody"}, "/user"),
+    ({"reply_to_message": "nothing"}, "/reply_to_message"),
+    ({"from": "x"}, "/from"),
+    ({"contacts": ["c"]}, None),
+    ({"unknown": 1}, "/unknown"),
+    ({"kind": "bulk"}, None),
+    ({"kind": "bulk", "to": ..., "contacts": []}, None),
+    ({"kind": "bulk", "to": ..., "contacts": ["c", "c"]}, "/contacts/1"),
+]
+
+
+@pytest.mark.parametrize(("changes", "pointer"), BAD)
+def test_s10_nonsense_is_refused_with_its_place(crm, changes, pointer):
+    answer = crm.send(**changes)
+    assert (answer.status_code, answer.json["code"]) == (422, "invalid_request")
+    assert answer.content_type == "application/problem+json"
+    if pointer is not None:
+        assert pointer in [one["pointer"] for one in answer.json["errors"]]
+    assert nothing_happened(crm)
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"to": [{"contact": "nobody"}]}, "unknown_contact"),
+        ({"to": [{"address": "x@stranger.test"}]}, "unknown_contact"),
+        ({"cc": [{"contact": "nobody"}]}, "unknown_contact"),
+        ({"kind": "bulk", "to": ..., "contacts": ["c", "nobody"]}, "unknown_contact"),
+        (
+            {"kind": "bulk", "to": ..., "contacts": [f"c{n}" for n in range(1001)]},
+            "too_many_contacts",
+        ),
+        ({"from": CARLA}, "from_not_allowed"),
+    ],
+)
+def test_s10_what_is_not_there_or_not_allowed(crm, changes, code):
+    answer = crm.send(**changes)
+    assert (answer.status_code, answer.json["code"]) == (422, code)
+    assert nothing_happened(crm)
+
+
+def test_s10_foreign_subaccounts_and_users_are_refused(crm):
+    crm.token = support.token(["other"], now=EPOCH)
+    assert crm.send().status_code == 403
+    crm.token = support.token(["s"], "somebody", now=EPOCH)
+    assert crm.send().status_code == 403
+    crm.token = support.token(["s"], "u", now=EPOCH)
+    assert crm.send().status_code == 202
+
+
+def test_s2_bulk_answers_ids_in_order(crm):
+    answer = crm.send(kind="bulk", to=..., contacts=["b", "c"])
+    assert (answer.status_code, set(answer.json)) == (202, {"ids"})
+    ids = answer.json["ids"]
+    assert [crm.get(f"{PATH}/{one}")["contact"] for one in ids] == ["b", "c"]
+    crm.system.send_all()
+    assert {crm.get(f"{PATH}/{one}")["status"] for one in ids} == {"sent"}
+
+
+def test_s5_the_limit_says_when(crm):
+    crm.system.services.caps.set_cap(crm.system.mailbox_id(MIA), 1)
+    assert crm.send().status_code == 202
+    crm.system.settle()
+    answer = crm.send()
+    assert (answer.status_code, answer.json["code"]) == (429, "daily_limit_reached")
+    assert answer.json["retry_at"].endswith("Z")
+    assert 0 < int(answer.headers["Retry-After"]) <= 24 * 3600
+    assert crm.send(kind="bulk", to=..., contacts=["c"]).status_code == 202
+
+
+def test_s5_the_cap_of_a_mailbox_is_set_by_the_crm_only(crm):
+    path = "/v1/users/u/connection"
+    assert crm.call("PATCH", path, {"daily_send_cap": 7}).json["sends_left_today"] == 7
+    assert crm.send().status_code == 202
+    crm.system.settle()
+    assert crm.get(path)["sends_left_today"] == 6
+    answer = crm.call("PATCH", path, {"daily_send_cap": None})
+    assert answer.json["sends_left_today"] == 499
+    for bad in (
+        {"daily_send_cap": 0},
+        {"daily_send_cap": 10_001},
+        {"daily_send_cap": "7"},
+        {},
+    ):
+        assert crm.call("PATCH", path, bad).status_code == 422
+    crm.token = support.token(["s"], "u", now=EPOCH)
+    assert crm.call("PATCH", path, {"daily_send_cap": 7}).status_code == 403
+
+
+def test_s6_attachments_travel_and_can_be_downloaded(crm):
+    html = '<p>Look</p><img src="cid:logo.png">'
+    answer = crm.send_form(
+        {**MAIL, "html": html, "to": [{"contact": "b"}]},
+        ("Angebot  größe.pdf", "application/pdf", b"%PDF"),
+        ("logo.png", "image/png", b"PNG"),
+    )
+    assert answer.status_code == 202, answer.text
+    message = f"{PATH}/{answer.json['id']}"
+    shown = crm.get(message)
+    assert [(one["filename"], one["size"]) for one in shown["attachments"]] == [
+        ("Angebot  größe.pdf", 4),
+        ("logo.png", 3),
+    ]
+    assert crm.call("GET", f"{message}/attachments/0").data == b"%PDF"
+    crm.system.settle()
+    (arrived,) = crm.system.world.account(BOB).mailbox.messages.values()
+    assert b"multipart/related" in arrived.raw
+    assert (
+        "größe" in crm.system.record(answer.json["id"]).envelope.attachments[0].filename
+    )
+
+
+def test_s7_form_and_json_with_the_same_content_are_the_same(crm):
+    first = crm.send(key="form", body=MAIL)
+    assert crm.send_form(MAIL).json == first.json
+    other = crm.send_form(MAIL, ("a", "text/plain", b"a"))
+    assert other.json["code"] == "idempotency_key_reused"
+    one = crm.send_form(MAIL, ("a", "text/plain", b"a"), key="f2")
+    assert crm.send_form(MAIL, ("a", "text/plain", b"a"), key="f2").json == one.json
+    again = crm.send_form(MAIL, ("a", "text/plain", b"b"), key="f2")
+    assert again.json["code"] == "idempotency_key_reused"
+
+
+def test_s6_exactly_25_mib_pass_and_one_byte_more_does_not(crm):
+    half = MAX_ATTACHMENTS_BYTES // 2
+    files = [("a.bin", "application/octet-stream", b"\x00" * half)]
+    over = crm.send_form(MAIL, *files, ("b.bin", "", b"\xff" * (half + 1)))
+    assert (over.status_code, over.json["code"]) == (413, "payload_too_large")
+    assert nothing_happened(crm)
+    answer = crm.send_form(
+        {**MAIL, "to": [{"contact": "b"}]}, *files, ("b.bin", "", b"\xff" * half)
+    )
+    assert answer.status_code == 202
+    fault = crm.system.world.faults.add(
+        "drop_before", method="upload.chunk", after=1, count=1
+    )
+    crm.system.settle()
+    assert fault.struck == 1
+    assert crm.get(f"{PATH}/{answer.json['id']}")["status"] == "sent"
+    (arrived,) = crm.system.world.account(BOB).mailbox.messages.values()
+    parts = [one for one in arrived.root.children if one.is_attachment]
+    assert [len(one.data) for one in parts] == [half, half]
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        b"",
+        b"no form",
+        b"--x\r\n\r\n\r\n--x--",
+        b'--x\r\nContent-Disposition: form-data; name="message"\r\n\r\n{',
+        b'--x\r\nContent-Disposition: form-data; name="message"\r\n\r\n{\r\n--x--',
+        b'--x\r\nContent-Disposition: form-data; name="other"\r\n\r\n{}\r\n--x--',
+        b'--x\r\nContent-Disposition: form-data; name="attachment"; filename="a"\r\n\r\nb\r\n--x--',
+    ],
+)
+def test_s10_broken_forms_are_refused(crm, broken):
+    answer = crm.call(
+        "POST",
+        PATH,
+        data=broken,
+        content_type="multipart/form-data; boundary=x",
+        headers={"Idempotency-Key": "k"},
+    )
+    assert answer.status_code in {400, 422}
+    assert answer.json["code"] in {"bad_request", "invalid_json", "invalid_request"}
+    assert nothing_happened(crm)
+
+
+def test_s10_file_names_cannot_smuggle_headers(crm):
+    raw = (
+        b'--x\r\nContent-Disposition: form-data; name="message"\r\n\r\n'
+        + json.dumps({**MAIL, "to": [{"contact": "b"}]}).encode()
+        + b'\r\n--x\r\nContent-Disposition: form-data; name="attachment"; '
+        b'filename="a%0d%0aBcc: x@y.test\x85.pdf"\r\nContent-Type: a/b; c="\x85d"\r\n\r\nb\r\n--x--'
+    )
+    answer = crm.call(
+        "POST",
+        PATH,
+        data=raw,
+        content_type="multipart/form-data; boundary=x",
+        headers={"Idempotency-Key": "k"},
+    )
+    if answer.status_code == 202:
+        crm.system.settle()
+        assert crm.system.world.outside == []
+        assert len(crm.system.world.account(BOB).mailbox.messages) == 1
+    else:
+        assert answer.status_code in {400, 422}
+
+
+def test_the_openapi_document_describes_sending(crm):
+    operation = crm.get("/openapi.json")["paths"][
+        PATH.replace("/s/", "/{subaccount}/")
+    ]["post"]
+    assert "202" in operation["responses"]
+    assert set(operation["requestBody"]["content"]) == {
+        "application/json",
+        "multipart/form-data",
+    }
+    assert operation["parameters"][-1]["name"] == "Idempotency-Key"
+    assert "429" in operation["responses"]

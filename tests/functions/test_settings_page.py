@@ -1,0 +1,277 @@
+"""The settings page at its edges: who may see it, forms, cookies, headers."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from werkzeug.test import Client, TestResponse
+
+from shared import bootstrap
+from shared.core.ids import UserId
+from tests.support.api import KEY, app, token
+from tests.support.system import System
+
+ME = "rep@ours.example"
+CRM = "https://crm.example.com"
+
+
+@pytest.fixture(scope="module")
+def wsgi() -> Any:
+    return app("connect")
+
+
+def start(
+    wsgi: Any, monkeypatch: pytest.MonkeyPatch, **settings: Any
+) -> tuple[System, Client]:
+    system = System(**settings)
+    monkeypatch.setattr(bootstrap, "services", lambda: system.services)
+    system.outside.secrets.write("api-signing-key", KEY)
+    system.subaccount()
+    system.user("u", ME)
+    return system, Client(wsgi)
+
+
+@pytest.fixture
+def system_and_browser(
+    wsgi: Any, monkeypatch: pytest.MonkeyPatch
+) -> tuple[System, Client]:
+    return start(wsgi, monkeypatch)
+
+
+@pytest.fixture
+def system(system_and_browser: tuple[System, Client]) -> System:
+    return system_and_browser[0]
+
+
+@pytest.fixture
+def browser(system_and_browser: tuple[System, Client]) -> Client:
+    return system_and_browser[1]
+
+
+def a_token(system: System, sub: str = "u", s: str = "s", **claims: Any) -> str:
+    return token([s], sub, now=system.clock.now(), **claims)
+
+
+def sign_in(system: System, browser: Client, **who: Any) -> TestResponse:
+    return browser.get("/settings", query_string={"token": a_token(system, **who)})
+
+
+def form_token(page: TestResponse) -> str:
+    found = re.search(r'name="form_token" value="([^"]+)"', page.text)
+    assert found
+    return found[1]
+
+
+# --- who may see it ----------------------------------------------------------------
+
+
+def test_the_token_is_traded_for_a_cookie_and_leaves_the_address(
+    system: System, browser: Client
+) -> None:
+    answer = sign_in(system, browser)
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/settings")
+    assert answer.headers["Referrer-Policy"] == "no-referrer"
+    assert browser.get("/settings").status_code == 200
+
+
+def test_the_cookie_is_short_lived_and_hidden_from_scripts(
+    system: System, browser: Client
+) -> None:
+    cookie = sign_in(system, browser).headers["Set-Cookie"]
+    assert "HttpOnly" in cookie
+    assert "Path=/settings" in cookie
+    assert "Max-Age=1800" in cookie
+    assert "SameSite=Lax" in cookie
+    system.clock.advance(minutes=30)
+    assert browser.get("/settings").status_code == 401
+
+
+def test_in_a_foreign_frame_the_cookie_is_kept_apart(
+    wsgi: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.support.system.PUBLIC", "https://sync.example.com")
+    system, browser = start(wsgi, monkeypatch, frame_ancestors=(CRM,))
+    answer = sign_in(system, browser)
+    cookie = answer.headers["Set-Cookie"]
+    for attribute in ("Secure", "SameSite=None", "Partitioned", "HttpOnly"):
+        assert attribute in cookie
+
+
+@pytest.mark.parametrize("bad", ["", "nonsense", "a.b.c", "é", "x" * 9000])
+def test_a_bad_token_shows_nothing(browser: Client, bad: str) -> None:
+    answer = browser.get("/settings", query_string={"token": bad})
+    assert answer.status_code == 401
+    assert "Set-Cookie" not in answer.headers
+
+
+def test_an_old_token_shows_nothing(system: System, browser: Client) -> None:
+    old = a_token(system)
+    system.clock.advance(minutes=11)
+    answer = browser.get("/settings", query_string={"token": old})
+    assert answer.status_code == 401
+
+
+def test_the_backends_token_opens_no_users_page(
+    system: System, browser: Client
+) -> None:
+    assert sign_in(system, browser, sub="crm").status_code == 403
+
+
+def test_a_token_of_another_tenant_shows_nothing_of_this_one(
+    system: System, browser: Client
+) -> None:
+    system.connect("u", ME)
+    system.subaccount("t")
+    system.user("w", "w@theirs.example", s="t")
+    sign_in(system, browser, sub="u", s="t")
+    answer = browser.get("/settings")
+    assert answer.status_code == 403
+    assert ME not in answer.text
+
+
+def test_a_user_who_was_removed_sees_nothing(system: System, browser: Client) -> None:
+    sign_in(system, browser)
+    system.services.directory.delete_member("s", UserId("u"))
+    assert browser.get("/settings").status_code == 403
+
+
+def test_a_planted_session_is_never_taken_over(system: System, browser: Client) -> None:
+    """Session fixation: the cookie after signing in is always a new one."""
+    browser.set_cookie("gmail_sync_session", "planted", path="/settings")
+    assert browser.get("/settings").status_code == 401
+    sign_in(system, browser)
+    first = browser.get_cookie("gmail_sync_session", path="/settings")
+    sign_in(system, browser)
+    second = browser.get_cookie("gmail_sync_session", path="/settings")
+    assert first and second
+    assert "planted" not in {first.value, second.value}
+    assert first.value != second.value
+    browser.set_cookie("gmail_sync_session", first.value, path="/settings")
+    assert browser.get("/settings").status_code == 401  # it ended with the new one
+
+
+def test_what_is_stored_opens_no_session(system: System, browser: Client) -> None:
+    sign_in(system, browser)
+    cookie = browser.get_cookie("gmail_sync_session", path="/settings")
+    assert cookie
+    assert cookie.value not in repr(system.outside.documents.dump())
+
+
+# --- forms -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["/settings/connect", "/settings/disconnect"])
+@pytest.mark.parametrize("given", [None, "", "guessed", "é"])
+def test_a_form_without_the_pages_own_token_does_nothing(
+    system: System, browser: Client, path: str, given: str | None
+) -> None:
+    system.connect("u", ME)
+    sign_in(system, browser)
+    data = {} if given is None else {"form_token": given}
+    assert browser.post(path, data=data).status_code == 403
+    assert system.services.connections.view(UserId("u"))["status"] == "active"
+
+
+def test_a_form_from_another_site_does_nothing(
+    system: System, browser: Client
+) -> None:
+    system.connect("u", ME)
+    sign_in(system, browser)
+    data = {"form_token": form_token(browser.get("/settings"))}
+    for site in ("cross-site", "same-site", "none"):
+        answer = browser.post(
+            "/settings/disconnect", data=data, headers={"Sec-Fetch-Site": site}
+        )
+        assert answer.status_code == 403
+    assert system.services.connections.view(UserId("u"))["status"] == "active"
+
+
+def test_a_form_of_another_session_does_nothing(
+    wsgi: Any, system: System, browser: Client
+) -> None:
+    system.connect("u", ME)
+    sign_in(system, browser)
+    other = Client(wsgi)
+    sign_in(system, other)
+    data = {"form_token": form_token(other.get("/settings"))}
+    assert browser.post("/settings/disconnect", data=data).status_code == 403
+
+
+def test_reading_changes_nothing(system: System, browser: Client) -> None:
+    system.connect("u", ME)
+    sign_in(system, browser)
+    assert browser.get("/settings/disconnect").status_code == 200
+    assert browser.get("/settings/connect").status_code == 405
+    assert system.services.connections.view(UserId("u"))["status"] == "active"
+
+
+def test_connect_leads_through_the_service_and_back_to_the_page(
+    system: System, browser: Client
+) -> None:
+    sign_in(system, browser)
+    data = {"form_token": form_token(browser.get("/settings"))}
+    page = browser.post("/settings/connect", data=data)
+    assert re.search(r'http-equiv="refresh" content="0; url=[^"]+/oauth/start', page.text)
+    framed = browser.post(
+        "/settings/connect", data=data, headers={"Sec-Fetch-Dest": "iframe"}
+    )
+    assert "http-equiv" not in framed.text
+    assert 'target="_blank" rel="noopener"' in framed.text
+
+
+# --- headers -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "path", ["/settings", "/settings/none", "/oauth/callback", "/oauth/start"]
+)
+def test_every_page_is_guarded(browser: Client, path: str) -> None:
+    headers = browser.get(path).headers
+    policy = headers["Content-Security-Policy"]
+    assert policy.startswith("default-src 'none'; style-src 'sha256-")
+    assert "unsafe" not in policy
+    assert "frame-ancestors 'none'" in policy
+    assert headers["X-Frame-Options"] == "DENY"
+    assert headers["Cache-Control"] == "no-store"
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Referrer-Policy"] == "no-referrer"
+
+
+def test_only_the_allowed_crm_frames_the_settings_and_nobody_the_consent(
+    wsgi: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    system, browser = start(wsgi, monkeypatch, frame_ancestors=(CRM,))
+    sign_in(system, browser)
+    page = browser.get("/settings").headers
+    assert f"frame-ancestors {CRM}" in page["Content-Security-Policy"]
+    assert "X-Frame-Options" not in page
+    consent = browser.get("/oauth/callback").headers
+    assert "frame-ancestors 'none'" in consent["Content-Security-Policy"]
+
+
+def test_names_are_shown_as_text(system: System, browser: Client) -> None:
+    from shared.core.ids import SubaccountId
+    from shared.repositories.directory import MemberToWrite
+
+    evil = "<script>alert(1)</script>"
+    system.services.directory.put_member(
+        SubaccountId("s"), MemberToWrite(UserId("u"), evil, ME, ME, ())
+    )
+    sign_in(system, browser)
+    assert evil not in browser.get("/settings").text
+
+
+def test_a_fault_says_nothing_of_the_inside(
+    system: System, browser: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sign_in(system, browser)
+
+    def broken(_user: UserId) -> None:
+        raise RuntimeError("secret inside")
+
+    monkeypatch.setattr(system.services.connections, "view", broken)
+    answer = browser.get("/settings")
+    assert answer.status_code == 500
+    assert "secret inside" not in answer.text

@@ -1,0 +1,277 @@
+"""Audit (E4) and backfill (E5) as jobs in slices, on the simulated Gmail."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from shared.core.access import Caller
+from shared.core.ids import ContactId, SubaccountId, UserId
+from shared.core.matching import Decision
+from shared.errors import Problem
+from shared.ports import Delete
+from tests.support.crash import Crash, CrashPlan
+from tests.support.system import System
+
+ME, ADA, BOB = "rep@ours.example", "ada@client.example", "bob@client.example"
+CRM = Caller("crm", frozenset({SubaccountId("s")}))
+FOREVER = 4_000_000_000_000
+
+
+@pytest.fixture
+def system() -> System:
+    system = System()
+    system.subaccount()
+    system.user("u", ME)
+    system.contact("ada", ADA)
+    system.connect("u", ME)
+    system.settle()
+    return system
+
+
+def audit(system: System, *, repair: bool = False, **span: Any) -> dict[str, Any]:
+    begin, end = span.get("begin", 0), span.get("end", FOREVER)
+    job = system.services.jobs.audit(CRM, UserId("u"), begin, end, repair=repair)
+    system.settle()
+    done, result = system.services.jobs.view(CRM, job.id)
+    assert done.status == "done"
+    assert done.done == done.total
+    assert result is not None
+    return result
+
+
+def remove(system: System, subject: str) -> str:
+    """Delete a record behind the product's back."""
+    (message,) = [m for m in system.conversation("ada") if m.subject == subject]
+    path = f"subaccounts/s/messages/{message.id}"
+    system.outside.documents.commit([Delete(path)])
+    return message.held_by[0].gmail_message_id
+
+
+def skipped(system: System, monkeypatch: pytest.MonkeyPatch, subject: str) -> None:
+    """An old bug ignores a mail."""
+
+    def buggy(*_: Any) -> Any:
+        return Decision("M7")
+        yield
+
+    with monkeypatch.context() as patch:
+        patch.setattr("shared.services.record.decide", buggy)
+        system.arrives(ADA, ME, subject)
+        system.settle()
+
+
+def test_e4_nothing_differs_after_a_normal_sync(system: System) -> None:
+    system.arrives(ADA, ME)
+    system.arrives(BOB, ME)
+    system.sends(ME, ADA)
+    system.settle()
+    assert audit(system) == {"gmail": 3, "recorded": 2, "differences": []}
+
+
+def test_e4_finds_names_and_repairs_what_is_missing(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    system.arrives(ADA, ME, "kept")
+    system.arrives(ADA, ME, "removed")
+    system.settle()
+    skipped(system, monkeypatch, "skipped")
+    removed = remove(system, "removed")
+    result = audit(system)
+    assert (result["gmail"], result["recorded"]) == (3, 1)
+    found = {one["gmail_message_id"]: one for one in result["differences"]}
+    assert len(found) == 2
+    assert removed in found
+    # The thread of the removed one is still known by Gmail's thread id.
+    assert found.pop(removed)["rule"] == "T2"
+    (other,) = found.values()
+    assert (other["outcome"], other["rule"]) == ("recorded", "M5")
+    for one in result["differences"]:
+        assert not one["repaired"]
+        assert one["subaccounts"][0]["contact"] == "ada"
+    assert len(system.conversation("ada")) == 1
+
+    repaired = audit(system, repair=True)["differences"]
+    assert [one["repaired"] for one in repaired] == [True, True]
+    subjects = [one.subject for one in system.conversation("ada")]
+    assert sorted(subjects) == ["kept", "removed", "skipped"]
+    contact = system.services.directory.contact(SubaccountId("s"), ContactId("ada"))
+    assert contact is not None
+    assert contact.messages == 3
+    assert audit(system, repair=True) == {"gmail": 3, "recorded": 3, "differences": []}
+    ids = [one["id"] for one in system.events() if one["type"] == "message.recorded"]
+    assert len(set(ids)) == 3
+
+
+def test_e4_a_record_that_no_rule_permits_any_more_is_listed_and_stays(
+    system: System,
+) -> None:
+    system.arrives(ADA, ME)
+    system.settle()
+    system.subaccount(never_log=(ADA,))
+    (found,) = audit(system, repair=True)["differences"]
+    assert (found["outcome"], found["rule"], found["repaired"]) == (
+        "ignored",
+        "M12",
+        False,
+    )
+    assert len(system.conversation("ada")) == 1
+
+
+def test_e4_reads_the_span_to_the_millisecond(system: System) -> None:
+    moments = []
+    for number in range(4):
+        system.clock.advance(seconds=1)
+        system.arrives(ADA, ME, str(number))
+        moments.append(int(system.clock.now().timestamp() * 1000))
+    system.settle()
+    assert audit(system, begin=moments[1], end=moments[3])["gmail"] == 2
+
+
+def test_e4_a_copy_that_another_mailbox_brought_is_no_difference(
+    system: System,
+) -> None:
+    system.user("v", "v@ours.example")
+    system.connect("v", "v@ours.example")
+    system.contact("ada", ADA, assigned_to="v")
+    system.arrives(ADA, f"{ME}, v@ours.example")
+    system.settle()
+    assert audit(system)["differences"] == []
+
+
+def test_e4_goes_on_in_slices_and_survives_a_crash_anywhere() -> None:
+    def prepared() -> System:
+        system = System()
+        system.subaccount()
+        system.user("u", ME)
+        system.contact("ada", ADA)
+        system.connect("u", ME)
+        for number in range(3):
+            system.arrives(ADA, ME, str(number))
+        system.settle()
+        for number in range(2):
+            remove(system, str(number))
+        return system
+
+    dry = prepared()
+    plan = CrashPlan()
+    job = dry.services.jobs.audit(CRM, UserId("u"), 0, FOREVER, repair=True)
+    dry.restart(plan)
+    dry.settle()
+    assert len(plan.points()) > 20
+    for point in plan.points():
+        system = prepared()
+        job = system.services.jobs.audit(CRM, UserId("u"), 0, FOREVER, repair=True)
+        (push,) = system.work
+        system.restart(CrashPlan(point))
+        try:
+            system.settle()
+        except Crash:
+            system.work.append(push)
+        system.restart()
+        system.settle()
+        _, result = system.services.jobs.view(CRM, job.id)
+        assert len(system.conversation("ada")) == 3, point
+        assert result is not None, point
+        found = result["differences"]
+        assert [one["repaired"] for one in found] == [True, True], point
+        contact = system.services.directory.contact(SubaccountId("s"), ContactId("ada"))
+        assert contact is not None
+        assert contact.messages == 3, point
+
+
+def test_e4_long_audits_pass_on_to_the_next_slice(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(60):
+        system.arrives(ADA, ME, str(number))
+    system.settle()
+    monkeypatch.setattr("shared.services.jobs.RUN_SECONDS", -1)
+    job = system.services.jobs.audit(CRM, UserId("u"), 0, FOREVER, repair=False)
+    for _ in range(3):
+        push = system.work.popleft()
+        assert system.do_work(push)
+        assert system.services.jobs.view(CRM, job.id)[0].status == "queued"
+    monkeypatch.setattr("shared.services.jobs.RUN_SECONDS", 60)
+    system.settle()
+    done, result = system.services.jobs.view(CRM, job.id)
+    assert (done.done, done.total, done.status) == (60, 60, "done")
+    assert result is not None
+    assert result["recorded"] == 60
+
+
+def test_e4_two_deliveries_of_one_slice_find_the_same(system: System) -> None:
+    system.arrives(ADA, ME)
+    system.settle()
+    remove(system, "Hello")
+    job = system.services.jobs.audit(CRM, UserId("u"), 0, FOREVER, repair=True)
+    push = system.work[0]
+    system.settle()
+    system.do_work(push)
+    _, result = system.services.jobs.view(CRM, job.id)
+    assert result is not None
+    assert len(result["differences"]) == 1
+    assert len(system.conversation("ada")) == 1
+
+
+def test_e4_a_mailbox_that_must_be_connected_again_fails_the_job(
+    system: System,
+) -> None:
+    job = system.services.jobs.audit(CRM, UserId("u"), 0, FOREVER, repair=False)
+    system.world.change_password(ME)
+    system.settle()
+    done, result = system.services.jobs.view(CRM, job.id)
+    assert (done.status, result) == ("failed", {"code": "reauth_required"})
+
+
+def test_e4_e5_a_job_is_seen_by_whom_it_concerns_only(system: System) -> None:
+    job = system.services.jobs.audit(CRM, UserId("u"), 0, FOREVER, repair=False)
+    for caller in (
+        Caller("crm", frozenset({SubaccountId("other")})),
+        Caller("v", frozenset({SubaccountId("s")})),
+    ):
+        with pytest.raises(Problem):
+            system.services.jobs.view(caller, job.id)
+    assert system.services.jobs.view(Caller("u", CRM.subaccounts), job.id)
+
+
+# --- E5 --------------------------------------------------------------------------
+
+
+def test_e5_brings_in_mail_since_the_connection_and_never_before(
+    system: System,
+) -> None:
+    early = int(system.clock.now().timestamp() * 1000) - 86_400_000
+    old = system.mail(BOB, ME, "too old").as_bytes()
+    system.world.import_message(ME, old, {"INBOX"}, internal_date=early)
+    for number in range(30):
+        system.clock.advance(seconds=5)
+        system.arrives(BOB, ME, f"from {number}")
+    system.sends(ME, BOB, "to")
+    system.arrives("eve@x.example", ME, "other")
+    system.settle()
+    system.contact("bob", BOB)
+    job = system.services.jobs.backfill(SubaccountId("s"), ContactId("bob"))
+    system.settle()
+    done, result = system.services.jobs.view(CRM, job.id)
+    assert (done.status, result) == ("done", {"gmail": 31, "recorded": 31})
+    subjects = [one.subject for one in system.conversation("bob")]
+    assert subjects == [*(f"from {n}" for n in range(30)), "to"]
+    again = system.services.jobs.backfill(SubaccountId("s"), ContactId("bob"))
+    system.settle()
+    assert system.services.jobs.view(CRM, again.id)[0].status == "done"
+    assert len(system.conversation("bob")) == 31
+
+
+def test_e5_touches_no_other_subaccount(system: System) -> None:
+    system.subaccount("s2")
+    system.user("u", ME, s="s2")
+    system.arrives(BOB, ME)
+    system.settle()
+    system.contact("bob", BOB)
+    system.contact("bob2", BOB, s="s2")
+    system.services.jobs.backfill(SubaccountId("s"), ContactId("bob"))
+    system.settle()
+    assert len(system.conversation("bob")) == 1
+    assert system.conversation("bob2", "s2") == []

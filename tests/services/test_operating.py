@@ -1,0 +1,162 @@
+"""What the operator and the CRM see: events, health, and answers in a sentence."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra import operator
+from infra.local.example_subscriber import Inbox
+from shared.core.bcc import LOGGING
+from tests.support.bcc import ADA, BOB, LOG, ME, BccSystem
+from tests.support.crash import Crash, CrashPlan, CrashPoint
+
+
+def test_e1_every_event_is_published_after_a_crash_between_commit_and_publish() -> None:
+    system = BccSystem()
+    system.outlook(to=f"{ADA}, {BOB}")
+    plan = CrashPlan()
+    system.restart(plan)
+    before = len(system.events())
+    pushes = list(system.pushes)
+    system.settle()
+    publishes = [
+        number
+        for number, name in enumerate(plan.calls, 1)
+        if name == "MemoryTopics.publish"
+    ]
+    whole = [one["id"] for one in system.events()[before:]]
+    assert len(whole) == 3
+    for when in ("before", "after"):
+        again = BccSystem()
+        again.outlook(to=f"{ADA}, {BOB}")
+        pushes = list(again.pushes)
+        again.restart(CrashPlan(CrashPoint(publishes[0], when)))  # type: ignore[arg-type]
+        with contextlib.suppress(Crash):
+            again.settle()
+        assert [p for p in again.outside.documents.dump() if p.startswith("outbox/")]
+        again.restart()
+        again.clock.advance(seconds=200)
+        again.pushes.extend(pushes)
+        again.settle()
+        again.sweep(0)
+        kinds = {e["id"]: e["type"] for e in again.events()}
+        got = list(kinds.values())
+        assert got.count("contact.created") == 2
+        assert got.count("message.recorded") == 1
+        assert not [
+            p for p in again.outside.documents.dump() if p.startswith("outbox/")
+        ]
+
+
+def test_e1_a_subscriber_that_restarts_handles_each_event_once(tmp_path: Path) -> None:
+    system = BccSystem()
+    system.outlook()
+    system.settle()
+    raw = [one.data for one in system.outside.topics.published("crm-events")]
+    first = Inbox(tmp_path / "crm")
+    assert [first.take(one) for one in raw] == [True] * len(raw)
+    second = Inbox(tmp_path / "crm")
+    assert [second.take(one) for one in [*raw, *raw]] == [False] * 2 * len(raw)
+    assert ("message.recorded") in dict(second.timeline())
+
+
+def test_e1_events_hold_no_word_of_the_mail() -> None:
+    system = BccSystem()
+    system.outlook(subject="CANARY-SUBJECT", text="CANARY-BODY")
+    system.settle()
+    assert "CANARY" not in repr(system.events())
+
+
+# --- E2: in a sentence -----------------------------------------------------------
+
+
+def _asking(items: list[dict[str, Any]]) -> Any:
+    return lambda *_args, **_more: {"items": items}
+
+
+def _decision(**fields: Any) -> dict[str, Any]:
+    return {
+        "mailbox": ME,
+        "outcome": "ignored",
+        "rule": "M12",
+        "subaccounts": [],
+        "decided_at": "2026-11-02T09:30:00Z",
+        **fields,
+    }
+
+
+@pytest.mark.parametrize(
+    ("decisions", "words"),
+    [
+        ([], "Nothing is known of it"),
+        ([_decision()], "not recorded. The contact is on the never-log list."),
+        ([_decision(rule="B5")], "only the user's own, authenticated mail"),
+        ([_decision(rule="B7")], "more than 50 people"),
+        ([_decision(rule="B1")], "no BCC address that is in use"),
+        ([_decision(outcome="quarantined", rule="E3")], "kept aside"),
+        (
+            [
+                _decision(
+                    outcome="recorded",
+                    rule="B2",
+                    subaccounts=[{"subaccount": "s", "contact": "c", "message": "m"}],
+                )
+            ],
+            "recorded in s (contact c, message m). Logged with the user's BCC address.",
+        ),
+    ],
+)
+def test_e2_the_command_answers_in_a_sentence(
+    decisions: list[dict[str, Any]], words: str
+) -> None:
+    said = operator.run(
+        _asking(decisions), operator.arguments(["why", "--gmail-id", "g"]), None
+    )
+    assert words in said
+
+
+def test_e4_the_command_follows_a_job_with_a_bar(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    difference = _decision(
+        gmail_message_id="g1", outcome="recorded", rule="M5", repaired=True
+    )
+    result = {"gmail": 9, "recorded": 8, "differences": [difference]}
+    answers = iter(
+        [
+            {"id": "j"},
+            {"status": "running", "progress": {"done": 3, "total": 9}, "result": None},
+            {"status": "done", "progress": {"done": 9, "total": 9}, "result": result},
+        ]
+    )
+    monkeypatch.setattr(operator.time, "sleep", lambda _: None)
+    shown: list[str] = []
+    given = operator.arguments(["audit", "u", "--from", "a", "--to", "b", "--repair"])
+    said = operator.run(lambda *_a, **_m: next(answers), given, shown.append)
+    assert shown == [f"[{'#' * 10}{'.' * 20}] 3/9", f"[{'#' * 30}] 9/9"]
+    assert said.startswith(
+        "9 in Gmail, 8 recorded.\ng1 missing, repaired: A contact wrote"
+    )
+
+
+# --- E6 --------------------------------------------------------------------------
+
+
+def test_e6_health_says_what_needs_somebody(capsys: pytest.CaptureFixture[str]) -> None:
+    system = BccSystem()
+    assert set(system.services.health.report().values()) == {0}
+    system.clock.advance(days=5, hours=12)
+    assert system.services.health.report()["watch_expiring"] == 2
+    system.world.change_password(LOG)
+    system.renew()
+    counts = system.services.health.report()
+    assert counts["logging_mailbox_down"] == 1
+    assert counts["watch_expiring"] == 0
+    assert system.services.connections.view(LOGGING)["status"] == "reauth_required"
+    lines = capsys.readouterr().out
+    assert "logging_mailbox_down" in lines
+    assert LOG not in lines

@@ -1,0 +1,105 @@
+"""Who and what a story is made of: the ground truth, as nobody in the product sees it.
+
+Everything that must never be logged carries MARK: addresses, names, subjects, bodies.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+MARK = "qzx"
+"""In every address, subject and body of a story; a log line with it is a leak."""
+
+OURS = f"ours-{MARK}.example"
+CLIENT = f"client-{MARK}.example"
+PARTNER = f"partner-{MARK}.example"
+OTHER = f"other-{MARK}.example"
+
+ANN, BEN, SHOP = f"ann@{OURS}", f"ben@{OURS}", f"shop@{OURS}"
+ALIAS = f"sales@{OURS}"
+MOVED = f"ann.new@{OTHER}"
+DAN = f"dan@{OURS}"
+ACCOUNTS = (ANN, BEN, SHOP, MOVED)
+"""The Gmail accounts. ALIAS reaches ANN's; DAN is a colleague without one here."""
+
+PEOPLE = (
+    f"ada@{CLIENT}",
+    f"bob@{CLIENT}",
+    f"cleo@{CLIENT}",
+    f"dora@{PARTNER}",
+    f"emil@{PARTNER}",
+)
+"""Whom contacts are made of."""
+STRANGERS = (f"spammer@nowhere-{MARK}.example", f"guest@{PARTNER}")
+
+_NUMBER = re.compile(r"mail-no-(\d+);")
+
+
+@dataclass(eq=False)
+class Mail:
+    """One email, as its writer knows it.
+
+    `answers` is what its headers say, the nearest ancestor first. `forward` says that
+    the subject begins with a forward prefix, `true` that the writer is who From says.
+    """
+
+    no: int
+    writer: str
+    to: tuple[str, ...]
+    cc: tuple[str, ...] = ()
+    bcc: tuple[str, ...] = ()
+    subject: str = ""
+    answers: tuple[Mail, ...] = ()
+    forward: bool = False
+    true: bool = True
+    message_id: str = ""
+    copies: list[Copy] = field(default_factory=list)
+    twin: Mail | None = None
+    attachments: int = 0
+
+    @property
+    def root(self) -> Mail:
+        """The mail that began it all; of two with one Message-ID nobody can tell."""
+        first = self.answers[-1] if self.answers else self
+        return first.twin if first.twin and first.twin.no < first.no else first
+
+    @property
+    def words(self) -> str:
+        """The body. Its number tells a record of this mail from all others."""
+        return f"mail-no-{self.no}; {MARK} {MARK}\r\n"
+
+    def __repr__(self) -> str:
+        """Name it in a story."""
+        return f"#{self.no}"
+
+
+@dataclass(eq=False)
+class Copy:
+    """A mail as it lies in one Gmail account."""
+
+    mail: Mail
+    account: str
+    gmail_id: str
+    gmail_thread: str
+    at: int
+    sent: bool
+    hidden: bool = False
+    gone: bool = False
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """The recipients that this copy shows, in their order: Bcc the sender only."""
+        bcc = self.mail.bcc if self.sent else ()
+        return tuple(dict.fromkeys((*self.mail.to, *self.mail.cc, *bcc)))
+
+
+def number_in(text: str) -> int | None:
+    """Tell which mail a recorded text belongs to."""
+    found = _NUMBER.search(text)
+    return int(found[1]) if found else None
+
+
+def domain(address: str) -> str:
+    """The part after the @."""
+    return address.rpartition("@")[2]

@@ -1,0 +1,162 @@
+"""What must hold of all that the product stores, sends out and logs."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from shared.ports import Create
+from tests.simulation.cast import ACCOUNTS, MARK, MOVED, number_in
+from tests.simulation.ledger import Found, Ledger
+from tests.simulation.stage import Stage
+
+
+class Checks:
+    """Reads the product's whole state and compares it with the story."""
+
+    def __init__(self, stage: Stage, ledger: Ledger) -> None:
+        self._stage = stage
+        self._ledger = ledger
+        self._model = ledger.model
+        self._cursors: dict[str, tuple[int, int]] = {}
+        self.ever_linked: set[tuple[str, str]] = set()
+        self.begun: dict[str, int] = defaultdict(int)
+
+    # --- at every step ---------------------------------------------------------------
+
+    def on_commit(self, writes: Sequence[Any]) -> None:
+        """A message that is about to be recorded must be allowed to be there."""
+        for write in writes:
+            s, _, name = write.path.removeprefix("subaccounts/").partition("/messages/")
+            if not name or not isinstance(write, Create):
+                continue
+            number = number_in(write.data["snippet"])
+            if number is None:
+                self._stage.wrong.append(f"an unknown mail is recorded in {s}")
+                continue
+            mail, contact = self._ledger.mails[number], write.data["contact"]
+            may_be = self._ledger.may_be(s, mail)
+            if not any(one and one.contact in (contact, "*") for one in may_be):
+                self._stage.wrong.append(
+                    f"{mail} is recorded in {s} under {contact}, allowed is {may_be}"
+                )
+
+    def cursors(self) -> Iterator[str]:
+        """A cursor never goes back, as long as somebody is connected."""
+        for account in ACCOUNTS:
+            mailbox = self._stage.mailbox(account)
+            if mailbox is None:
+                continue
+            begun, cursor = self.begun[account], int(mailbox.cursor)
+            before = self._cursors.get(account, (begun, 0))
+            if before[0] == begun and cursor < before[1]:
+                yield f"the cursor of {account} went back"
+            self._cursors[account] = (begun, cursor)
+
+    # --- when all is quiet -----------------------------------------------------------
+
+    def everything(self) -> Iterator[str]:
+        """All invariants; settles the ledger."""
+        documents = self._stage.outside.documents.dump()
+        records: dict[tuple[str, int], dict[str, Any]] = {}
+        found: dict[tuple[str, int], Found] = {}
+        for path, data in documents.items():
+            top, *rest = path.split("/")
+            if top == "subaccounts" and rest[1:2] == ["messages"]:
+                number = number_in(data["snippet"])
+                if number is None or (rest[0], number) in records:
+                    yield f"{number} is recorded twice in {rest[0]}"
+                    continue
+                records[rest[0], number] = {**data, "id": rest[2]}
+                found[rest[0], number] = Found(
+                    data["contact"],
+                    data["thread"],
+                    frozenset(one["address"] for one in data["held_by"].values()),
+                )
+            elif top in ("outbox", "quarantine"):
+                yield f"something is left in {top}"
+            elif top == "decisions":
+                told = {k: v for k, v in data.items() if k != "mailbox"}
+                if MARK in str(told):
+                    yield "a decision tells more than ids"
+        yield from self._ledger.settle(found)
+        for (s, number), data in records.items():
+            yield from self._record(s, number, data)
+            yield from self._attachments(s, number, data)
+        yield from self._figures(documents, records)
+        yield from self._events(records)
+        yield from self._connections()
+
+    def _record(self, s: str, number: int, data: dict[str, Any]) -> Iterator[str]:
+        mail = self._ledger.mails[number]
+        if data["subject"] != mail.subject:
+            yield f"{mail} in {s} has the subject of another"
+        ours = self._model.internal(s, ACCOUNTS[0], mail.writer)
+        if mail.writer != MOVED and (data["direction"] == "outbound") != ours:
+            yield f"{mail} in {s} is {data['direction']}"
+        if data["sent_at"] not in {copy.at for copy in mail.copies}:
+            yield f"{mail} in {s} has a date of its own"
+        copies = {(copy.account, copy.gmail_id) for copy in mail.copies}
+        for one in data["held_by"].values():
+            if (one["address"], one["gmail_message_id"]) not in copies:
+                yield f"{mail} in {s} lists a copy that is none"
+            if (one["user"], one["address"]) not in self.ever_linked:
+                yield f"{mail} in {s} lists a mailbox that {one['user']} never had"
+            if (s, one["user"]) not in self._model.members:
+                yield f"{mail} is recorded in a foreign subaccount {s}"
+
+    def _attachments(self, s: str, number: int, data: dict[str, Any]) -> Iterator[str]:
+        listed = json.loads(data["envelope"])["attachments"]
+        if len(listed) != self._ledger.mails[number].attachments:
+            yield f"#{number} in {s} has lost its attachment"
+        for one in listed:
+            key = f"subaccounts/{s}/messages/{data['id']}/attachments/{one['id']}"
+            if key not in self._stage.outside.blobs._blobs:
+                yield f"#{number} in {s}: an attachment is not stored"
+
+    def _figures(
+        self,
+        documents: dict[str, dict[str, Any]],
+        records: dict[tuple[str, int], dict[str, Any]],
+    ) -> Iterator[str]:
+        for s, c in self._model.contacts:
+            shown = documents.get(f"subaccounts/{s}/contacts/{c}", {})
+            dates = [
+                data["sent_at"]
+                for (at, _), data in records.items()
+                if (at, data["contact"]) == (s, c)
+            ]
+            if shown.get("messages", 0) != len(dates):
+                yield f"{c} in {s} has {len(dates)} messages, shown {shown['messages']}"
+            if dates and shown["last_message_at"] < max(dates):
+                yield f"{c} in {s} shows a wrong last date"
+
+    def _events(self, records: dict[tuple[str, int], dict[str, Any]]) -> Iterator[str]:
+        told: dict[str, set[str]] = defaultdict(set)
+        for one in self._stage.outside.topics.published("crm-events"):
+            if MARK.encode() in one.data and b"connection." not in one.data:
+                yield "an event tells more than ids"
+            event = json.loads(one.data)
+            if event["type"] == "message.recorded":
+                told[event["subject"]].add(event["id"])
+        for (s, number), data in records.items():
+            ids = told[f"/v1/subaccounts/{s}/messages/{data['id']}"]
+            if not ids or (len(ids) > 1 and (s, number) not in self._ledger.erased):
+                yield f"#{number} in {s} has {len(ids)} events"
+
+    def _connections(self) -> Iterator[str]:
+        for user, link in self._model.links.items():
+            shown = self._stage.services.connections.view(user)
+            allowed = {"active"}
+            if link.account in self._ledger.dead:
+                allowed = {"reauth_required"}
+            if shown["status"] not in allowed or shown["address"] != link.account:
+                yield f"{user}'s connection is {shown['status']}, {shown['address']}"
+        for account in ACCOUNTS:
+            mailbox = self._stage.mailbox(account)
+            if mailbox is not None and mailbox.lease.holder is not None:
+                yield f"{account} is still held"
+            if mailbox is not None and mailbox.resync is not None:
+                yield f"{account} is still being read anew"

@@ -1,0 +1,141 @@
+"""How mail comes to be: written by somebody, delivered by the simulated Gmail."""
+
+from __future__ import annotations
+
+from email.utils import format_datetime
+
+from tests.simulation.cast import ACCOUNTS, ALIAS, ANN, Copy, Mail
+from tests.simulation.ledger import Ledger
+from tests.simulation.stage import Stage
+
+_ATTACHED = (
+    "Content-Type: multipart/mixed; boundary=b\r\n\r\n"
+    "--b\r\nContent-Type: text/plain\r\n\r\n{words}"
+    "\r\n--b\r\nContent-Type: application/pdf\r\n"
+    "Content-Disposition: attachment; filename=f.pdf\r\n\r\n%PDF\r\n--b--\r\n"
+)
+
+
+def account_of(address: str) -> str | None:
+    """The Gmail account that an address reaches."""
+    if address == ALIAS:
+        return ANN
+    return address if address in ACCOUNTS else None
+
+
+class Post:
+    """Writes mails and finds their copies; the ledger hears of both."""
+
+    def __init__(self, stage: Stage, ledger: Ledger) -> None:
+        self._stage = stage
+        self._ledger = ledger
+        self._known: set[tuple[str, str]] = set()
+
+    def from_outside(self, mail: Mail, auth: str, *, spam: bool = False) -> None:
+        """Somebody writes who has no account in this Gmail."""
+        recipients = (*mail.to, *mail.cc, *mail.bcc)
+        self._stage.world.deliver_from_outside(
+            self._raw(mail, bcc=False), recipients, auth, spam=spam, sender=mail.writer
+        )
+        self._written(mail)
+
+    def from_gmail(self, mail: Mail, account: str, *, draft: bool = False) -> None:
+        """A person writes on Gmail's own pages, perhaps with a draft on the way."""
+        world = self._stage.world
+        raw = self._raw(mail, bcc=True)
+        if draft:
+            box = world.account(account)
+            name = world.store_draft(box, raw)
+            self._stage.collect()
+            sent = world.send_draft(box, name)
+        else:
+            sent = world.send_from_gmail(account, raw)
+        mail.message_id = f"<{sent.rfc822_id}>"
+        self._written(mail)
+
+    def imported(self, mail: Mail, account: str, at: int, *, sent: bool) -> None:
+        """Old mail is put into a mailbox."""
+        labels = {"SENT"} if sent else {"INBOX"}
+        self._stage.world.import_message(
+            account, self._raw(mail, bcc=sent), labels, internal_date=at
+        )
+        self._written(mail)
+
+    def change(self, copy: Copy, *, hide: str | None) -> None:
+        """Put a copy into spam or trash, or take it out."""
+        box = self._stage.world.account(copy.account).mailbox
+        message = box.messages[copy.gmail_id]
+        with self._stage.world.transaction():
+            if hide:
+                box.change_labels(message, add={hide}, remove={"INBOX"})
+            else:
+                box.change_labels(message, add={"INBOX"}, remove={"SPAM", "TRASH"})
+        copy.hidden = hide is not None
+        if not copy.hidden and self._is_read(copy.account):
+            self._ledger.appears(copy, fresh=False)
+
+    def vanish(self, copy: Copy) -> None:
+        """Delete a copy for ever."""
+        box = self._stage.world.account(copy.account).mailbox
+        with self._stage.world.transaction():
+            box.delete(box.messages[copy.gmail_id])
+        copy.gone = True
+
+    def _written(self, mail: Mail) -> None:
+        self._ledger.begun(mail)
+        for account in self._stage.world.accounts:
+            for message in account.mailbox.messages.values():
+                if (account.address, message.id) in self._known:
+                    continue
+                self._known.add((account.address, message.id))
+                copy = Copy(
+                    mail,
+                    account.address,
+                    message.id,
+                    message.thread_id,
+                    message.internal_date,
+                    sent="SENT" in message.labels,
+                    hidden="SPAM" in message.labels,
+                )
+                mail.copies.append(copy)
+                if not copy.hidden and self._is_read(copy.account):
+                    self._ledger.appears(copy)
+
+    def _is_read(self, account: str) -> bool:
+        links = self._ledger.model.links.values()
+        return any(link.account == account for link in links)
+
+    def _raw(self, mail: Mail, *, bcc: bool) -> bytes:
+        rng = self._stage.rng
+        lines = [f"From: {_spelled(mail.writer, rng.randrange(4))}"]
+        everybody = [("To", mail.to), ("Cc", mail.cc), ("Bcc", mail.bcc if bcc else ())]
+        for name, addresses in everybody:
+            if addresses:
+                spelled = [_spelled(one, rng.randrange(4)) for one in addresses]
+                lines.append(f"{name}: {', '.join(spelled)}")
+        lines += [
+            f"Subject: {mail.subject}",
+            f"Date: {format_datetime(self._stage.clock.now())}",
+            f"Message-ID: {mail.message_id}",
+            "MIME-Version: 1.0",
+        ]
+        if mail.answers:
+            ids = [one.message_id for one in mail.answers]
+            lines.append(f"In-Reply-To: {ids[0]}")
+            lines.append(f"References: {' '.join(reversed(ids))}")
+        if mail.attachments:
+            return ("\r\n".join(lines) + "\r\n" + _ATTACHED).format(
+                words=mail.words
+            ).encode()
+        return ("\r\n".join(lines) + "\r\n\r\n" + mail.words).encode()
+
+
+def _spelled(address: str, way: int) -> str:
+    """The same address as people and programs write it."""
+    local, _, domain = address.partition("@")
+    return (
+        address,
+        f'"{local.title()} (qzx)" <{address}>',
+        f"{local.title()}@{domain.upper()}",
+        f"<{address}>",
+    )[way]
