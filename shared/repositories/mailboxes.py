@@ -144,7 +144,7 @@ class Mailboxes:
     def quiet_in_shard(
         self, shard: int, before: int, after: tuple[int, str] | None, limit: int
     ) -> list[Mailbox]:
-        """A page of a shard's active mailboxes that are quiet since before then (ms)."""
+        """A page of a shard's active mailboxes, quiet since before then (ms)."""
         query = Query(
             "mailboxes",
             where=(("shard", "==", shard), ("quiet_since", "<", before)),
@@ -155,7 +155,7 @@ class Mailboxes:
         return [mailbox_from(one) for one in self._documents.query(query)]
 
     def expiring(self, before: int, limit: int) -> list[Mailbox]:
-        """Active mailboxes whose watch ends before then (ms), the first to end first."""
+        """Active mailboxes whose watch ends before then (ms), the soonest first."""
         query = Query(
             "mailboxes",
             where=(("status", "==", "active"), ("watch_expires_at", "<", before)),

@@ -30,7 +30,7 @@ from shared.ports import (
     Topics,
     Write,
 )
-from shared.repositories import messages, sends
+from shared.repositories import messages, paths, sends
 from shared.repositories.messages import ENVELOPE_TYPE, EnvelopeBlob
 from shared.repositories.sends import BulkRecipient, FirstResult
 from shared.services.directory import Directory
@@ -300,7 +300,7 @@ class Bulk:
             self._blobs.put(place, data, "application/octet-stream")
 
     def _is_made(self, subaccount: SubaccountId, message: MessageId) -> bool:
-        path = sends.send_path(subaccount, message)
+        path = paths.message(subaccount, message)
         return self._documents.get([path])[0].exists
 
 

@@ -1,31 +1,24 @@
 """Connects a user's Gmail account (C1-C5, C7, C8) through Google's consent.
 
-What guards the flow: the link names a random flow; opening it binds the flow to that
-browser by a cookie, which is also the PKCE verifier; `state` is random, kept as a
-digest, used once and within ten minutes. Nothing is stored before Google's answer has
-passed every check, so a failed or abandoned consent changes nothing.
+Nothing is stored before Google's answer has passed every check, so a failed or
+abandoned consent changes nothing. `consent_flow.py` guards the way there and back.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import secrets as random_tokens
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
 
 from shared.config import Settings
 from shared.core.address import normalise
 from shared.core.bcc import LOGGING, topic_of
 from shared.core.consent import (
-    FLOW_MINUTES,
     is_consumer,
     may_return_to,
     missing_scopes,
 )
-from shared.core.ids import MailboxId, SubaccountId, UserId, digest, mailbox_id
+from shared.core.ids import MailboxId, SubaccountId, UserId, mailbox_id
 from shared.errors import (
     Conflict,
     Malformed,
@@ -38,20 +31,18 @@ from shared.errors import (
 from shared.logs import log
 from shared.ports import (
     Clock,
-    Create,
-    Delete,
     Documents,
     Gmail,
     Grant,
     Secrets,
     Snapshot,
 )
-from shared.repositories import paths
 from shared.repositories.mailboxes import Mailboxes
 from shared.services.accounts import HasGoogle, token_secret
 from shared.services.attach import Attachments, NewLink
 from shared.services.caps import SendCaps
 from shared.services.connection_view import MESSAGES, ConnectionView
+from shared.services.consent_flow import ConsentFlows
 
 
 class KnowsAddresses(Protocol):
@@ -106,7 +97,7 @@ class Connections:
         settings: Settings,
     ) -> None:
         """Use these gateways."""
-        self._documents = documents
+        self._flows = ConsentFlows(documents, clock)
         self._secrets = secrets
         self._gateways = gateways
         self._attachments = attachments
@@ -132,13 +123,7 @@ class Connections:
                 "return_to must be at one of the origins in RETURN_TO_ALLOWED.",
                 errors=({"pointer": "/return_to", "detail": "not allow-listed"},),
             )
-        flow = random_tokens.token_urlsafe(32)
-        document = {
-            "user": user,
-            "return_to": return_to,
-            "expires_at": self._clock.now() + timedelta(minutes=FLOW_MINUTES),
-        }
-        self._documents.commit([Create(paths.oauth_flow(flow), document)])
+        flow = self._flows.open(user, return_to)
         return f"{self._settings.public_url}/oauth/start?flow={flow}"
 
     def start(self, flow: str) -> ConsentStep:
@@ -146,26 +131,14 @@ class Connections:
 
         Raises Problem when the link is unknown, used or too old.
         """
-        found = self._documents.get([paths.oauth_flow(flow)])[0]
-        if not self._is_fresh(found):
-            raise Problem(
-                400, "flow_expired", "This link is too old. Begin again in your CRM."
-            )
-        state = random_tokens.token_urlsafe(32)
-        cookie = random_tokens.token_urlsafe(48)
-        document = {
-            "flow": found.path,
-            "browser": digest("browser", cookie),
-            "expires_at": found.data["expires_at"],
-        }
-        self._documents.commit([Create(paths.oauth_state(state), document)])
-        connection = self._mailboxes.connection(UserId(found.data["user"]))
+        bound = self._flows.bind(flow)
+        connection = self._mailboxes.connection(bound.user)
         url = self._gateways.google.authorization_url(
-            state=state,
-            code_challenge=_challenge(cookie),
+            state=bound.state,
+            code_challenge=bound.challenge,
             login_hint=connection.address if connection else None,
         )
-        return ConsentStep(url, cookie)
+        return ConsentStep(url, bound.cookie)
 
     def finish(self, answer: Mapping[str, str], cookie: str | None) -> ConsentResult:
         """Take Google's answer; connects, or changes nothing and says why.
@@ -173,7 +146,7 @@ class Connections:
         The state is spent before the code is traded, so a replayed answer never
         reaches Google.
         """
-        flow = self._spend_state(answer.get("state", ""), cookie or "")
+        flow = self._flows.spend(answer.get("state", ""), cookie or "")
         if flow is None or cookie is None:
             return ConsentResult("flow_expired")
         return_to = flow.data["return_to"]
@@ -187,25 +160,6 @@ class Connections:
         except Malformed:
             return ConsentResult("failed", return_to)
         return self._connect(flow, grant)
-
-    def _spend_state(self, state: str, cookie: str) -> Snapshot | None:
-        """The flow of a state that this browser began, once."""
-        found = self._documents.get([paths.oauth_state(state)])[0]
-        if not self._is_fresh(found):
-            return None
-        if found.data["browser"] != digest("browser", cookie):
-            log.warning("consent_from_another_browser")
-            return None
-        try:
-            self._documents.commit([Delete(found.path, found.version)])
-        except Conflict:
-            return None
-        flow = self._documents.get([found.data["flow"]])[0]
-        return flow if self._is_fresh(flow) else None
-
-    def _is_fresh(self, found: Snapshot) -> bool:
-        expires_at: datetime | None = found.data.get("expires_at")
-        return expires_at is not None and expires_at > self._clock.now()
 
     def _connect(self, flow: Snapshot, grant: Grant) -> ConsentResult:
         return_to, user = flow.data["return_to"], UserId(flow.data["user"])
@@ -317,9 +271,3 @@ class Connections:
     def view(self, user: UserId) -> dict[str, Any]:
         """The connection as in SPEC §4; raises Problem when there never was one."""
         return self._view.view(user, self._caps.left_today)
-
-
-def _challenge(verifier: str) -> str:
-    """PKCE S256 (RFC 7636 §4.2)."""
-    hashed = hashlib.sha256(verifier.encode()).digest()
-    return base64.urlsafe_b64encode(hashed).rstrip(b"=").decode()

@@ -29,8 +29,8 @@ MESSAGES = {
         "brought in as soon as Gmail answers again."
     ),
     "watch_expiring": (
-        "Gmail has not renewed its notifications for days. Mail still comes in, an hour "
-        "late at most, and your operator has been told."
+        "Gmail has not renewed its notifications for days. Mail still comes in, but "
+        "up to an hour late, and your operator has been told."
     ),
     "catching_up": (
         "Much has happened in this mailbox. Its mail is being brought in, the oldest "

@@ -119,6 +119,8 @@ class GmailRoute:
             raise self._reauth(send) from None
         except Transient as error:
             raise _passing(send, error) from None
+        except Misconfigured as error:
+            raise _passing(send, _ours(error)) from None
 
     def _draft(
         self, gmail: Gmail, send: Send, record: Message, refers: Answering
@@ -134,8 +136,8 @@ class GmailRoute:
             raise Postponed(error) from None
         except NeedsReauth:
             raise self._reauth(send) from None
-        except Misconfigured:
-            raise
+        except Misconfigured as error:
+            raise Postponed(_ours(error)) from None
         except Permanent as error:
             raise Refused("rejected", error.detail) from None
         try:
@@ -272,6 +274,12 @@ def _sent(found: MessageHeaders, mailbox: Mailbox, refers: Answering) -> Sent:
         gmail_message=found.gmail_message_id,
         gmail_thread=found.gmail_thread_id,
     )
+
+
+def _ours(error: Misconfigured) -> Transient:
+    """The deployment's fault is no mail's: operators mend it, and the mail waits."""
+    log.error("sending_misconfigured", code=error.code, exc_info=error)
+    return Transient(error.detail)
 
 
 def _passing(send: Send, error: Transient) -> Exception:

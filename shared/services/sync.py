@@ -64,7 +64,7 @@ class MailboxChanged:
 
 
 def to_sync(mailbox: MailboxId, silent_since: int | None = None) -> Work:
-    """The work of reading a mailbox; with `silent_since` only if it is quiet so long."""
+    """The work of reading a mailbox; with `silent_since` only if it is quiet since."""
     if silent_since is None:
         return work(SYNC, mailbox=mailbox)
     return work(SYNC, mailbox=mailbox, silent_since=silent_since)

@@ -33,7 +33,7 @@ RUN_SECONDS = 60
 """A link ends after this; the last renewal has the rest of the function's time."""
 PAGE = 50
 OUTAGE = 5
-"""So many passing faults in a row are Gmail's own: the link waits for its redelivery."""
+"""So many passing faults in a row are Gmail's own: the link comes again later."""
 RESCUED_PER_SWEEP = 100
 _HOUR = 3600 * 1000
 

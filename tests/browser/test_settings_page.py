@@ -15,7 +15,14 @@ pytestmark = pytest.mark.browser
 ME, NEW, ADA = "mia.berg@ours.example", "mia@studio.example", "ada@client.example"
 AXE_OPTIONS = {
     "resultTypes": ["violations"],
-    "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
+    "runOnly": [
+        "wcag2a",
+        "wcag2aa",
+        "wcag21a",
+        "wcag21aa",
+        "wcag22aa",
+        "best-practice",
+    ],
 }
 
 
@@ -32,7 +39,9 @@ def allow(page: Any) -> None:
     page.get_by_role("button", name="Allow").click()
 
 
-def connect(page: Any, pages: Any, account: str = ME, name: str = "Connect Gmail") -> None:
+def connect(
+    page: Any, pages: Any, account: str = ME, name: str = "Connect Gmail"
+) -> None:
     page.get_by_role("button", name=name).click()
     page.wait_for_url(f"{pages.gmail}/**")
     choose(page, account)
@@ -81,7 +90,9 @@ def test_c1_connect_and_see_the_address(page: Any, pages: Any, shoot: Any) -> No
     shoot(page, "2-connected-dark")
 
 
-def test_c1_denied_and_partial_consent(page: Any, pages: Any, shoot: Any, request: Any) -> None:
+def test_c1_denied_and_partial_consent(
+    page: Any, pages: Any, shoot: Any, request: Any
+) -> None:
     request.node.allowed_complaints = ("Failed to load resource",)
     page.goto(pages.settings_url())
     page.get_by_role("button", name="Connect Gmail").click()
@@ -170,7 +181,9 @@ def test_c8_warnings_and_the_bcc_address(page: Any, pages: Any, shoot: Any) -> N
     shoot(page, "8-warning-and-bcc")
 
 
-def test_c8_a_mailbox_in_trouble_is_explained(page: Any, pages: Any, shoot: Any) -> None:
+def test_c8_a_mailbox_in_trouble_is_explained(
+    page: Any, pages: Any, shoot: Any
+) -> None:
     page.goto(pages.settings_url())
     connect(page, pages)
     pages.system.clock.advance(days=6)

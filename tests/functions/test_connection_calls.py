@@ -65,7 +65,9 @@ def test_a_token_of_another_tenant_or_user_touches_nothing(
 
 
 def test_a_user_ends_the_own_connection(system: System, wsgi: Any) -> None:
-    assert caller(system, wsgi, "s", sub="u").call("DELETE", CONNECTION).status_code == 204
+    assert (
+        caller(system, wsgi, "s", sub="u").call("DELETE", CONNECTION).status_code == 204
+    )
     assert status(system) == "disconnected"
 
 

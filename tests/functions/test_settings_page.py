@@ -145,7 +145,8 @@ def test_a_planted_session_is_never_taken_over(system: System, browser: Client) 
     first = browser.get_cookie("gmail_sync_session", path="/settings")
     sign_in(system, browser)
     second = browser.get_cookie("gmail_sync_session", path="/settings")
-    assert first and second
+    assert first
+    assert second
     assert "planted" not in {first.value, second.value}
     assert first.value != second.value
     browser.set_cookie("gmail_sync_session", first.value, path="/settings")
@@ -174,9 +175,7 @@ def test_a_form_without_the_pages_own_token_does_nothing(
     assert system.services.connections.view(UserId("u"))["status"] == "active"
 
 
-def test_a_form_from_another_site_does_nothing(
-    system: System, browser: Client
-) -> None:
+def test_a_form_from_another_site_does_nothing(system: System, browser: Client) -> None:
     system.connect("u", ME)
     sign_in(system, browser)
     data = {"form_token": form_token(browser.get("/settings"))}
@@ -213,7 +212,9 @@ def test_connect_leads_through_the_service_and_back_to_the_page(
     sign_in(system, browser)
     data = {"form_token": form_token(browser.get("/settings"))}
     page = browser.post("/settings/connect", data=data)
-    assert re.search(r'http-equiv="refresh" content="0; url=[^"]+/oauth/start', page.text)
+    assert re.search(
+        r'http-equiv="refresh" content="0; url=[^"]+/oauth/start', page.text
+    )
     framed = browser.post(
         "/settings/connect", data=data, headers={"Sec-Fetch-Dest": "iframe"}
     )

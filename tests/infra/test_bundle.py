@@ -161,7 +161,7 @@ def _serve(
     return subprocess.Popen(
         [python, "-m", "functions_framework", "--target", target, "--port", str(port)],
         cwd=bundle,
-        env={"PATH": os.defpath, "HOME": str(bundle), **ENVIRONMENT},
+        env={"PATH": os.defpath, "HOME": str(bundle.parent), **ENVIRONMENT},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
     )

@@ -89,8 +89,10 @@ ACCEPTED: dict[str, tuple[str, str]] = {
     "aligned DKIM, no DMARC": (FROM, "mx.google.com; dkim=pass header.i=@ours.example"),
     "folded, with comments": (
         FROM,
-        ("mx.google.com;\r\n dkim=pass (2048-bit) header.i=@ours.example;\r\n"
-        " dmarc=pass (p=NONE) header.from=ours.example"),
+        (
+            "mx.google.com;\r\n dkim=pass (2048-bit) header.i=@ours.example;\r\n"
+            " dmarc=pass (p=NONE) header.from=ours.example"
+        ),
     ),
     "upper case": (FROM.upper(), GOOD),
     "the connected address": (f"From: {ME}", GOOD),

@@ -1,5 +1,7 @@
-"""Dying before and after every gateway call of connect, update, disconnect, reauth,
-renew and resync: what is left is whole, and the next try or sweep finishes it."""
+"""Dying before and after every gateway call of whatever changes a connection.
+
+What is left is whole, and the next try or sweep finishes it.
+"""
 
 from __future__ import annotations
 
@@ -87,7 +89,9 @@ SCENARIOS = [
     Scenario("connect", fresh, lambda system: system.connect("u", ME)),
     Scenario("update", connected, lambda system: system.connect("u", NEW)),
     Scenario(
-        "disconnect", connected, lambda system: system.services.connections.disconnect(U)
+        "disconnect",
+        connected,
+        lambda system: system.services.connections.disconnect(U),
     ),
     Scenario("reauthorise", dead, lambda system: system.connect("u", ME)),
     Scenario("renew", connected, renews),

@@ -10,7 +10,7 @@ from shared.core.access import Caller
 from shared.core.ids import ContactId, SubaccountId, UserId
 from shared.core.matching import Decision
 from shared.errors import Problem
-from shared.ports import Delete
+from shared.ports import Delete, Put
 from tests.support.crash import Crash, CrashPlan
 from tests.support.system import System
 
@@ -275,3 +275,30 @@ def test_e5_touches_no_other_subaccount(system: System) -> None:
     system.settle()
     assert len(system.conversation("bob")) == 1
     assert system.conversation("bob2", "s2") == []
+
+
+def test_e4_other_subaccounts_are_not_audited(system: System) -> None:
+    """A caller of s learns nothing of s2, though the mailbox is in both."""
+    system.subaccount("s2")
+    system.user("u", ME, s="s2")
+    system.contact("ada2", ADA, s="s2")
+    system.arrives(ADA, ME)
+    system.settle()
+    (other,) = system.conversation("ada2", "s2")
+    path = f"subaccounts/s2/messages/{other.id}"
+    system.outside.documents.commit([Delete(path)])
+    assert audit(system, repair=True)["differences"] == []
+    assert system.conversation("ada2", "s2") == []
+
+
+def test_e4_a_record_that_does_not_list_the_copy_is_mended(system: System) -> None:
+    system.arrives(ADA, ME)
+    system.settle()
+    (message,) = system.conversation("ada")
+    path = f"subaccounts/s/messages/{message.id}"
+    data = dict(system.outside.documents.dump()[path], held_by={})
+    system.outside.documents.commit([Put(path, data)])
+    (found,) = audit(system, repair=True)["differences"]
+    assert found["repaired"]
+    (message,) = system.conversation("ada")
+    assert [one.address for one in message.held_by] == [ME]

@@ -175,6 +175,14 @@ def test_e3_a_dead_letter_of_nobody_is_the_operators(
     assert item.mailbox is None
 
 
+def test_e3_a_dead_letter_of_work_names_its_mailbox(system: System) -> None:
+    mailbox = system.mailbox_id(ME)
+    data = f'{{"work": "sync", "mailbox": "{mailbox}"}}'.encode()
+    system.services.dead_letters.keep(_letter(data, "mailbox-work-work"), "m3")
+    (item,) = system.services.quarantine.items(CRM)
+    assert item.mailbox == ME
+
+
 def test_e3_what_is_no_dead_letter_is_malformed() -> None:
     assert dead_letters.read(b"{}", {}) is None
     assert _letter(b"{}", "unknown-thing") is None

@@ -427,3 +427,28 @@ def test_unknown_reply_targets_are_refused(system):
     with pytest.raises(Problem) as caught:
         system.post(answers=MessageId("nothing"))
     assert caught.value.errors[0]["pointer"] == "/reply_to_message"
+
+
+def test_a_fault_of_the_deployment_makes_mail_wait(system):
+    fault = system.world.faults.add(
+        "status",
+        method="gmail.users.drafts.create",
+        status=403,
+        reason="accessNotConfigured",
+    )
+    (message,) = system.post().ids
+    assert not system.push_out(system.outgoing[0])
+    system.world.faults.remove(fault)
+    system.send_all()
+    assert system.record(message).status == "sent"
+
+
+def test_an_erased_contact_of_a_bulk_mail_leaves_nothing(system):
+    upload = Upload("a.pdf", "application/pdf", b"PDF")
+    system.bulk("c", "b", uploads=(upload,))
+    system.services.directory.delete_contact("s", "c")
+    system.send_all()
+    assert [one.recipients for one in system.relay.taken] == [(BOB,)]
+    (kept,) = system.conversation("b")
+    assert all(kept.id in one for one in system.outside.blobs.keys())
+    assert system.under_way() == 0

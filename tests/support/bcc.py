@@ -58,9 +58,7 @@ class BccSystem(System):
         if reply_to:
             headers |= {"In-Reply-To": reply_to, "References": reply_to}
         message = self.mail(sender, to, headers=headers, **more)
-        self.world.deliver_from_outside(
-            message.as_bytes(), [rcpt or self.drop()], auth
-        )
+        self.world.deliver_from_outside(message.as_bytes(), [rcpt or self.drop()], auth)
         return str(message["Message-ID"])
 
     def contacts(self, s: str = "s") -> dict[str, dict[str, Any]]:

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from shared.core.history import IDLE_SECONDS, Idle, after_empty
+from shared.core.ids import HistoryId, mailbox_id
+from shared.core.watches import SHARDS, health, hours_left, is_expiring, shard_of
+from shared.core.work import work, work_from
+from shared.errors import Malformed
+
+HOUR = 3600_000
+NOW = 1000 * HOUR
+
+
+def test_w1_mailboxes_of_one_company_are_spread_evenly() -> None:
+    found = Counter(shard_of(mailbox_id(f"rep{n}@ours.example")) for n in range(6400))
+    assert set(found) == set(range(SHARDS))
+    assert max(found.values()) < 300
+
+
+def test_w1_a_mailbox_keeps_its_shard() -> None:
+    assert shard_of(mailbox_id("rep@ours.example")) == shard_of(
+        mailbox_id("rep@ours.example")
+    )
+
+
+@pytest.mark.parametrize(
+    ("expires", "left", "expiring"),
+    [
+        (None, 0, True),
+        (NOW - 1, 0, True),
+        (NOW + 48 * HOUR - 1, 47, True),
+        (NOW + 48 * HOUR, 48, False),
+        (NOW + 168 * HOUR, 168, False),
+    ],
+)
+def test_w1_a_watch_is_unhealthy_within_48_hours_of_its_end(
+    expires: int | None, left: int, expiring: bool
+) -> None:
+    assert (hours_left(expires, NOW), is_expiring(expires, NOW)) == (left, expiring)
+
+
+@pytest.mark.parametrize(
+    ("expires", "synced", "expected"),
+    [
+        (NOW + 100 * HOUR, NOW - 6 * HOUR, ("good",)),
+        (NOW + 100 * HOUR, NOW - 6 * HOUR - 1, ("sync_late",)),
+        (NOW + 40 * HOUR, NOW, ("watch_expiring",)),
+        (None, 0, ("sync_late", "watch_expiring")),
+    ],
+)
+def test_c8_health(expires: int | None, synced: int, expected: tuple[str, ...]) -> None:
+    assert health(watch_expires_at=expires, synced_at=synced, now=NOW) == expected
+
+
+def test_w2_the_first_empty_answer_is_only_noted() -> None:
+    assert after_empty(None, HistoryId("7"), NOW) == (None, Idle(HistoryId("7"), NOW))
+
+
+def test_w2_the_cursor_follows_to_what_was_noted_long_enough_ago() -> None:
+    noted = Idle(HistoryId("7"), NOW)
+    soon, later = NOW + IDLE_SECONDS * 1000 - 1, NOW + IDLE_SECONDS * 1000
+    assert after_empty(noted, HistoryId("9"), soon) == (None, noted)
+    assert after_empty(noted, HistoryId("9"), later) == (
+        HistoryId("7"),
+        Idle(HistoryId("9"), later),
+    )
+
+
+def test_work_survives_its_way_through_the_topic() -> None:
+    item = work("renew", mailbox="m", started=5)
+    again = work_from(item.to_bytes())
+    assert again == item
+    assert (again.mailbox, again.number("started"), again.has("after")) == (
+        "m",
+        5,
+        False,
+    )
+
+
+@pytest.mark.parametrize("value", [None, True, -1, 1.5, "1"])
+def test_a_number_of_a_piece_of_work_is_one(value: object) -> None:
+    with pytest.raises(Malformed):
+        work("renew", started=value).number("started")
+
+
+@pytest.mark.parametrize("value", [None, "", "a/b", 1, "x" * 129])
+def test_an_id_of_a_piece_of_work_is_one(value: object) -> None:
+    with pytest.raises(Malformed):
+        work("renew", mailbox=value).text("mailbox")
+
+
+@pytest.mark.parametrize("data", [b"", b"[]", b"{}", b'{"work":1}', b"[" * 100_000])
+def test_what_is_no_work_is_malformed(data: bytes) -> None:
+    with pytest.raises(Malformed):
+        work_from(data)
