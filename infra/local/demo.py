@@ -17,8 +17,8 @@ from typing import Any
 
 import requests
 
+from infra.local import demo_sending, wiring
 from infra.local import demo_story as story
-from infra.local import wiring
 from infra.local.demo_crm import Crm, Outside, events, parsed
 from infra.local.demo_screen import Screen
 from infra.local.emulators import wait_until
@@ -63,6 +63,9 @@ class Demo:
         self.screen.title("Checked")
         self._check(conversations)
         self._check_events(addresses)
+        self.screen.title("The CRM writes, too")
+        for problem in demo_sending.play(crm, addresses["gmail"], self.screen.line):
+            self._problem(problem)
         self.screen.title("Summary")
         recorded = sum(one.outcome == "recorded" for one in story.STORY)
         self.screen.summary(

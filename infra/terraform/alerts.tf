@@ -5,6 +5,9 @@ locals {
   # Alerts on the log metrics: more than so many in a window.
   log_alerts = {
     calls_failed          = { name = "Calls fail by our fault", above = 5, seconds = 900, severity = "ERROR" }
+    logging_mailbox_down  = { name = "The logging mailbox is not read", above = 0, seconds = 3600, severity = "ERROR" }
+    mailboxes_late        = { name = "Sync lags: mailboxes are late", above = 0, seconds = 3600, severity = "ERROR" }
+    sending_misconfigured = { name = "Sending is set wrongly", above = 0, seconds = 3600, severity = "ERROR" }
     mailboxes_need_reauth = { name = "Reauth wave: many mailboxes lost their consent", above = var.reauth_wave, seconds = 3600, severity = "ERROR" }
     messages_quarantined  = { name = "Messages are set aside", above = 0, seconds = 3600, severity = "WARNING" }
     pushes_failed         = { name = "Pushes fail by a bug or a bad setting", above = 5, seconds = 900, severity = "ERROR" }

@@ -86,7 +86,7 @@ locals {
       topic       = "mailbox-work"
       memory      = "512Mi"
       concurrency = 4
-      publishes   = ["crm-events", "mailbox-work"]
+      publishes   = ["crm-events", "mailbox-work", "outbound-messages"]
       secrets     = ["google-oauth-client"]
       tokens      = "end" # closes mailboxes that nobody uses any more
       passwords   = null

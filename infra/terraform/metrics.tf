@@ -10,6 +10,14 @@ locals {
       events      = ["events_were_left", "rescue_failed"]
       description = "Events that a crash left behind, found by the sweep"
     }
+    logging_mailbox_down = {
+      events      = ["logging_mailbox_down"]
+      description = "Checks that found the logging mailbox unread (B4)"
+    }
+    mailboxes_late = {
+      events      = ["sync_late"]
+      description = "Mailboxes found late by the health check (E6)"
+    }
     mailboxes_need_reauth = {
       events      = ["mailbox_needs_reauth"]
       description = "Mailboxes that lost their consent (C7)"
@@ -34,6 +42,10 @@ locals {
       events      = ["history_expired"]
       description = "Mailboxes whose history had expired (W3)"
     }
+    sending_misconfigured = {
+      events      = ["sending_misconfigured"]
+      description = "Mails that wait because the deployment is set wrongly"
+    }
     sends_failed = {
       events      = ["send_ended"]
       where       = "jsonPayload.kind=\"message.failed\""
@@ -44,7 +56,7 @@ locals {
       description = "Readings of a mailbox that stopped before their end"
     }
     watches_unhealthy = {
-      events      = ["watches_unhealthy"]
+      events      = ["watch_expiring", "watches_unhealthy"]
       description = "Watches that will expire soon although they are renewed daily (W1)"
     }
   }

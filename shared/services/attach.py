@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
-from shared.core.events import CrmEvent, EventType, connection_event
-from shared.core.ids import HistoryId, MailboxId, UserId
-from shared.core.lease import Lease
+from shared.core.events import CrmEvent, connection_event
+from shared.core.ids import MailboxId, UserId
 from shared.core.work import Work
 from shared.errors import AlreadyExists, Conflict, SyncError, Transient
 from shared.logs import log
@@ -42,25 +41,18 @@ from shared.repositories.mailboxes import (
 )
 from shared.repositories.outbox import Outbox
 from shared.services.closing import Closing, to_close
+from shared.services.links import (
+    NewLink,
+    kind_of,
+    new_mailbox,
+    with_user,
+    without_user,
+)
 from shared.services.sync import to_sync
 from shared.services.work_queue import WorkQueue
 
 PREPARED_SECONDS = 600
 """A consent that has not ended after this died on its way."""
-
-
-@dataclass(frozen=True, slots=True)
-class NewLink:
-    """A consent that has passed every check. `flow` is spent with it."""
-
-    user: UserId
-    mailbox: MailboxId
-    address: str
-    google_sub: str
-    aliases: tuple[str, ...]
-    since: int
-    cursor: HistoryId
-    flow: Snapshot
 
 
 class Attachments:
@@ -116,12 +108,12 @@ class Attachments:
         )
         stored = mailbox_from(mailbox_found) if mailbox_found.exists else None
         mailbox = replace(
-            _with_user(stored, link, before),
+            with_user(stored, link, before),
             watch_expires_at=_milliseconds(watch.expires_at),
         )
         was_read = stored is not None and stored.users and stored.status == "active"
         behind = not was_read and mailbox.cursor != watch.history_id
-        kind, leaves = _kind(before, link)
+        kind, leaves = kind_of(before, link)
         event = connection_event(kind, link.user, link.address, self._now())
         connection = Connection(
             user=link.user,
@@ -164,7 +156,7 @@ class Attachments:
             if before is not None and before.users:
                 return None
             if before is None:
-                before = _new_mailbox(link)
+                before = new_mailbox(link)
             if before.lease.holder and before.lease.expires_at > self._now():
                 raise Transient("This mailbox is just being disconnected.")
             return replace(before, status="disconnected", closing_at=closing_at)
@@ -233,78 +225,6 @@ class Attachments:
 
 def _milliseconds(at: datetime) -> int:
     return int(at.timestamp() * 1000)
-
-
-def _kind(
-    before: Connection | None, link: NewLink
-) -> tuple[EventType, MailboxId | None]:
-    """The event of this link, and the mailbox that it leaves."""
-    if before is None or before.status == "disconnected":
-        return "connection.connected", None
-    if before.mailbox == link.mailbox:
-        return "connection.connected", None
-    return "connection.updated", before.mailbox
-
-
-def _new_mailbox(link: NewLink) -> Mailbox:
-    """A mailbox that nobody uses yet."""
-    return Mailbox(
-        id=link.mailbox,
-        address=link.address,
-        google_sub=link.google_sub,
-        aliases=link.aliases,
-        cursor=link.cursor,
-        status="disconnected",
-    )
-
-
-def _with_user(
-    mailbox: Mailbox | None, link: NewLink, before: Connection | None
-) -> Mailbox:
-    """The mailbox with the user on it, and the new token in use."""
-    resumes = (
-        before is not None
-        and before.mailbox == link.mailbox
-        and before.status != "disconnected"
-    )
-    stored = mailbox or _new_mailbox(link)
-    since = stored.users.get(link.user) if resumes else None
-    # What an earlier connection left (cursor, last success) lies beyond the gap; and an
-    # account made anew under the old address has another history.
-    goes_on = stored.users and stored.google_sub == link.google_sub
-    return replace(
-        stored if goes_on else _new_mailbox(link),
-        aliases=link.aliases,
-        users={**stored.users, link.user: since or link.since},
-        status="active",
-        watch_renewed_at=link.since,
-        renewal_failures=0,
-        failing_since=None,
-        failure=None,
-        closing_at=None,
-        consents=stored.consents + 1,
-        # A holder from before must not pass for one of now: it has the old token.
-        lease=Lease(fence=stored.lease.fence + 1),
-    )
-
-
-def without_user(mailbox: Mailbox, user: UserId, now: int) -> Mailbox:
-    """The mailbox without the user; without any user it is disconnected.
-
-    Then whoever reads from it right now has lost the lease, and it is to be closed.
-    """
-    users = {one: since for one, since in mailbox.users.items() if one != user}
-    if users or not mailbox.users:
-        return replace(mailbox, users=users)
-    return replace(
-        mailbox,
-        users={},
-        status="disconnected",
-        closing_at=now,
-        resync=None,
-        idle=None,
-        lease=Lease(fence=mailbox.lease.fence + 1),
-    )
 
 
 def _replace(found: Snapshot, document: dict[str, object]) -> Write:

@@ -39,10 +39,11 @@ from shared.ports import (
 )
 from shared.repositories.mailboxes import Mailboxes
 from shared.services.accounts import HasGoogle, token_secret
-from shared.services.attach import Attachments, NewLink
+from shared.services.attach import Attachments
 from shared.services.caps import SendCaps
 from shared.services.connection_view import MESSAGES, ConnectionView
 from shared.services.consent_flow import ConsentFlows
+from shared.services.links import NewLink
 
 
 class KnowsAddresses(Protocol):

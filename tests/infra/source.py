@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -51,6 +52,60 @@ def logged_events() -> set[str]:
         and node.args
         and isinstance(node.args[0], ast.Constant)
     }
+
+
+_FILES = {
+    "api": ("functions/http",),
+    "connect": ("functions/connect.py", "functions/settings.py"),
+}
+_TOPICS = {
+    "outbox": {"crm-events"},
+    "queue": {"mailbox-work"},
+    "sending": {"outbound-messages"},
+    "bulk": {"outbound-messages"},
+    "outbound": {"outbound-messages"},
+}
+"""Topics of the use cases that publish by themselves."""
+_READ_ONLY = {"directory"}
+"""Elsewhere than in the API it only looks things up: no blobs, no passwords."""
+
+
+def use_cases(function: str) -> set[str]:
+    """Names of `bootstrap.Services` that an entry point's own modules use."""
+    files: list[Path] = []
+    for name in _FILES.get(function, (f"functions/{function}.py",)):
+        path = ROOT / name
+        files += sorted(path.rglob("*.py")) if path.is_dir() else [path]
+    text = "\n".join(path.read_text(encoding="utf-8") for path in files)
+    return set(re.findall(r"\bservices(?:\(\))?\.(\w+)", text))
+
+
+def reaches(function: str) -> tuple[set[str], set[str]]:
+    """Gateways and topics that an entry point reaches through the composition root."""
+    tree = ast.parse((ROOT / "shared" / "bootstrap.py").read_text(encoding="utf-8"))
+    bodies = {
+        one.name: ast.unparse(one)
+        for made in tree.body
+        if isinstance(made, ast.ClassDef) and made.name == "Services"
+        for one in made.body
+        if isinstance(one, ast.FunctionDef)
+    }
+    gateways: set[str] = set()
+    topics: set[str] = set()
+    todo, seen = use_cases(function) & set(bodies), set[str]()
+    while todo:
+        name = todo.pop()
+        seen.add(name)
+        body = bodies[name]
+        found = set(re.findall(r"self\.gateways\.(\w+)", body))
+        if re.search(r"self\.gateways\b(?!\.)", body):
+            found.add("google")
+        if name in _READ_ONLY and function != "api":
+            found -= {"blobs", "secrets"}
+        gateways |= found
+        topics |= _TOPICS.get(name, set())
+        todo |= (set(re.findall(r"self\.(\w+)", body)) & set(bodies)) - seen
+    return gateways, topics
 
 
 def modules_that_write_an_expiry() -> set[str]:

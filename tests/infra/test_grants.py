@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
+
+from tests.infra import source
 from tests.infra.offline import Plan
 
 PROJECT = "demo-project"
@@ -105,6 +108,7 @@ FUNCTIONS: dict[str, set[tuple[str, str]]] = {
         (BLOBS, "demo-project-blobs"),
         (PUBLISH, "crm-events"),
         (PUBLISH, "mailbox-work"),
+        (PUBLISH, "outbound-messages"),
         (READ, "google-oauth-client"),
         (READ, TOKENS),
         (DESTROY, TOKENS),
@@ -224,3 +228,23 @@ def test_every_function_runs_as_its_own_account(planned: Plan):
     ]
 
     assert len(accounts) == len(set(accounts)) == len(FUNCTIONS)
+
+
+@pytest.mark.parametrize("function", sorted(source.entry_points()))
+def test_grants_are_what_the_code_reaches(function: str):
+    """Read from the composition root: which gateways and topics a function can touch."""
+    granted = FUNCTIONS[f"fn-{function.replace('_', '-')}"]
+    gateways, topics = source.reaches(function)
+
+    if function == "schedule":
+        # It holds the use cases of `work` and only starts them, through mailbox-work.
+        gateways, topics = {"documents", "topics"}, {"mailbox-work"}
+    if function == "api":
+        topics |= set(CONSUMED)  # the operator's replay, wherever a letter came from
+    assert {name for role, name in granted if role == PUBLISH} == topics
+    assert any(role == BLOBS for role, _ in granted) == ("blobs" in gateways)
+    assert ((READ, TOKENS) in granted) == ("google" in gateways)
+    assert ((READ, "google-oauth-client") in granted) == ("google" in gateways)
+    assert any(role in {READ, WRITE} for role, _ in granted) == (
+        bool({"secrets", "google"} & gateways)
+    )

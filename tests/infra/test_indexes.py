@@ -14,7 +14,7 @@ from tests.infra import source
 from tests.infra.offline import TERRAFORM, Plan
 
 EXPIRING: dict[str, set[str]] = {
-    "connect": {"oauth_flows", "oauth_states"},
+    "consent_flow": {"oauth_flows", "oauth_states"},
     "jobs": {"differences", "jobs", "pages"},
     "mailboxes": set(),  # a lease's, a number inside a document that stays
     "quarantine": {"decisions"},
