@@ -74,8 +74,10 @@ def delete_user(call: Call[None, None]) -> None:
 
     A user who is in no subaccount any more has no connection either.
     """
+    connections = call.services.connections
+    connections.disconnect_outside(call.user, leaving=call.subaccount)
     call.services.directory.delete_member(call.subaccount, call.user)
-    call.services.connections.disconnect_if_removed(call.user)
+    connections.disconnect_outside(call.user)
 
 
 def put_contact(call: Call[models.ContactIn, None]) -> models.Contact:

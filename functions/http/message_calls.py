@@ -15,7 +15,7 @@ from shared.core.address import normalise
 from shared.core.ids import ContactId, MessageId, UserId
 from shared.services.bulk import check_contacts
 from shared.services.recipients import Asked
-from shared.services.send import SendRequest, Upload
+from shared.services.send_records import SendRequest, Upload
 
 KEY_HEADER = "Idempotency-Key"
 _KEY = re.compile(fields.KEY_PATTERN)

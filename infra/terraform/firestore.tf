@@ -1,5 +1,4 @@
 resource "google_firestore_database" "this" {
-  #checkov:skip=CKV_GCP_145:Google's own keys are enough; customer-managed ones are an organisation's choice
   name                              = "(default)"
   location_id                       = coalesce(var.firestore_location, var.region)
   type                              = "FIRESTORE_NATIVE"

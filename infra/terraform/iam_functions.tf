@@ -43,7 +43,7 @@ resource "google_cloud_run_v2_service_iam_member" "push" {
 }
 
 resource "google_cloud_run_v2_service_iam_member" "public" {
-  #checkov:skip=CKV_GCP_102:browsers and the CRM are no Google accounts; the functions authenticate them themselves
+  # Browsers and the CRM are no Google accounts; the functions authenticate them.
   for_each = toset(local.public_functions)
 
   name     = google_cloudfunctions2_function.this[each.key].name

@@ -245,8 +245,17 @@ def _conversation(
 def _new_contacts(
     known: Known, case: _Logged, to: tuple[str, ...]
 ) -> Asking[tuple[NewContact, ...]]:
-    """B2: every external To recipient that is nobody's address yet."""
-    unknown = [one for one in to if not known.address(case.subaccount, one).contacts]
+    """B2: every external To recipient that is nobody's address yet.
+
+    Mail from before a contact was erased does not bring it back.
+    """
+    unknown = [
+        one
+        for one in to
+        if not known.address(case.subaccount, one).contacts
+        and (known.address(case.subaccount, one).erased_at or 0)
+        < case.message.internal_date
+    ]
     names = {one.address: one.name for one in case.message.to}
     ids: dict[str, ContactId] = {}
     for attempt in range(_ID_ATTEMPTS):

@@ -76,11 +76,15 @@ class ContactAtAddress:
 
 @dataclass(frozen=True, slots=True)
 class AddressFact:
-    """Everything that one subaccount knows of one address."""
+    """Everything that one subaccount knows of one address.
+
+    `erased_at` (ms) is when its last contact was erased, if it was.
+    """
 
     contacts: tuple[ContactAtAddress, ...] = ()
     members: frozenset[UserId] = frozenset()
     established: frozenset[UserId] = frozenset()
+    erased_at: int | None = None
 
     @property
     def contact(self) -> ContactAtAddress | None:

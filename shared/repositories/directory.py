@@ -252,24 +252,27 @@ def hide_contact(
 
     From this commit on no mail finds it.
     """
-    gone = {"contacts": {contact.id: DeleteField()}}
+    gone = {"contacts": {contact.id: DeleteField()}, "erased_at": now}
     return [
         Update(contact.path, {"erased_at": now}, contact.version),
         *(Merge(paths.address(subaccount, address), gone) for address in emails),
     ]
 
 
-def forget_addresses(entries: Iterable[Snapshot]) -> list[Write]:
-    """Remove the entries of addresses that are nobody's any more, as they were read.
+def forget_addresses(entries: Iterable[Snapshot], erased_at: int) -> list[Write]:
+    """Empty the entries of addresses that are nobody's any more, as they were read.
 
-    An entry that another contact or a member has stays as it is.
+    What stays is when: old mail that is read again must not bring the contact back
+    (B2). The document's name is a digest, so it shows nobody. An entry that another
+    contact or a member has stays as it is.
     """
     return [
-        Delete(entry.path, entry.version)
+        Put(entry.path, {"erased_at": erased_at}, entry.version)
         for entry in entries
         if entry.exists
         and not entry.data.get("contacts")
         and not entry.data.get("members")
+        and set(entry.data) != {"erased_at"}
     ]
 
 

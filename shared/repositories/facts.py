@@ -242,6 +242,7 @@ def _fact(key: _ByPath, snapshot: Snapshot) -> Fact:
                 established=frozenset(
                     UserId(one) for one in data.get("established", {})
                 ),
+                erased_at=data.get("erased_at"),
             )
         case MessageIdKey():
             entries = [

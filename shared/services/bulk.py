@@ -3,6 +3,9 @@
 The call stores its content and its list of contacts in one commit with the
 Idempotency-Key. Records and sends are made from that, as often as it takes: every id
 follows from the call's, so making one twice is impossible.
+
+Longer than other modules: what is stored at accepting and what is read at fanning out
+have to be seen side by side.
 """
 
 from __future__ import annotations
@@ -39,15 +42,17 @@ from shared.services.send import (
     TOPIC,
     Accepted,
     Sending,
+    check_size,
+    payload_hash,
+    work_event,
+)
+from shared.services.send_records import (
     SendRequest,
     Upload,
-    check_size,
     compose_record,
     describe,
     new_thread,
-    payload_hash,
     record_writes,
-    work_event,
 )
 from shared.services.senders import Sender, Senders
 

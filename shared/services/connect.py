@@ -255,9 +255,15 @@ class Connections:
         """End the user's connection (C6); one that never was, or has ended, is fine."""
         self._attachments.detach(user)
 
-    def disconnect_if_removed(self, user: UserId) -> None:
-        """End the connection of a user who is in no subaccount any more."""
-        if not self._directory.subaccounts_of(user):
+    def disconnect_outside(
+        self, user: UserId, leaving: SubaccountId | None = None
+    ) -> None:
+        """End the connection of a user who is in no subaccount, but `leaving`.
+
+        Before a membership ends, so that a crash leaves no connection without a user,
+        and after it, so that two that end at the same moment leave none either.
+        """
+        if not set(self._directory.subaccounts_of(user)) - {leaving}:
             self._attachments.detach(user)
 
     # --- what the CRM sees -------------------------------------------------------

@@ -126,6 +126,8 @@ class Erasure:
 
     def _forget_addresses(self, subaccount: SubaccountId, contact: Snapshot) -> None:
         names = [paths.address(subaccount, one) for one in contact.data["emails"]]
-        writes = records.forget_addresses(self._documents.get(names))
+        writes = records.forget_addresses(
+            self._documents.get(names), contact.data["erased_at"]
+        )
         if writes:
             self._documents.commit(writes)

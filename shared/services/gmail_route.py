@@ -34,7 +34,7 @@ from shared.repositories.mailboxes import Mailbox, Mailboxes
 from shared.repositories.sends import Sends
 from shared.services.accounts import Accounts
 from shared.services.ending import Sent
-from shared.services.send import own_message_id
+from shared.services.send_records import own_message_id
 from shared.services.send_steps import Letters, Postponed, Refused, Unclear, advance
 
 _REAUTH = "Google no longer accepts our permission; the user must connect again."

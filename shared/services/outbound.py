@@ -23,7 +23,8 @@ from shared.services.caps import SendCaps
 from shared.services.ending import Ending, Sent
 from shared.services.gmail_route import GmailRoute
 from shared.services.provider import ProviderRoute
-from shared.services.send import TOPIC, own_message_id, work_event
+from shared.services.send import TOPIC, work_event
+from shared.services.send_records import own_message_id
 from shared.services.send_steps import Postponed, Refused, Unclear
 
 _FATE_UNKNOWN = (

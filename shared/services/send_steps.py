@@ -15,7 +15,7 @@ from shared.ports import Blobs, Documents, Query
 from shared.repositories import messages, paths
 from shared.repositories.sends import Sends
 from shared.services.ending import HolderChanged
-from shared.services.send import mail_of
+from shared.services.send_records import mail_of
 
 _THREAD_LOOKED_AT = 30
 

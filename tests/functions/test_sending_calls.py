@@ -213,14 +213,14 @@ def test_s6_attachments_travel_and_can_be_downloaded(crm):
     html = '<p>Look</p><img src="cid:logo.png">'
     answer = crm.send_form(
         {**MAIL, "html": html, "to": [{"contact": "b"}]},
-        ("Angebot  größe.pdf", "application/pdf", b"%PDF"),
+        ("Angebot größe.pdf", "application/pdf", b"%PDF"),
         ("logo.png", "image/png", b"PNG"),
     )
     assert answer.status_code == 202, answer.text
     message = f"{PATH}/{answer.json['id']}"
     shown = crm.get(message)
     assert [(one["filename"], one["size"]) for one in shown["attachments"]] == [
-        ("Angebot  größe.pdf", 4),
+        ("Angebot größe.pdf", 4),
         ("logo.png", 3),
     ]
     assert crm.call("GET", f"{message}/attachments/0").data == b"%PDF"

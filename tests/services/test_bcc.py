@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from shared.core.bcc import LOGGING, TOKEN_CHARS
-from shared.core.ids import SubaccountId, UserId
+from shared.core.ids import ContactId, SubaccountId, UserId
 from shared.errors import Problem
 from tests.support.bcc import ADA, ALIAS, BOB, LOG, ME, PROFILE, BccSystem
 from tests.support.crash import Crash, CrashPlan
@@ -516,3 +516,22 @@ def test_the_tokens_of_a_hundred_users_are_all_different() -> None:
     made = [system.drop(user) for user in users]
     made += [str(system.services.bcc.rotate(S, UserId(user))) for user in users]
     assert all(a != b for a, b in itertools.combinations(made, 2))
+
+
+def test_b2_old_mail_that_is_read_again_does_not_bring_an_erased_contact_back(
+    system: BccSystem,
+) -> None:
+    """Data protection: a resync after the erasure reads the logged mail once more."""
+    system.outlook()
+    system.settle()
+    (contact,) = (one["id"] for one in system.contacts().values())
+    system.clock.advance(seconds=5)
+    system.services.directory.delete_contact(S, ContactId(contact))
+    system.world.expire_history(LOG)
+    system.sweep(0)
+    assert system.contacts() == {}
+    assert system.recorded() == []
+    system.clock.advance(seconds=5)
+    system.outlook()
+    system.settle()
+    assert len(system.contacts()) == 1, "new mail makes the contact anew"

@@ -169,8 +169,8 @@ def test_c6_a_user_removed_from_the_last_subaccount_is_disconnected(
     system.subaccount("t")
     system.user("u", ME, s="t")
     for s, expected in (("s", "active"), ("t", "disconnected")):
+        system.services.connections.disconnect_outside(UserId("u"), leaving=s)
         system.services.directory.delete_member(s, UserId("u"))
-        system.services.connections.disconnect_if_removed(UserId("u"))
         assert status(system) == expected
     assert tokens(system) == []
 

@@ -14,7 +14,7 @@ import pytest
 from shared.core.send_window import SendWindow
 from shared.errors import Problem, Transient
 from shared.repositories import sends
-from shared.services.send import Upload
+from shared.services.send_records import Upload
 from tests.support.crash import Crash, CrashPlan
 from tests.support.sending import BOB, MIA, SendingSystem
 

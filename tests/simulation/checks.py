@@ -93,7 +93,10 @@ class Checks:
         mail = self._ledger.mails[number]
         if data["subject"] != mail.subject:
             yield f"{mail} in {s} has the subject of another"
-        ours = self._model.internal(s, ACCOUNTS[0], mail.writer)
+        ours = any(
+            self._model.internal(s, one["address"], mail.writer)
+            for one in data["held_by"].values()
+        )
         if mail.writer != MOVED and (data["direction"] == "outbound") != ours:
             yield f"{mail} in {s} is {data['direction']}"
         if data["sent_at"] not in {copy.at for copy in mail.copies}:
@@ -158,5 +161,6 @@ class Checks:
             mailbox = self._stage.mailbox(account)
             if mailbox is not None and mailbox.lease.holder is not None:
                 yield f"{account} is still held"
-            if mailbox is not None and mailbox.resync is not None:
+            dead = account in self._ledger.dead
+            if mailbox is not None and mailbox.resync is not None and not dead:
                 yield f"{account} is still being read anew"

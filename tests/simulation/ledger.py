@@ -75,7 +75,9 @@ class Ledger:
     def appears(self, copy: Copy, *, fresh: bool = True) -> None:
         """A copy comes into view: new, or taken out of spam or trash (M1)."""
         old = self.waiting.pop(copy, None)
-        new = Waiting(next(self._orders), self._nothing(), self._nothing(), fresh=fresh)
+        # It may be read where the history first names it: keep its place.
+        order = old.order if old else next(self._orders)
+        new = Waiting(order, self._nothing(), self._nothing(), fresh=fresh)
         if old is not None:
             new.before = {
                 s: {one for one in old.may(s) if one is not None} for s in old.allowed

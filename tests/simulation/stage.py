@@ -167,11 +167,14 @@ class Stage(System):
 
     def reads(self, worker: Worker, token: str) -> None:
         """One holder a mailbox, until the holder has been at it for ten seconds (C4)."""
-        now = self.clock.now()
-        for other in self.workers:
-            late = now - other.since >= timedelta(seconds=TAKE_OVER_SECONDS)
-            if other is not worker and token in other.reading and not late:
-                self.wrong.append("two holders read one mailbox")
+        young = [
+            one
+            for one in self.workers
+            if self.clock.now() - one.since < timedelta(seconds=TAKE_OVER_SECONDS)
+        ]
+        others = [one for one in young if one is not worker and token in one.reading]
+        if worker in young and others:
+            self.wrong.append("two holders read one mailbox")
         worker.reading.add(token)
 
     # --- Pub/Sub ---------------------------------------------------------------------

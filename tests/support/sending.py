@@ -16,7 +16,8 @@ from shared.ports import Event
 from shared.repositories import messages
 from shared.services.outbound import OutboundWork
 from shared.services.recipients import Asked
-from shared.services.send import Accepted, SendRequest, Upload
+from shared.services.send import Accepted
+from shared.services.send_records import SendRequest, Upload
 from tests.support.crash import Crashing, CrashPlan
 from tests.support.system import Push, System
 
