@@ -18,7 +18,7 @@ def dead_letter(request: Request) -> Response:
 
 
 def _decoded(event: Event) -> DeadLetter:
-    letter = dead_letters.read(event.data, event.attributes)
+    letter = dead_letters.read(event.data, event.attributes, event.subscription)
     if letter is None:
         raise Malformed
     return letter

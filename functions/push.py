@@ -112,13 +112,19 @@ def _event(request: Request) -> tuple[Event, str]:
         raw = request.stream.read(_MAX_BODY_BYTES + 1)
         if len(raw) > _MAX_BODY_BYTES:
             raise Malformed
-        message: dict[str, Any] = json.loads(raw)["message"]
+        body = json.loads(raw)
+        message: dict[str, Any] = body["message"]
         data = base64.b64decode(message.get("data", ""), validate=True)
         attributes = message.get("attributes") or {}
         message_id = message.get("messageId") or message.get("message_id")
         if not isinstance(message_id, str) or not isinstance(attributes, dict):
             raise Malformed
-        return Event(data, {str(k): str(v) for k, v in attributes.items()}), message_id
+        event = Event(
+            data,
+            {str(k): str(v) for k, v in attributes.items()},
+            str(body.get("subscription", "")),
+        )
+        return event, message_id
     except (
         AttributeError,
         HTTPException,

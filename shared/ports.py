@@ -201,10 +201,11 @@ class Secrets(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One Pub/Sub message."""
+    """One Pub/Sub message. `subscription` is set on what is pushed to us."""
 
     data: bytes
     attributes: Mapping[str, str] = field(default_factory=dict)
+    subscription: str = ""
 
 
 class Topics(Protocol):

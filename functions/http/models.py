@@ -560,9 +560,14 @@ class DecisionQuery(PageQuery):
 
 
 class Health(Out):
-    """The service answers."""
+    """The service answers; `degraded` when the last sweep found trouble.
 
-    status: Literal["ok"]
+    `troubles` counts what needs somebody, by the names of the alerts.
+    """
+
+    status: Literal["ok", "degraded"]
+    checked_at: Time | None
+    troubles: dict[str, int]
 
 
 # --- problems --------------------------------------------------------------------

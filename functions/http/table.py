@@ -27,9 +27,16 @@ _CONNECTION = "/v1/users/{user}/connection"
 _LOGGING = "/v1/logging-mailbox/connection"
 
 
-def _healthz(_call: Call[None, None]) -> models.Health:
-    """Say that the service answers; touches nothing else."""
-    return models.Health(status="ok")
+def _healthz(call: Call[None, None]) -> models.Health:
+    """Say that the service answers, and what the last sweep found (E6)."""
+    overall = call.services.health.overall()
+    return models.Health.model_validate(
+        {
+            "status": "ok" if overall.well else "degraded",
+            "checked_at": overall.checked_at,
+            "troubles": overall.troubles,
+        }
+    )
 
 
 def _openapi(_call: Call[None, None]) -> Response:

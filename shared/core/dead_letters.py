@@ -41,9 +41,16 @@ class DeadLetter:
     event: Letter
 
 
-def read(data: bytes, attributes: Mapping[str, str]) -> DeadLetter | None:
-    """Read what Pub/Sub forwarded; None when it does not say where it comes from."""
-    subscription = attributes.get(_SUBSCRIPTION, "").rpartition("/")[2]
+def read(
+    data: bytes, attributes: Mapping[str, str], pushed_by: str = ""
+) -> DeadLetter | None:
+    """Read what Pub/Sub forwarded; None when it does not say where it comes from.
+
+    `pushed_by` is the dead letters' own subscription: its name tells the topic too, also
+    where Pub/Sub adds no attributes (the emulator).
+    """
+    source = attributes.get(_SUBSCRIPTION) or pushed_by
+    subscription = source.rpartition("/")[2]
     topic = next((one for one in TOPICS if subscription.startswith(f"{one}-")), None)
     if topic is None:
         return None

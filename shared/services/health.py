@@ -6,17 +6,35 @@ with the number of healthy mailboxes.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 
 from shared.core.bcc import LOGGING
 from shared.core.watches import LATE_HOURS, UNHEALTHY_HOURS, hours_left
 from shared.logs import log
-from shared.ports import Clock, Documents, Query
+from shared.ports import Clock, Documents, Put, Query
 from shared.repositories import paths
 from shared.repositories.mailboxes import Mailbox, Mailboxes, mailbox_from
 
 MOST = 100
 """Mailboxes of one trouble that are logged one by one; `count` says if it is more."""
+
+
+OVERALL = "health/overall"
+"""The document that holds what the last sweep found."""
+
+
+@dataclass(frozen=True, slots=True)
+class Overall:
+    """How many of each trouble there are; `MOST` means that many or more."""
+
+    checked_at: int | None
+    troubles: dict[str, int]
+
+    @property
+    def well(self) -> bool:
+        """Say whether nothing needs anybody."""
+        return not any(self.troubles.values())
 
 
 class Health:
@@ -59,7 +77,13 @@ class Health:
         }
         for kind, count in counts.items():
             log.info("health", kind=kind, count=count)
+        self._documents.commit([Put(OVERALL, {"at": at, "troubles": counts})])
         return counts
+
+    def overall(self) -> Overall:
+        """What the last sweep found; `checked_at` (ms) is None before the first one."""
+        found = self._documents.get([OVERALL])[0]
+        return Overall(found.data.get("at"), dict(found.data.get("troubles", {})))
 
     def _failing(self, before: int) -> list[Mailbox]:
         query = Query("mailboxes", where=(("failing_since", "<", before),), limit=MOST)

@@ -16,6 +16,7 @@ from shared.errors import (
     Suspicious,
     Transient,
 )
+from shared.ports import Put
 from tests.support.api import Api, Memory, token
 
 CANARY = "canary-secret@example.org"
@@ -173,7 +174,18 @@ def test_every_answer_forbids_caching_and_sniffing(api: Api) -> None:
 
 def test_health_needs_no_token(api: Api) -> None:
     api.token = None
-    assert api.get("/healthz") == {"status": "ok"}
+    well = {"status": "ok", "checked_at": None, "troubles": {}}
+    assert api.get("/healthz") == well
+
+
+def test_e6_health_says_what_the_last_sweep_found(api: Api, gateways: Any) -> None:
+    found = {"at": 1_772_442_000_000, "troubles": {"watch_expiring": 2}}
+    gateways.documents.commit([Put("health/overall", found)])
+    assert api.get("/healthz") == {
+        "status": "degraded",
+        "checked_at": "2026-03-02T09:00:00Z",
+        "troubles": {"watch_expiring": 2},
+    }
 
 
 def test_a_call_is_logged_by_route_and_trace_with_nothing_private(
