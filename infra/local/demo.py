@@ -17,7 +17,7 @@ from typing import Any
 
 import requests
 
-from infra.local import demo_sending, wiring
+from infra.local import demo_logging, demo_sending, wiring
 from infra.local import demo_story as story
 from infra.local.demo_crm import Crm, Outside, events, parsed
 from infra.local.demo_screen import Screen
@@ -65,6 +65,9 @@ class Demo:
         self._check_events(addresses)
         self.screen.title("The CRM writes, too")
         for problem in demo_sending.play(crm, addresses["gmail"], self.screen.line):
+            self._problem(problem)
+        self.screen.title("Mail from other clients, by the BCC address")
+        for problem in demo_logging.play(crm, addresses["gmail"], self.screen.line):
             self._problem(problem)
         self.screen.title("Summary")
         recorded = sum(one.outcome == "recorded" for one in story.STORY)

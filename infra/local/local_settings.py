@@ -20,6 +20,8 @@ DEFAULT_PORT = 8080
 DEFAULT_PROJECT = "local-project"
 # Long enough for HS256, and telling to whoever meets it somewhere else.
 DEVELOPMENT_SIGNING_KEY = "development-only-signing-key-never-deploy-this"
+LOCAL_BCC_FORMAT = "log+{token}@crm-log.example"
+"""BCC addresses where the simulator runs: its logging account gets their mail."""
 LOCAL_ENV = Path("local.env")
 
 _LINE = re.compile(r"(?:export\s+)?([A-Z][A-Z0-9_]*)\s*=\s*(.*)")

@@ -15,6 +15,8 @@ from shared.ports import Event, Topics
 
 FIRST_ACCOUNT = ("you@agency.example", "You")
 """Exists from the start, so that a person can connect a mailbox at once."""
+LOGGING_ACCOUNT = ("log@crm-log.example", "The CRM's log")
+"""Mail to a BCC address arrives here, as plus-addresses do (LOCAL_BCC_FORMAT)."""
 
 _TICK_SECONDS = 0.5
 
@@ -36,6 +38,7 @@ def simulated_gmail(topics: Topics, redirect_uri: str) -> Any:
         Client(web["client_id"], web["client_secret"], (redirect_uri,))
     )
     world.add_account(*FIRST_ACCOUNT)
+    world.add_account(*LOGGING_ACCOUNT)
     threading.Thread(target=_tick, args=(world,), daemon=True).start()
     return create_app(world)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from infra.local import emulators, local_settings
 from infra.local.keeper import Keeper
-from infra.local.local_settings import LocalSettings
+from infra.local.local_settings import LOCAL_BCC_FORMAT, LocalSettings
 from infra.local.serving import Door
 from infra.local.single import Single
 from infra.local.state import ROOT, addresses_file, blobs_folder, secrets_file
@@ -125,6 +125,8 @@ class System:
         )
         if gmail is not None:
             os.environ["GMAIL_API_ENDPOINT"] = gmail.url
+            # The simulator has the account; another Gmail's is the operator's to name.
+            os.environ.setdefault("BCC_ADDRESS_FORMAT", LOCAL_BCC_FORMAT)
 
     def _tell(
         self, settings: LocalSettings, gmail: Door | None, smtp_port: int
