@@ -11,7 +11,7 @@ PYTEST := $(BIN)/python -m pytest -rs -n $(WORKERS) --dist loadscope
 
 .DEFAULT_GOAL := help
 .SILENT:
-.PHONY: help setup demo up down token test check fmt lint types imports contract sim lock clean
+.PHONY: help setup demo up down token why operator tf live-check figures licences test check fmt lint types imports contract sim lock clean
 
 help: ## This list
 	awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,12 @@ down: setup ## End what `make up` started, and wait for it
 
 token: setup ## Mint a caller's token for the local system (SUB=crm SUBACCOUNTS=s1,s2)
 	exec $(BIN)/python -m infra.local.caller_token --sub "$(or $(SUB),crm)" --subaccount "$(or $(SUBACCOUNTS),s1)"
+
+why: setup ## Why is this mail (not) in the CRM? ARGS="…", see make why ARGS=--help
+	exec $(BIN)/python -m infra.operator why $(ARGS)
+
+operator: setup ## Quarantine, replay, audit, backfill: make operator ARGS=--help
+	exec $(BIN)/python -m infra.operator $(or $(ARGS),--help)
 
 test: setup ## All tests (the emulators' ones need java and gcloud's emulators)
 	$(PYTEST)
@@ -58,6 +64,20 @@ contract: setup ## Gateways against their in-memory twins and the real emulators
 
 sim: setup ## The simulation alone, long: make sim SEEDS=10000
 	SEEDS=$(SEEDS) $(PYTEST) --dist worksteal tests/simulation
+
+tf: setup ## Terraform: fmt, validate, plan assertions, policies (TERRAFORM_OFFLINE=folder)
+	$(PYTEST) tests/infra
+
+live-check: setup ## Ask a real project the open questions (PROJECT= REGION= ADDRESS=, or ARGS=--dry-run)
+	exec $(BIN)/python -m infra.live_check $(if $(PROJECT),--project $(PROJECT)) $(if $(REGION),--region $(REGION)) $(if $(ADDRESS),--address $(ADDRESS)) $(ARGS)
+
+figures: setup ## Recompute costs, cold start and the renewal of a million mailboxes
+	$(BIN)/python -m infra.costs
+	-$(BIN)/python -m infra.cold_start
+	$(BIN)/python -m infra.local.renewal_figures
+
+licences: setup ## Licences of all dependencies, and known vulnerabilities where reachable
+	$(BIN)/python -m infra.supply_chain --check --audit
 
 lock: setup ## Pin and hash all dependencies anew (UPGRADE=--upgrade for newer ones)
 	for file in requirements.txt requirements-dev.in; do \

@@ -29,8 +29,8 @@ def simulated_gmail(topics: Topics, redirect_uri: str) -> Any:
         with contextlib.suppress(SyncError):
             topics.publish(topic.rsplit("/", 1)[-1], [Event(data, attributes)])
 
-    # Gmail drops notifications that come faster than one a second; what a dropped one
-    # announced is found by the sweep, which does not run here yet.
+    # Gmail drops notifications that come faster than one a second, and the sweep finds
+    # what they announced; a person who tries the system does not want to wait for it.
     settings = Settings(notification_rate_limited=False)
     world = GmailWorld(lambda: datetime.now(UTC), time.time_ns(), publish, settings)
     web = client_file("http://unused", [redirect_uri])["web"]

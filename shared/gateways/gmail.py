@@ -231,7 +231,7 @@ class GmailMailbox(SendingMixin):
         return found
 
 
-class _WatchedElsewhere(SyncError):  # noqa: N818 - no error to anybody else
+class _WatchedElsewhere(SyncError):
     """Gmail lets only another client watch this mailbox."""
 
 

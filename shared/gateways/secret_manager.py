@@ -176,7 +176,7 @@ class SecretManagerSecrets:
             return self._client
 
 
-class _Gone(Exception):  # noqa: N818 - not an error to anybody but this module
+class _Gone(Exception):
     """A version that exists but is disabled or destroyed."""
 
 

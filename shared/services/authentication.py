@@ -42,7 +42,7 @@ _MAX_SUBACCOUNTS = 1000
 _ID = re.compile(r"[A-Za-z0-9._~-]{1,128}")
 
 
-class _BadToken(Exception):  # noqa: N818  (never leaves this module)
+class _BadToken(Exception):
     """The token is not valid; `args[0]` is the reason's code."""
 
 

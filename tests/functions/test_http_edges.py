@@ -113,7 +113,7 @@ def test_another_method_names_the_allowed_ones(api: Api) -> None:
 
 
 def test_a_verb_is_no_part_of_an_id(api: Api) -> None:
-    answer = api.call("PUT", "/v1/subaccounts/a/contacts/c1:backfill", {"name": "x"})
+    answer = api.call("PUT", "/v1/subaccounts/a/contacts/c1:unknown", {"name": "x"})
     assert answer.status_code == 404
 
 

@@ -47,6 +47,12 @@ def schema() -> Any:
         def disconnect(self, user: str) -> None:
             return None
 
+        def disconnect_outside(self, user: str, leaving: str | None = None) -> None:
+            return None
+
+        def mailbox_of(self, user: str) -> Any:
+            raise Problem(404, "not_connected", "Never connected.")
+
     found.services.__dict__["connections"] = Connections()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(bootstrap, "services", lambda: found.services)

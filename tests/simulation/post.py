@@ -124,9 +124,11 @@ class Post:
             lines.append(f"In-Reply-To: {ids[0]}")
             lines.append(f"References: {' '.join(reversed(ids))}")
         if mail.attachments:
-            return ("\r\n".join(lines) + "\r\n" + _ATTACHED).format(
-                words=mail.words
-            ).encode()
+            return (
+                ("\r\n".join(lines) + "\r\n" + _ATTACHED)
+                .format(words=mail.words)
+                .encode()
+            )
         return ("\r\n".join(lines) + "\r\n\r\n" + mail.words).encode()
 
 

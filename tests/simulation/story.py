@@ -11,7 +11,17 @@ import io
 from collections.abc import Callable, Sequence
 
 from tests.simulation import cast
-from tests.simulation.cast import ACCOUNTS, ALIAS, ANN, BEN, DAN, MOVED, SHOP, Copy, Mail
+from tests.simulation.cast import (
+    ACCOUNTS,
+    ALIAS,
+    ANN,
+    BEN,
+    DAN,
+    MOVED,
+    SHOP,
+    Copy,
+    Mail,
+)
 from tests.simulation.checks import Checks
 from tests.simulation.ledger import Ledger
 from tests.simulation.model import Link, Model, Person, Sub

@@ -333,7 +333,9 @@ def test_m10_another_address_of_the_threads_contact_is_no_forward() -> None:
     assert only_place(crm.decide(message)).rule == "T2"
 
 
-def test_m10_a_forward_of_a_mail_that_nobody_recorded_is_a_mail_to_the_contact() -> None:
+def test_m10_a_forward_of_a_mail_that_nobody_recorded_is_a_mail_to_the_contact() -> (
+    None
+):
     message = mail(ME, [BOB], subject="Fwd: Hello", in_reply_to=["<unknown@x>"])
     place = only_place(Crm().contact(BOB, c="bob").decide(message))
     assert (place.contact, place.rule) == ("bob", "M10")

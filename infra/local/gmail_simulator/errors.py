@@ -123,7 +123,7 @@ class OAuthError(Exception):
         return answer
 
 
-class ConnectionLost(ConnectionResetError):  # noqa: N818  # what happened
+class ConnectionLost(ConnectionResetError):  # what happened
     """The connection broke; the caller cannot tell whether the work was done."""
 
 

@@ -22,7 +22,7 @@ _FORMATS: dict[str, dict[str, Any]] = {
 }
 
 
-class SchemaMismatch(AssertionError):  # noqa: N818  # reads as what it is
+class SchemaMismatch(AssertionError):  # reads as what it is
     """An answer does not fit the schema of the API."""
 
 
