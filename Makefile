@@ -14,7 +14,7 @@ PYTEST := $(BIN)/python -m pytest -rs -n $(WORKERS) --dist loadscope
 .PHONY: help setup demo up down token why operator tf live-check figures licences test check fmt lint types imports contract sim lock clean
 
 help: ## This list
-	awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## Make .venv and install the locked dependencies (only when they changed)
 

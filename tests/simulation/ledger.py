@@ -220,7 +220,7 @@ class Ledger:
         base = self.settled.get(s, {}).get(other)
         if base is not None:
             return (base,)
-        ways: set[Rec | None] = set()
+        ways: dict[tuple[str, int, frozenset[str]], Rec] = {}
         surely = False
         for theirs in other.copies:
             their = self.waiting.get(theirs)
@@ -230,9 +230,12 @@ class Ledger:
             if here and their.order < one.order and None not in their.may(s):
                 surely = True
             held = frozenset({theirs.account})
-            ways |= {r and Rec(r.contact, r.root, held) for r in their.may(s)}
-        contacts = self.model.contacts
-        known = [one for one in ways if one and (s, one.contact) in contacts]
+            ways |= {
+                (rec.contact, rec.root, held): Rec(rec.contact, rec.root, held)
+                for rec in their.may(s)
+                if rec and (s, rec.contact) in self.model.contacts
+            }
+        known = ways.values()
         return (*known,) if surely and known else (None, *known)
 
     def _nothing(self) -> dict[str, set[Rec | None]]:
