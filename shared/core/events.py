@@ -58,7 +58,9 @@ def message_event(message: Message, at: int) -> CrmEvent:
 
 
 def message_event_id(message: Message) -> str:
-    """Id of the event that announces this record."""
+    """Id of the event that announces this record: for mail of the CRM, that it went."""
+    if message.route == "crm":
+        return send_event_id("message.sent", message.subaccount, message.id)
     return digest("event", "message.recorded", message.subaccount, message.id)
 
 

@@ -132,11 +132,15 @@ def join(
     ):
         verdict = message.authenticity
     sent_at = min(recorded.sent_at, message.internal_date)
+    recorded_as = recorded
     if recorded.route == "crm":
         sent = "SENT" in message.labels
         sent_at = message.internal_date if sent else recorded.sent_at
+        if sent and recorded.reason and recorded.reason["code"] == "fate_unknown":
+            # The Sent copy came after all: now its fate is known (S7).
+            recorded_as = replace(recorded, status="sent", reason=None)
     joined = replace(
-        recorded,
+        recorded_as,
         held_by=recorded.held_by + more,
         sent_at=sent_at,
         rfc822_message_id=message.rfc822_message_id or recorded.rfc822_message_id,

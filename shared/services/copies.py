@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from shared.core import recording
+from shared.core.events import send_event
 from shared.core.ids import (
     GmailMessageId,
     GmailThreadId,
@@ -36,7 +37,7 @@ from shared.ports import (
     Update,
     Write,
 )
-from shared.repositories import messages, paths
+from shared.repositories import messages, outbox, paths
 from shared.repositories.messages import ENVELOPE_TYPE
 
 ATTEMPTS = 5
@@ -87,6 +88,9 @@ class Copies:
             ]
             if joined.rfc822_message_id != record.rfc822_message_id:
                 writes += messages.index(joined)
+            if joined.status != record.status:
+                event = send_event("message.sent", joined, headers.internal_date)
+                writes.append(outbox.committing(event))
             try:
                 self._documents.commit(writes)
             except Conflict:

@@ -391,6 +391,29 @@ def test_s7_a_fate_that_cannot_be_found_says_so(system):
     assert [kind for kind, _ in system.new_events()] == ["message.failed"]
 
 
+def test_s7_a_sent_copy_that_turns_up_late_settles_an_unknown_fate(system):
+    """It was gone for as long as we looked, and came back."""
+    system.world.faults.add("drop_after", method="gmail.users.drafts.send", count=1)
+    (message,) = system.post().ids
+    push = system.outgoing.popleft()
+    system.world.faults.add("status", method="gmail.users.threads.get", status=404)
+    system.world.faults.add("status", method="gmail.users.messages.list", count=1)
+    assert not system.push_out(push)
+    mailbox = system.world.account(MIA).mailbox
+    (copy,) = mailbox.messages.values()
+    mailbox.delete(copy)
+    system.outgoing.append(push)
+    system.send_all(pause=120)
+    assert system.record(message).reason["code"] == "fate_unknown"
+    system.world.import_message(MIA, copy.raw, {"SENT"})
+    system.settle()
+    record = system.record(message)
+    assert (record.status, record.reason) == ("sent", None)
+    assert len(record.held_by) == 1
+    kinds = [kind for kind, _ in system.new_events()]
+    assert kinds == ["message.failed", "message.sent"]
+
+
 def test_a_contact_erased_meanwhile_gets_no_mail(system):
     system.post()
     system.services.directory.delete_contact("s", "c")

@@ -1,0 +1,145 @@
+"""The simulation can fail: each deliberately broken build is caught within 300 seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from shared.core import addr_spec, history, matching, recording
+from shared.core.history import newest
+from shared.core.ids import MessageId, digest
+from shared.core.lease import LeaseDecision
+from shared.services import holding, sync
+from tests.simulation.run import first_failure
+
+Patch = Callable[[pytest.MonkeyPatch], None]
+SEEDS = range(300)
+
+
+def cursor_moves_before_the_work_is_durable(patch: pytest.MonkeyPatch) -> None:
+    real = sync.Sync._record
+
+    def early(self: Any, run: Any, todo: Any) -> None:
+        run.cursor = newest(run.cursor, *(one.history_id for one in todo))
+        self._holding.checkpoint(run)
+        real(self, run, todo)
+
+    patch.setattr(sync.Sync, "_record", early)
+
+
+def cursor_moves_to_the_answers_history_id(patch: pytest.MonkeyPatch) -> None:
+    """Which can be ahead of what is readable."""
+    real = sync.Sync._read_history
+
+    def ahead(self: Any, run: Any) -> None:
+        real(self, run)
+        run.cursor = newest(run.cursor, run.seen)
+
+    patch.setattr(sync.Sync, "_read_history", ahead)
+
+
+def nobody_takes_a_lease(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(
+        holding, "take", lambda lease, *_: LeaseDecision("work", lease, changed=True)
+    )
+
+
+def from_is_compared_case_sensitively(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(addr_spec, "fold", lambda text: text)
+
+
+def each_copy_is_a_record_of_its_own(patch: pytest.MonkeyPatch) -> None:
+    """M9: the id of a message depends on the mailbox."""
+
+    def own(message: Any, mailbox: Any) -> MessageId:
+        return MessageId(digest("gmail", mailbox, message.gmail_message_id))
+
+    patch.setattr(recording, "message_id", own)
+
+
+def a_duplicate_message_id_is_one_message(patch: pytest.MonkeyPatch) -> None:
+    """M9 the other way: From, Date and Subject do not count."""
+
+    def shared(message: Any, mailbox: Any) -> MessageId:
+        return MessageId(digest("message", message.rfc822_message_id or mailbox))
+
+    patch.setattr(recording, "message_id", shared)
+
+
+def colleagues_are_not_internal(patch: pytest.MonkeyPatch) -> None:
+    """M11: only the mailbox's own addresses are."""
+    patch.setattr(
+        matching,
+        "_is_internal",
+        lambda _known, case, address: address in case.mailbox.own_addresses,
+    )
+
+
+def forged_colleagues_are_believed(patch: pytest.MonkeyPatch) -> None:
+    real = matching.decide
+
+    def believing(message: Any, mailbox: Any) -> Any:
+        return real(replace(message, authenticated=True), mailbox)
+
+    patch.setattr("shared.services.record.decide", believing)
+
+
+def mail_taken_out_of_spam_is_not_looked_at(patch: pytest.MonkeyPatch) -> None:
+    real = history.brings_into_view
+    patch.setattr(
+        history,
+        "brings_into_view",
+        lambda entry: entry.kind != "labels_removed" and real(entry),
+    )
+
+
+def never_log_lists_are_forgotten(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(matching, "is_listed", lambda *_: False)
+
+
+def the_second_copy_is_not_listed(patch: pytest.MonkeyPatch) -> None:
+    """M9: every user's mailbox that holds it."""
+    from shared.services.copies import Copies
+
+    patch.setattr(Copies, "join_earlier", lambda *_: None)
+
+
+def a_holder_is_dead_when_its_delivery_comes_again(patch: pytest.MonkeyPatch) -> None:
+    """What was left to it is never done: its own redelivery is dropped."""
+    real = holding.take
+
+    def drops(lease: Any, delivery: Any, now: Any) -> LeaseDecision:
+        if lease.holder == delivery and lease.expires_at > now:
+            return LeaseDecision("wait", lease, changed=False)
+        return real(lease, delivery, now)
+
+    patch.setattr(holding, "take", drops)
+
+
+BROKEN = (
+    cursor_moves_before_the_work_is_durable,
+    cursor_moves_to_the_answers_history_id,
+    nobody_takes_a_lease,
+    from_is_compared_case_sensitively,
+    each_copy_is_a_record_of_its_own,
+    a_duplicate_message_id_is_one_message,
+    colleagues_are_not_internal,
+    forged_colleagues_are_believed,
+    mail_taken_out_of_spam_is_not_looked_at,
+    never_log_lists_are_forgotten,
+    the_second_copy_is_not_listed,
+    a_holder_is_dead_when_its_delivery_comes_again,
+)
+
+
+@pytest.mark.parametrize("broken", BROKEN, ids=lambda one: one.__name__)
+def test_the_simulation_catches_a_build_in_which(
+    broken: Patch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken(monkeypatch)
+    failure = first_failure(SEEDS)
+    assert failure is not None
+    print(f"\n{broken.__name__}: {failure}")
