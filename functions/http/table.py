@@ -18,6 +18,8 @@ from functions.http import models, openapi
 from functions.http import quarantine_calls as quarantine
 from functions.http import reading_calls as reading
 from functions.http.routing import Call, Route
+from shared.logs import log
+from shared.services.health import Overall
 
 _SUBACCOUNT = "/v1/subaccounts/{subaccount}"
 _USER = _SUBACCOUNT + "/users/{user}"
@@ -28,8 +30,15 @@ _LOGGING = "/v1/logging-mailbox/connection"
 
 
 def _healthz(call: Call[None, None]) -> models.Health:
-    """Say that the service answers, and what the last sweep found (E6)."""
-    overall = call.services.health.overall()
+    """Say that the service answers, and what the last sweep found (E6).
+
+    It answers also when the state cannot be reached: that is a trouble like the others.
+    """
+    try:
+        overall = call.services.health.overall()
+    except Exception as error:  # noqa: BLE001  (whatever keeps us from the state)
+        log.error("health_unknown", exc_info=error)
+        overall = Overall(None, {"state_unreachable": 1})
     return models.Health.model_validate(
         {
             "status": "ok" if overall.well else "degraded",

@@ -83,7 +83,7 @@ class Demo:
         self.screen.mail(number, mail, parsed(mail))
         began = time.monotonic()
         self._ids[mail.name] = message_id = outside.move(mail)
-        decision = crm.decision(message_id, mail.outcome)
+        decision = crm.decision(message_id, mail.outcome, len(mail.places))
         self.screen.decision(decision, time.monotonic() - began)
         if decision["outcome"] == "ignored":
             self._ignored[decision["rule"]] += 1

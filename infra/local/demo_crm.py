@@ -68,15 +68,21 @@ class Crm:
         found: dict[str, Any] = self.call("GET", f"/v1/users/{story.USER}/connection")
         return found
 
-    def decision(self, message_id: str, outcome: str) -> dict[str, Any]:
-        """Wait for the decision on a mail; raises LateError."""
+    def decision(self, message_id: str, outcome: str, places: int) -> dict[str, Any]:
+        """Wait for the decision on a mail; raises LateError.
+
+        A mail is recorded in one subaccount after the other: `places` is in how many.
+        """
         path = f"/v1/subaccounts/{story.NORTH}/decisions"
         found: list[dict[str, Any]] = []
 
         def decided() -> bool:
             answer = self.call("GET", path, params={"rfc822_message_id": message_id})
             found[:] = answer["items"]
-            return any(one["outcome"] == outcome for one in found)
+            return any(
+                one["outcome"] == outcome and len(one["subaccounts"]) >= places
+                for one in found
+            )
 
         wait_until(decided, _DECISION_SECONDS, every=0.05)
         if not found:

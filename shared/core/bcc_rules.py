@@ -268,13 +268,23 @@ def _new_contacts(
         ids |= {
             address: contact
             for address, contact in asked.items()
-            if not known.contact(case.subaccount, contact).taken
+            if _is_free(known, case, address, contact)
         }
     return tuple(
         NewContact(ids[one], one, names[one] or one, case.drop.user)
         for one in unknown
         if one in ids
     )
+
+
+def _is_free(known: Known, case: _Logged, address: str, contact: ContactId) -> bool:
+    """Say whether the id may be made for this address.
+
+    One that has this very address was made by another copy of the mail after we asked
+    who has the address: making it fails, and the mail is decided anew.
+    """
+    fact = known.contact(case.subaccount, contact)
+    return not fact.taken or address in fact.emails
 
 
 # --- threads ---------------------------------------------------------------------

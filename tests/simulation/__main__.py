@@ -18,7 +18,9 @@ OUT = Console()
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; 1 when a seed failed."""
-    parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.simulation", description=__doc__
+    )
     parser.add_argument("--seeds", type=int, default=300, help="how many to play")
     parser.add_argument("--start", type=int, default=0, help="the first seed")
     parser.add_argument("--jobs", type=int, default=2, help="processes")

@@ -1,0 +1,55 @@
+"""What the simulation has found, each as the shortest story that shows it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from shared.gateways.gmail import GmailMailbox
+from tests.support.crash import Crash
+from tests.support.system import System
+
+ME = "rep@ours.example"
+ADA = "ada@client.example"
+
+
+def test_a_dead_holder_takes_over_although_its_own_hint_has_become_old(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its work was saved when it died, but others had left theirs to it.
+
+    The redelivery of its own notification was taken for old and dropped, and the lease
+    of a dead holder kept everybody out until it expired.
+    """
+    system = System()
+    system.subaccount()
+    system.user("u", ME)
+    system.contact("ada", ADA)
+    system.connect("u", ME)
+    system.settle()
+    system.arrives(ADA, ME, "first")
+    holders = system.pushes.popleft()
+    system.arrives(ADA, ME, "second")
+    real, looks = GmailMailbox.history, []
+
+    def history(self: Any, *where: Any) -> Any:
+        looks.append(where)
+        if len(looks) > 1:
+            raise Crash
+        page = real(self, *where)
+        assert system.deliver(system.pushes.popleft())  # left to the holder
+        return page
+
+    monkeypatch.setattr(GmailMailbox, "history", history)
+    with pytest.raises(Crash):
+        system.deliver(holders)
+    monkeypatch.undo()
+    system.restart()
+    system.arrives(ADA, ME, "third")
+    assert system.deliver(system.pushes.popleft())  # left to the holder as well
+    system.clock.advance(seconds=10)
+    system.pushes.append(holders)
+    system.settle()
+    subjects = [one.subject for one in system.conversation("ada")]
+    assert subjects == ["first", "second", "third"]
