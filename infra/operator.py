@@ -140,23 +140,32 @@ def run(ask: Ask, given: argparse.Namespace, show: Any) -> str:
 
 def arguments(words: Sequence[str]) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(prog="operator", description=__doc__)
-    parser.add_argument("--api", default=os.environ.get("SYNC_API", _LOCAL))
-    parser.add_argument("--subaccount", default="s1", help="one id (the token's)")
+    where = argparse.ArgumentParser(add_help=False)
+    where.add_argument("--api", default=os.environ.get("SYNC_API", _LOCAL))
+    where.add_argument("--subaccount", default="s1", help="one id (the token's)")
+    parser = argparse.ArgumentParser(
+        prog="operator",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     commands = parser.add_subparsers(dest="command", required=True)
-    asked = commands.add_parser("why", help="why is this mail (not) in the CRM?")
+
+    def command(name: str, text: str) -> argparse.ArgumentParser:
+        return commands.add_parser(name, help=text, parents=[where])
+
+    asked = command("why", "why is this mail (not) in the CRM?")
     which = asked.add_mutually_exclusive_group(required=True)
     which.add_argument("--message-id")
     which.add_argument("--gmail-id")
     which.add_argument("--address")
-    commands.add_parser("quarantine", help="what was set aside")
-    commands.add_parser("replay", help="try one again").add_argument("item")
-    audit = commands.add_parser("audit", help="compare a mailbox with the records")
+    command("quarantine", "what was set aside")
+    command("replay", "try one again").add_argument("item")
+    audit = command("audit", "compare a mailbox with the records")
     audit.add_argument("user")
     audit.add_argument("--from", dest="begin", required=True)
     audit.add_argument("--to", dest="end", required=True)
     audit.add_argument("--repair", action="store_true")
-    backfill = commands.add_parser("backfill", help="bring in a contact's older mail")
+    backfill = command("backfill", "bring in a contact's older mail")
     backfill.add_argument("contact")
     return parser.parse_args(words)
 

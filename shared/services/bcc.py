@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets as random_keys
+import threading
 from collections.abc import Iterable
 
 from shared.core.bcc import DropFormat, derive_token, token_key
@@ -12,6 +13,7 @@ from shared.ports import Documents, Secrets, Snapshot
 from shared.repositories import bcc, paths
 from shared.services.compare_and_set import until_settled
 
+_MAKING = threading.Lock()
 TOKEN_KEY = "bcc-token-key"  # noqa: S105  (the secret's name)
 _KEY_BYTES = 32
 
@@ -98,14 +100,20 @@ class BccAddresses:
     def _newest_key(self) -> bytes:
         keys = self._secrets.read_all(TOKEN_KEY)
         if not keys and self._development:
-            self._secrets.write(TOKEN_KEY, random_keys.token_bytes(_KEY_BYTES))
-            keys = self._secrets.read_all(TOKEN_KEY)
+            keys = self._make_key()
         if not keys or len(keys[0]) < _KEY_BYTES:
             raise Misconfigured(
                 f"The secret {TOKEN_KEY} must hold at least {_KEY_BYTES} random bytes."
             )
         self._keys = keys
         return keys[0]
+
+    def _make_key(self) -> list[bytes]:
+        """On one machine, in one process: the first look makes the key, once."""
+        with _MAKING:
+            if not self._secrets.read_all(TOKEN_KEY):
+                self._secrets.write(TOKEN_KEY, random_keys.token_bytes(_KEY_BYTES))
+            return self._secrets.read_all(TOKEN_KEY)
 
     def _read(self, subaccount: SubaccountId, user: UserId) -> Snapshot:
         return self._documents.get([paths.bcc_address(subaccount, user)])[0]

@@ -20,6 +20,7 @@ ANN, BEN, SHOP = f"ann@{OURS}", f"ben@{OURS}", f"shop@{OURS}"
 ALIAS = f"sales@{OURS}"
 MOVED = f"ann.new@{OTHER}"
 DAN = f"dan@{OURS}"
+EVE = f"eve@send-{MARK}.example"
 ACCOUNTS = (ANN, BEN, SHOP, MOVED)
 """The Gmail accounts. ALIAS reaches ANN's; DAN is a colleague without one here."""
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from shared.ports import Create
+from tests.simulation import sends
 from tests.simulation.cast import ACCOUNTS, MARK, Mail, number_in
 from tests.simulation.ledger import Found, Ledger
 from tests.simulation.stage import Stage
@@ -30,7 +31,7 @@ class Checks:
         """A message that is about to be recorded must be allowed to be there."""
         for write in writes:
             s, _, name = write.path.removeprefix("subaccounts/").partition("/messages/")
-            if not name or not isinstance(write, Create):
+            if not name or s == sends.S or not isinstance(write, Create):
                 continue
             number = number_in(write.data["snippet"])
             if number is None:
@@ -72,6 +73,8 @@ class Checks:
         found: dict[tuple[str, int], Found] = {}
         for path, data in documents.items():
             top, *rest = path.split("/")
+            if rest[:1] == [sends.S]:
+                continue
             if top == "subaccounts" and rest[1:2] == ["messages"]:
                 number = number_in(data["snippet"])
                 if number is None or (rest[0], number) in records:

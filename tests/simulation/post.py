@@ -83,7 +83,7 @@ class Post:
 
     def _written(self, mail: Mail) -> None:
         self._ledger.begun(mail)
-        for account in self._stage.world.accounts:
+        for account in map(self._stage.world.account, ACCOUNTS):
             for message in account.mailbox.messages.values():
                 if (account.address, message.id) in self._known:
                     continue

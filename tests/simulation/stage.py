@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -20,8 +21,9 @@ from greenlet import getcurrent, greenlet
 
 from shared.bootstrap import Services
 from shared.core.lease import TAKE_OVER_SECONDS
-from shared.errors import Transient
-from shared.ports import Delete
+from shared.errors import NeedsReauth, Permanent, Transient
+from shared.ports import Delete, Event
+from shared.services.outbound import OutboundWork
 from tests.support.crash import Crash
 from tests.support.system import Push, System
 
@@ -122,6 +124,7 @@ class Stage(System):
     """A deployment whose deliveries are played one by one, or side by side."""
 
     def __init__(self, seed: int) -> None:
+        self.outbound: deque[Push] = deque()
         super().__init__(seed, validate=False)
         self.rng = random.Random(seed)
         self.bag: list[Delivery] = []
@@ -182,7 +185,8 @@ class Stage(System):
     def collect(self) -> None:
         """Take what was published meanwhile."""
         now = self.clock.now()
-        for kind, queue in (("gmail", self.pushes), ("work", self.work)):
+        queues = {"gmail": self.pushes, "work": self.work, "outbound": self.outbound}
+        for kind, queue in queues.items():
             while queue:
                 self.bag.append(Delivery(kind, queue.popleft(), now))
 
@@ -193,11 +197,29 @@ class Stage(System):
         def run() -> bool:
             if delivery.kind == "gmail":
                 return self.deliver(delivery.push)
+            if delivery.kind == "outbound":
+                return self._send(delivery.push)
             return self.do_work(delivery.push)
 
         worker = Worker(delivery, run, self.clock.now())
         self.workers.append(worker)
         return worker
+
+    def _queued(self, topic: str, event: Event) -> None:
+        if topic == "outbound-messages":
+            self.outbound.append(Push(event, f"o{next(self._deliveries)}"))
+        super()._queued(topic, event)
+
+    def _send(self, push: Push) -> bool:
+        try:
+            self.services.outbound.handle(
+                OutboundWork.from_push(push.event), push.delivery
+            )
+        except Transient:
+            return False
+        except (Permanent, NeedsReauth):
+            return True
+        return True
 
     def go_on(self, worker: Worker) -> None:
         """Let it work up to its next gateway call, or to its end."""

@@ -26,9 +26,12 @@ from tests.simulation.checks import Checks
 from tests.simulation.ledger import Ledger
 from tests.simulation.model import Link, Model, Person, Sub
 from tests.simulation.post import Post, account_of
+from tests.simulation.sends import Sends
 from tests.simulation.stage import MOST_CRASHES, Delivery, Stage
 
 STEPS = 26
+SENDING = 0.4
+"""Share of the seeds in which the CRM sends as well: it doubles their time."""
 LISTABLE = ((), (), (), (cast.PEOPLE[0],), (cast.PARTNER,), (cast.PEOPLE[1],))
 
 
@@ -42,10 +45,12 @@ class Story:
     def __init__(self, seed: int) -> None:
         self.stage = Stage(seed)
         self.rng = self.stage.rng
+        self.sending = self.rng.random() < SENDING
         self.model = Model()
         self.ledger = Ledger(self.model)
         self.post = Post(self.stage, self.ledger)
         self.checks = Checks(self.stage, self.ledger)
+        self.sends = Sends(self.stage)
         self.stage.on_commit = self.checks.on_commit
         self.told: list[str] = []
         self.logs = io.StringIO()
@@ -62,6 +67,7 @@ class Story:
                 step()
                 self.ledger.look()
                 self._check(self.checks.cursors())
+                self._check(self.sends.doubled())
             self.quiet()
             self.quiet()
         if cast.MARK in self.logs.getvalue():
@@ -79,6 +85,8 @@ class Story:
         self.stage.quieten()
         self._check(self.checks.cursors())
         self._check(self.checks.everything())
+        self._check(self.sends.doubled())
+        self._check(self.sends.ended())
 
     def _check(self, wrong: Sequence[str] | object) -> None:
         found = [*self.stage.wrong, *wrong]  # type: ignore[misc]
@@ -102,6 +110,8 @@ class Story:
         for s, user in members:
             self.model.members[s, user] = (f"{user}@{cast.OURS}",)
             self._list(s, user, ())
+        if self.sending:
+            self.sends.set_up()
         for _ in range(4):
             self.put_contact()
         self.connect("ann", ANN)
@@ -113,6 +123,7 @@ class Story:
             (self.somebody_writes, 10),
             (self.user_writes, 9),
             (self.change_a_copy, 3),
+            (self.crm_sends, 4 if self.sending else 0),
             (self.import_old, 1),
             (self.twin, 1),
             (self.put_contact, 2),
@@ -132,6 +143,10 @@ class Story:
         ]
 
     # --- mail ------------------------------------------------------------------------
+
+    def crm_sends(self) -> None:
+        """S7: the CRM sends a mail, or asks for it once more."""
+        self.tell("the CRM sends", self.sends.ask())
 
     def somebody_writes(self) -> None:
         """A contact, a stranger, a colleague or a forger writes to us."""
