@@ -119,12 +119,7 @@ def _event(request: Request) -> tuple[Event, str]:
         message_id = message.get("messageId") or message.get("message_id")
         if not isinstance(message_id, str) or not isinstance(attributes, dict):
             raise Malformed
-        event = Event(
-            data,
-            {str(k): str(v) for k, v in attributes.items()},
-            str(body.get("subscription", "")),
-        )
-        return event, message_id
+        subscription = str(body.get("subscription", ""))
     except (
         AttributeError,
         HTTPException,
@@ -135,3 +130,5 @@ def _event(request: Request) -> tuple[Event, str]:
         binascii.Error,
     ):
         raise Malformed from None
+    own = {str(name): str(value) for name, value in attributes.items()}
+    return Event(data, own, subscription), message_id

@@ -2,9 +2,10 @@
 
 python -m infra.costs            the table of docs/deploy.md
 
-Gmail units and Firestore operations are measured (tests/budget/test_costs_table.py holds
-them); Pub/Sub messages, secrets and seconds are estimates. The prices are Google's list prices of region europe-west1 in USD, read
-2026-11, without the free tiers, so a small deployment pays less.
+Gmail units and Firestore operations are measured (tests/budget/test_costs_table.py);
+Pub/Sub messages, secrets and seconds are estimates. The prices are Google's list prices
+of region europe-west1 in USD, read 2026-11, without the free tiers, so a small
+deployment pays less.
 """
 
 from __future__ import annotations

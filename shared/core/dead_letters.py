@@ -46,8 +46,8 @@ def read(
 ) -> DeadLetter | None:
     """Read what Pub/Sub forwarded; None when it does not say where it comes from.
 
-    `pushed_by` is the dead letters' own subscription: its name tells the topic too, also
-    where Pub/Sub adds no attributes (the emulator).
+    `pushed_by` is the dead letters' own subscription: its name tells the topic too,
+    also where Pub/Sub adds no attributes (the emulator).
     """
     source = attributes.get(_SUBSCRIPTION) or pushed_by
     subscription = source.rpartition("/")[2]
