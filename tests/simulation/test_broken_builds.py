@@ -13,7 +13,7 @@ from shared.core import gmail_message, history, matching, recording
 from shared.core.history import newest
 from shared.core.ids import MessageId, digest
 from shared.core.lease import LeaseDecision
-from shared.services import holding, sync
+from shared.services import gmail_route, holding, sync
 from tests.simulation.known import KNOWN
 from tests.simulation.run import first_failure, replay
 
@@ -130,6 +130,16 @@ def a_holder_is_dead_when_its_delivery_comes_again(patch: pytest.MonkeyPatch) ->
     patch.setattr(holding, "take", drops)
 
 
+def a_send_of_unknown_fate_is_begun_anew(patch: pytest.MonkeyPatch) -> None:
+    """S7: never sent again blindly."""
+    real = gmail_route.GmailRoute.send
+
+    def blindly(self: Any, send: Any, record: Any) -> Any:
+        return real(self, replace(send, state="queued", draft=None), record)
+
+    patch.setattr(gmail_route.GmailRoute, "send", blindly)
+
+
 BROKEN = (
     cursor_moves_before_the_work_is_durable,
     cursor_moves_to_the_answers_history_id,
@@ -143,6 +153,7 @@ BROKEN = (
     never_log_lists_are_forgotten,
     the_second_copy_is_not_listed,
     a_holder_is_dead_when_its_delivery_comes_again,
+    a_send_of_unknown_fate_is_begun_anew,
 )
 
 
