@@ -96,7 +96,10 @@ class Holding:
             taken.clear()
             if before is None or before.status != "active":
                 return None
-            if hint is not None and is_older(hint, before.cursor):
+            # A holder that died after saving its progress comes back with an old hint;
+            # others may have left their work to it.
+            own = before.lease.holder == delivery
+            if hint is not None and is_older(hint, before.cursor) and not own:
                 return None
             if silent_since is not None and before.quiet_since > silent_since:
                 return None

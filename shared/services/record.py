@@ -346,6 +346,9 @@ class Recorder:
             raise Missing from None
         batch.events += more
         batch.seen_before.append(events.message_event_id(record))
+        if any(one.mailbox == batch.mailbox.id for one in record.held_by):
+            # An earlier try of ours may have died between record and copies.
+            self._copies.join_earlier(headers, batch.mailbox, record)
 
     def _commit(
         self,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-MARK = "qzx"
+MARK = "qzxcanary"
 """In every address, subject and body of a story; a log line with it is a leak."""
 
 OURS = f"ours-{MARK}.example"
@@ -85,6 +85,7 @@ class Copy:
     gmail_thread: str
     at: int
     sent: bool
+    order: int = 0
     hidden: bool = False
     gone: bool = False
 

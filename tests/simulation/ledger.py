@@ -54,10 +54,10 @@ class Ledger:
         self.waiting: dict[Copy, Waiting] = {}
         self.settled: dict[str, dict[Mail, Rec]] = {}
         self.dead: set[str] = set()
+        self._expired: set[str] = set()
         self.erased: set[tuple[str, int]] = set()
         self.certain = self.open_questions = 0
         self._threads: dict[tuple[str, str], tuple[str, int]] = {}
-        self._orders = itertools.count()
         self._families: dict[int, list[Mail]] = {}
 
     # --- what happens ----------------------------------------------------------------
@@ -75,14 +75,15 @@ class Ledger:
     def appears(self, copy: Copy, *, fresh: bool = True) -> None:
         """A copy comes into view: new, or taken out of spam or trash (M1)."""
         old = self.waiting.pop(copy, None)
-        # It may be read where the history first names it: keep its place.
-        order = old.order if old else next(self._orders)
-        new = Waiting(order, self._nothing(), self._nothing(), fresh=fresh)
+        # It may be read where the history first names it: that is its place.
+        new = Waiting(copy.order, self._nothing(), self._nothing(), fresh=fresh)
         if old is not None:
             new.before = {
                 s: {one for one in old.may(s) if one is not None} for s in old.allowed
             }
         self.waiting[copy] = new
+        if copy.account in self._expired and not fresh:
+            self._need_not_be_read(copy)
 
     def may_be_read_again(self, account: str) -> None:
         """History expired: copies of long ago may be read once more (W3)."""
@@ -94,10 +95,14 @@ class Ledger:
                     self.appears(copy, fresh=False)
                 if self.waiting[copy].fresh:
                     continue
-                # Too old for the overlap, it may as well not be read again.
-                for s in self.model.subs:
-                    self.waiting[copy].allowed[s].add(None)
-                    self.waiting[copy].joins[s].add(None)
+                self._need_not_be_read(copy)
+        self._expired.add(account)
+
+    def _need_not_be_read(self, copy: Copy) -> None:
+        """Too old for a resync's overlap, and its change is in no history."""
+        for s in self.model.subs:
+            self.waiting[copy].allowed[s].add(None)
+            self.waiting[copy].joins[s].add(None)
 
     def erase(self, s: str, contact: str) -> None:
         """A contact goes, with its conversation."""
@@ -158,6 +163,7 @@ class Ledger:
                 yield from self._compare(s, mail, actual.get((s, mail.no)), closing)
         for copy in closing:
             del self.waiting[copy]
+        self._expired &= self.dead
 
     def _compare(
         self, s: str, mail: Mail, found: Found | None, closing: dict[Copy, Waiting]

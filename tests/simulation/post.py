@@ -95,6 +95,7 @@ class Post:
                     message.thread_id,
                     message.internal_date,
                     sent="SENT" in message.labels,
+                    order=len(self._known),
                     hidden="SPAM" in message.labels,
                 )
                 mail.copies.append(copy)
@@ -137,7 +138,7 @@ def _spelled(address: str, way: int) -> str:
     local, _, domain = address.partition("@")
     return (
         address,
-        f'"{local.title()} (qzx)" <{address}>',
+        f'"{local.title()} (qzxcanary)" <{address}>',
         f"{local.title()}@{domain.upper()}",
         f"<{address}>",
     )[way]
