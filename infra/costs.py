@@ -52,7 +52,7 @@ MATCHED_MAIL = Operations(
     writes=7,
     deletes=1,
     messages=4,
-    secret_reads=0.2,
+    secret_reads=1,
     calls=1,
     seconds=0.8,
 )
@@ -63,7 +63,7 @@ UNMATCHED_MAIL = Operations(
     reads=7,
     writes=3,
     messages=2,
-    secret_reads=0.2,
+    secret_reads=1,
     calls=1,
     seconds=0.5,
 )
@@ -74,7 +74,7 @@ SENT_MAIL = Operations(
     writes=18,
     deletes=2,
     messages=8,
-    secret_reads=0.4,
+    secret_reads=2,
     calls=3,
     seconds=2.5,
 )

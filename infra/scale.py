@@ -2,14 +2,14 @@
 
 python -m infra.scale
 
-Pure arithmetic: the operations of `infra.costs` (measured), times what one mailbox does
-in a day (assumed, `Mailbox`), held against limits from outside (`limits`). A busy
-mailbox is counted as if it were swept too, and each change as a notification of its own,
-so load is rather over- than understated.
+The operations of `infra.costs` times what one mailbox does in a day (assumed in
+`Mailbox`), held against limits from outside (`limits`). A busy mailbox is counted as if
+it were swept too, and each change as a notification of its own: rather too much.
 """
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,25 +20,13 @@ from shared.core.watches import SHARDS
 
 SIZES = (1_000, 100_000, 10_000_000)
 MONTH_DAYS = 30
-SECRET_WRITES_PER_CONNECTION = 2
-"""The secret and its version, `shared/gateways/secret_manager.py`."""
-SECRET_WRITES_PER_MINUTE = 600
-"""Secret Manager "Quotas and limits", read 2026-11."""
+WORDS = ("most", "from")  # columns that hold no numbers
+# 32 chains, 261,818 units a minute, 105 each (docs/renewal-figures.md, simulated).
 RENEWAL_SECONDS = 0.77
-"""One mailbox in a chain: 32 chains at 261,818 units a minute and 105 units each
-(docs/renewal-figures.md; simulated latencies)."""
-LOG_GIB = 0.50
-"""Cloud Logging "Pricing", read 2026-11: USD for a GiB taken in."""
+LOG_GIB = 0.50  # USD for a GiB taken in: Cloud Logging "Pricing", read 2026-11
 
-GLANCE = Operations(
-    gmail={"history.list": 1},
-    reads=4,
-    writes=2,
-    messages=2,
-    secret_reads=1,
-    calls=1,
-    seconds=0.4,
-)
+LOOK = {"history.list": 1}
+GLANCE = Operations(LOOK, reads=4, writes=2, messages=2, calls=1, seconds=0.4)
 """A notification without a new mail (mail was read, moved or labelled): a sweep's look,
 which is the idle day of `infra.costs` divided by its 25 runs, rounded up."""
 SECRETS_PER_RUN = 1
@@ -56,12 +44,9 @@ class Mailbox:
     sent: float = 2
     bcc: float = 0.5
     working_days: int = 22
-    peak_hour: float = 0.15
-    """Share of a working day's mail that comes in its busiest hour."""
-    kept_kib: float = 30
-    """A recorded mail in Firestore, its indexes included."""
-    log_kib: float = 1
-    """What one run logs."""
+    peak_hour: float = 0.15  # share of a day's mail that comes in its busiest hour
+    kept_kib: float = 30  # of a recorded mail in Firestore, its indexes included
+    log_kib: float = 1  # of one run
 
     def day(self) -> list[tuple[float, Operations, int]]:
         """How often what happens, and in how many runs that open the mailbox."""
@@ -82,8 +67,8 @@ class Mailbox:
 
     @property
     def runs(self) -> float:
-        """Runs of a working day that read the mailbox's token, without sweeps."""
-        return sum(count * SECRETS_PER_RUN * runs for count, _, runs in self.day())
+        """Runs of a working day that open a mailbox, without sweeps."""
+        return sum(count * runs for count, _, runs in self.day())
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,16 +87,18 @@ class Limit:
         return int(self.most / self.each)
 
 
-SLOTS = 20 * 4
-"""infra/terraform/functions.tf: instances of a function times calls in one of them."""
-SEQUENTIAL = 500
-"""Writes a second to a collection whose indexed field grows with time."""
-OUTBOX_TOUCHES = 2
-"""An event is created and, once published, deleted: both at the index's hot end."""
-SEND_TOUCHES = 4
-"""Queued, claimed, sending, done: each rewrites a time of the send."""
-QUIET_TOUCHES = 2
-"""The push, then the success, each move `quiet_since`."""
+SLOTS = 20 * 4  # instances, and calls in each: infra/terraform/functions.tf
+SEQUENTIAL = 500  # writes a second where an index grows with time; a cold load's first
+OUTBOX_TOUCHES = 2  # created, then deleted, both at the index's hot end
+SEND_TOUCHES = 4  # queued, claimed, sending, done: each rewrites a time of the send
+QUIET_TOUCHES = 2  # the push, then the success, each move `quiet_since`
+
+
+def reading_seconds(one: Mailbox) -> float:
+    """Seconds in which `inbound` works for a mailbox in a day; Sent copies too."""
+    mails = (one.recorded + one.sent) * costs.MATCHED_MAIL.seconds
+    mails += one.ignored * costs.UNMATCHED_MAIL.seconds
+    return mails + one.glances * GLANCE.seconds
 
 
 def limits(one: Mailbox) -> list[Limit]:
@@ -122,18 +109,16 @@ def limits(one: Mailbox) -> list[Limit]:
     ours = "infra/terraform/functions.tf"
     quota = "Gmail API, usage limits, 2026-11"
     units = one.total(lambda op: op.units)
-    reading = one.peak(lambda op: op.calls * op.seconds)
-    reading -= one.sent * costs.SENT_MAIL.calls * costs.SENT_MAIL.seconds * second
-    sending = one.sent * costs.SENT_MAIL.seconds * second
+    events = one.recorded + one.bcc + one.sent  # one each
     found = [
         Limit("Gmail: free units of a day", 80_000_000, "units a day",
               units + idle.units, quota),
         Limit("Gmail: units of the project", 1_200_000, "units a minute",
               units * second * 60 + idle.units / 1440, quota),
-        Limit("`inbound`: 20 instances × 4 calls", SLOTS, "calls at once",
-              reading, ours),
-        Limit("`outbound`: 20 instances × 4 calls", SLOTS, "calls at once",
-              sending, ours),
+        Limit("`inbound`: 20 instances of 4 calls", SLOTS, "calls at once",
+              reading_seconds(one) * second, ours),
+        Limit("`outbound`: 20 instances of 4 calls", SLOTS, "calls at once",
+              one.sent * costs.SENT_MAIL.seconds * second, ours),
         # A sweep finds a quarter of what an hour has made silent, four times an hour.
         Limit("`work`: a sweep ends before the next", SLOTS * 900, "seconds of work",
               idle.seconds / 4, ours),
@@ -141,14 +126,14 @@ def limits(one: Mailbox) -> list[Limit]:
               RENEWAL_SECONDS, "docs/renewal-figures.md"),
         # One holder at a time reads it, one mail after the other.
         Limit("the one logging mailbox (BCC)", 60 / costs.MATCHED_MAIL.seconds,
-              "mails a minute", one.bcc * second * 60, "lease, infra/costs.py"),
+              "mails a minute", one.bcc * second * 60, "`infra.costs`, its lease"),
         Limit("Secret Manager: accesses", 90_000, "a minute",
-              one.runs * second * 60 + idle.secret_reads / 1440,
+              one.runs * SECRETS_PER_RUN * second * 60 + idle.secret_reads / 1440,
               "Secret Manager, quotas, 2026-11"),
         Limit("index of `decisions.decided_at`", SEQUENTIAL, "writes a second",
               one.ignored * second, index),
         Limit("index of `outbox.at`", SEQUENTIAL, "writes a second",
-              one.peak(lambda op: op.deletes * OUTBOX_TOUCHES), index),
+              events * OUTBOX_TOUCHES * second, index),
         Limit("indexes of `sends` (`look_at` and others)", SEQUENTIAL,
               "writes a second", one.sent * SEND_TOUCHES * second, index),
         Limit(f"index of `shard, quiet_since` ({SHARDS} ends)", SEQUENTIAL * SHARDS,
@@ -161,32 +146,29 @@ def limits(one: Mailbox) -> list[Limit]:
     return sorted(found, key=lambda limit: limit.bites_at)
 
 
-def bill(one: Mailbox, prices: costs.Prices | None = None) -> dict[str, float]:
+def bill(one: Mailbox) -> dict[str, float]:
     """USD that one mailbox costs a month, by part; the first year's mail is kept."""
-    at = prices or costs.Prices()
-    idle = costs.IDLE_MAILBOX_DAY
+    at, days, idle = costs.Prices(), one.working_days, costs.IDLE_MAILBOX_DAY
 
     def month(of: Callable[[Operations], float]) -> float:
-        return one.working_days * one.total(of) + MONTH_DAYS * of(idle)
+        return days * one.total(of) + MONTH_DAYS * of(idle)
 
-    runs = month(lambda op: op.calls)
-    accesses = one.working_days * one.runs + MONTH_DAYS * idle.secret_reads
+    accesses = days * one.runs * SECRETS_PER_RUN + MONTH_DAYS * idle.secret_reads
     # A decision is deleted after 30 days, which Firestore charges for.
-    expired = one.working_days * one.ignored * at.delete
-    year = 12 * one.working_days * (one.recorded + one.sent + one.bcc)
+    expired = days * one.ignored * at.delete
+    logged = month(lambda op: op.calls) * one.log_kib / 1024**2
+    kept = 12 * days * (one.recorded + one.sent + one.bcc) * one.kept_kib / 1024**2
+    documents = month(lambda op: op.reads) * at.read
+    documents += month(lambda op: op.writes) * at.write
+    documents += month(lambda op: op.deletes) * at.delete
     return {
-        "Firestore: reads, writes, deletes": expired
-        + month(
-            lambda op: (
-                op.reads * at.read + op.writes * at.write + op.deletes * at.delete
-            )
-        ),
+        "Firestore: reads, writes, deletes": documents + expired,
         "functions": month(lambda op: op.calls * (at.call + op.seconds * at.second)),
         "a secret for each mailbox": at.secret_month,
         "secrets read": accesses * at.secret_read,
         "Pub/Sub": month(lambda op: op.messages) * at.message,
-        "logs": runs * one.log_kib / 1024**2 * LOG_GIB,
-        "mail of a year": year * one.kept_kib / 1024**2 * at.stored_gib_month,
+        "logs": logged * LOG_GIB,
+        "a year's mail, kept": kept * at.stored_gib_month,
     }
 
 
@@ -196,7 +178,7 @@ def _row(*cells: object) -> str:
 
 def _head(first: str, *others: str) -> Iterator[str]:
     yield _row(first, *others)
-    yield _row("---", *("---:" for _ in others))
+    yield _row("---", *("---" if one in WORDS else "---:" for one in others))
 
 
 def assumptions(one: Mailbox) -> Iterator[str]:
@@ -206,11 +188,12 @@ def assumptions(one: Mailbox) -> Iterator[str]:
     yield _row("mails that are not", f"{one.ignored:g}")
     yield _row("other changes that Gmail announces", f"{one.glances:g}")
     yield _row("mails that the CRM sends", f"{one.sent:g}")
-    yield _row("of which by BCC, at the logging mailbox", f"{one.bcc:g}")
+    yield _row("copies that reach the logging mailbox (BCC)", f"{one.bcc:g}")
     yield _row("share of the busiest hour", f"{one.peak_hour:.0%}")
     yield _row("working days a month", one.working_days)
-    yield _row("KiB kept of a recorded mail; logged by a run",
-               f"{one.kept_kib:g}; {one.log_kib:g}")  # fmt: skip
+    yield _row(
+        "KiB kept of a mail, logged by a run", f"{one.kept_kib:g}, {one.log_kib:g}"
+    )
 
 
 def costs_table(one: Mailbox) -> Iterator[str]:
@@ -224,30 +207,43 @@ def costs_table(one: Mailbox) -> Iterator[str]:
     yield _row("all, with the schedule", *(f"{clock + each * n:,.0f}" for n in SIZES))
 
 
+def load_table(one: Mailbox) -> Iterator[str]:
+    """The table of what comes in a second of the busiest hour."""
+    yield from _head("in the busiest hour", *(f"{size:,}" for size in SIZES))
+    documents = one.peak(lambda op: op.reads + op.writes + op.deletes)
+    for name, each in (
+        ("deliveries of Pub/Sub a second", one.peak(lambda op: op.messages / 2)),
+        ("`inbound` calls at once", reading_seconds(one) * one.peak_hour / 3600),
+        ("Firestore operations a second", documents),
+    ):
+        yield _row(name, *(f"{each * size:,.0f}" for size in SIZES))
+    ramps = (ramp_minutes(documents * size) for size in SIZES)
+    yield _row("minutes to get there by 500/50/5", *ramps)
+
+
+def ramp_minutes(operations: float) -> int:
+    """500 a second at first, then half as much again every five minutes (Firestore)."""
+    return 5 * max(0, math.ceil(math.log(max(operations, 1) / SEQUENTIAL, 1.5)))
+
+
 def limits_table(one: Mailbox) -> Iterator[str]:
     """The table of limits, the first to bite first."""
-    yield from _head("limit", "most", *(f"{size:,}" for size in SIZES), "bites at",
-                     "from")  # fmt: skip
+    sizes = (f"{size:,}" for size in SIZES)
+    yield from _head("limit", "most", *sizes, "bites at", "from")
     for limit in limits(one):
-        used = (f"{limit.each * size / limit.most:,.1%}" for size in SIZES)
+        most = f"{limit.most:,.0f} {limit.unit}"
+        shares = (limit.each * size / limit.most for size in SIZES)
+        used = (f"**{of:,.1f} times**" if of > 1 else f"{of:.1%}" for of in shares)
         # Two figures: the assumptions bear no more.
         bites = f"{float(f'{limit.bites_at:.2g}'):,.0f}"
-        yield _row(limit.name, f"{limit.most:,.0f} {limit.unit}", *used, bites,
-                   limit.source)  # fmt: skip
+        yield _row(limit.name, most, *used, bites, limit.source)
 
 
-def document(one: Mailbox | None = None) -> str:
+def document() -> str:
     """The tables of docs/scale.md, in Markdown."""
-    mailbox = one or Mailbox()
-    tables = (assumptions(mailbox), costs_table(mailbox), limits_table(mailbox))
-    return "\n\n".join("\n".join(table) for table in tables)
-
-
-def main() -> int:
-    """Print the tables."""
-    sys.stdout.write(document() + "\n")
-    return 0
+    tables = (assumptions, costs_table, load_table, limits_table)
+    return "\n\n".join("\n".join(table(Mailbox())) for table in tables)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.stdout.write(document() + "\n")
