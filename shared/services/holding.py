@@ -101,7 +101,8 @@ class Holding:
             own = before.lease.holder == delivery
             if hint is not None and is_older(hint, before.cursor) and not own:
                 return None
-            if silent_since is not None and before.quiet_since > silent_since:
+            busy = silent_since is not None and before.quiet_since > silent_since
+            if busy and not own:
                 return None
             decision = take(before.lease, delivery, self._now())
             if silent_since is not None and decision.action == "wait":

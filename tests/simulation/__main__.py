@@ -35,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _one(seed: int, *, verbose: bool) -> int:
     told, failure = replay(seed)
     if verbose:
-        OUT.print(*told, sep="\n", highlight=False, markup=False)
+        OUT.print(*told, sep="\n", highlight=False, markup=False, soft_wrap=True)
     OUT.print(failure or f"seed {seed}: all is well", markup=False)
     return 1 if failure else 0
 

@@ -53,3 +53,34 @@ def test_a_dead_holder_takes_over_although_its_own_hint_has_become_old(
     system.settle()
     subjects = [one.subject for one in system.conversation("ada")]
     assert subjects == ["first", "second", "third"]
+
+
+def test_a_sweep_that_died_takes_over_although_the_mailbox_is_quiet_no_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A notification came to the dead sweep's mailbox and left its mail to it."""
+    system = System()
+    system.subaccount()
+    system.user("u", ME)
+    system.contact("ada", ADA)
+    system.connect("u", ME)
+    system.settle()
+    system.clock.advance(seconds=5)
+    system.services.sweep.sweep_all(0)
+    sweeps = next(one for one in system.work if b'"sync"' in one.event.data)
+    system.work.clear()
+
+    def history(*_: Any) -> Any:
+        raise Crash
+
+    with monkeypatch.context() as dead:
+        dead.setattr(GmailMailbox, "history", history)
+        with pytest.raises(Crash):
+            system.do_work(sweeps)
+    system.restart()
+    system.arrives(ADA, ME, "left to the sweep")
+    assert system.deliver(system.pushes.popleft())
+    system.clock.advance(seconds=10)
+    system.work.append(sweeps)
+    system.settle()
+    assert [one.subject for one in system.conversation("ada")] == ["left to the sweep"]

@@ -1,3 +1,0 @@
-"""Seeds that fail in the build as it is, each with the cause. Empty is the aim."""
-
-KNOWN: dict[int, str] = {}

@@ -1,0 +1,143 @@
+"""Steps in which mail is written, moved, or lost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tests.simulation import cast
+from tests.simulation.cast import ALIAS, ANN, BEN, DAN, MOVED, SHOP, Copy, Mail
+from tests.simulation.post import account_of
+from tests.simulation.scene import Scene
+
+
+class MailSteps(Scene):
+    """What people do with their mail."""
+
+    def crm_sends(self) -> None:
+        """S7: the CRM sends a mail, or asks for it once more."""
+        self.tell("the CRM sends", self.sends.ask())
+
+    def somebody_writes(self) -> None:
+        """A contact, a stranger, a colleague or a forger writes to us."""
+        rng = self.rng
+        writer = rng.choice((*cast.PEOPLE, *cast.PEOPLE, *cast.STRANGERS, DAN, ANN))
+        true = account_of(writer) is None and rng.random() < 0.9
+        others = rng.sample((*cast.PEOPLE, *cast.STRANGERS, DAN), rng.choice((0, 0, 1)))
+        to = rng.sample((ANN, ALIAS, BEN, BEN, SHOP, MOVED), rng.choice((1, 2)))
+        to = list(dict.fromkeys(to))
+        parent = self._to_answer() if rng.random() < 0.45 else None
+        mail = self._mail(writer, to, others, parent, true=true)
+        spam = rng.random() < 0.1
+        auth = "pass" if true else rng.choice(("fail", "none"))
+        self.tell(
+            mail, writer, "->", *to, "cc", *others, _about(mail), auth, "spam" * spam
+        )
+        self.post.from_outside(mail, auth, spam=spam)
+
+    def user_writes(self) -> None:
+        """Somebody writes in Gmail: new, an answer, to all, or a forward."""
+        rng = self.rng
+        account = rng.choice((ANN, ANN, BEN, SHOP, MOVED))
+        writer = ALIAS if account == ANN and rng.random() < 0.2 else account
+        parent = self._to_answer() if rng.random() < 0.6 else None
+        anybody = (*cast.PEOPLE, *cast.PEOPLE, *cast.STRANGERS, BEN, DAN, ANN)
+        to = rng.sample(anybody, rng.choice((1, 1, 2)))
+        cc = rng.sample(anybody, rng.choice((0, 0, 1)))
+        bcc = rng.sample(anybody, 1) if rng.random() < 0.1 else []
+        forward = parent is not None and rng.random() < 0.2
+        if parent is not None and not forward and rng.random() < 0.8:
+            to = [parent.writer]
+            cc = [*parent.to, *parent.cc] if rng.random() < 0.5 else []
+        mail = self._mail(writer, to, cc, parent, bcc=bcc, forward=forward)
+        self.tell(mail, writer, "->", *mail.to, "cc", *mail.cc, *bcc, _about(mail))
+        self.post.from_gmail(mail, account, draft=rng.random() < 0.1)
+
+    def _to_answer(self) -> Mail | None:
+        recent = [one for one in self.ledger.mails[-6:] if one.twin is None]
+        if not recent:
+            return None
+        mail = self.rng.choice(recent)
+        if self.ledger.uncertain(mail):
+            self.quiet()
+        return mail
+
+    def _mail(
+        self,
+        writer: str,
+        to: Sequence[str],
+        cc: Sequence[str],
+        parent: Mail | None,
+        *,
+        bcc: Sequence[str] = (),
+        forward: bool = False,
+        true: bool = True,
+    ) -> Mail:
+        self.stage.clock.advance(seconds=self.rng.choice((1, 2, 7)))
+        no = len(self.ledger.mails)
+        answers: tuple[Mail, ...] = ()
+        subject = f"{cast.MARK} {no}"
+        if parent is not None:
+            short = self.rng.random() < 0.08
+            answers = (parent,) if short else (parent, *parent.answers)
+            base = parent.subject.rpartition(": ")[2]
+            subject = f"{'Fwd' if forward else 'Re'}: {base}"
+            if self.rng.random() < 0.1:
+                subject = f"{'Fwd' if forward else 'Re'}: {cast.MARK} {no}"
+        return Mail(
+            no,
+            writer,
+            tuple(to),
+            tuple(one for one in dict.fromkeys(cc) if one not in to),
+            tuple(one for one in bcc if one not in (*to, *cc)),
+            subject,
+            answers,
+            forward,
+            true,
+            f"<m-{no}@mail.invalid>",
+            attachments=int(self.rng.random() < 0.1),
+        )
+
+    def twin(self) -> None:
+        """Another mail with a Message-ID that is in use (M9)."""
+        leaves = [
+            one
+            for one in self.ledger.mails[-6:]
+            if one.twin is None
+            and not any(one in other.answers for other in self.ledger.mails)
+        ]
+        if not leaves:
+            return
+        first = self.rng.choice(leaves)
+        mail = self._mail(self.rng.choice(cast.PEOPLE), [ANN], [], None)
+        mail.message_id, mail.twin, first.twin = first.message_id, first, mail
+        self.tell(mail, mail.writer, "->", ANN, "with the Message-ID of", first)
+        self.post.from_outside(mail, "pass")
+
+    def import_old(self) -> None:
+        """Mail from before the connection is put into a mailbox (C2)."""
+        mail = self._mail(self.rng.choice(cast.PEOPLE), [ANN], [], None)
+        at = int(self.stage.clock.now().timestamp() * 1000) - 90 * 86_400_000
+        self.tell(mail, "is imported, from 90 days ago")
+        self.post.imported(mail, ANN, at, sent=False)
+
+    def change_a_copy(self) -> None:
+        """Spam, trash, out of them, or gone."""
+        copies = [
+            copy for mail in self.ledger.mails for copy in mail.copies if not copy.gone
+        ]
+        if not copies:
+            return
+        hidden = [copy for copy in copies if copy.hidden]
+        copy: Copy = self.rng.choice(hidden * 3 or copies[-5:])
+        if self.rng.random() < 0.15:
+            self.tell(copy.mail, "vanishes from", copy.account)
+            self.post.vanish(copy)
+            return
+        hide = None if copy.hidden else self.rng.choice(("SPAM", "TRASH"))
+        self.tell(copy.mail, "in", copy.account, "goes to", hide or "the inbox")
+        self.post.change(copy, hide=hide)
+
+
+def _about(mail: Mail) -> str:
+    kind = "forwards" if mail.forward else "answers"
+    return f"{kind} {mail.answers[0]}" if mail.answers else "new"
