@@ -135,16 +135,16 @@ class Holding:
     def checkpoint(self, run: Run) -> None:
         """Save how far the work is; stop when the time is up or the lease is lost.
 
-        Also sees who has come to the mailbox or left it since.
+        Also sees who has come to the mailbox or left it since, and what their settings
+        are now: a never-log entry counts from the next batch.
         """
 
         def save(before: Mailbox | None) -> Mailbox | None:
             return self._with_progress(_held(before, run.mailbox), run)
 
         state, _ = self._mailboxes.change(run.id, save)
-        if state is not None and _matters(state) != _matters(run.mailbox):
-            run.people = people.for_matching(self._documents, state)
         run.mailbox = state or run.mailbox
+        run.people = people.for_matching(self._documents, run.mailbox)
         self.stop_in_time(run)
 
     def stop_in_time(self, run: Run) -> None:
@@ -223,11 +223,6 @@ class Holding:
 
     def _now(self) -> int:
         return int(self._clock.now().timestamp() * 1000)
-
-
-def _matters(mailbox: Mailbox) -> tuple[object, ...]:
-    """What of a mailbox decides who sees its mail."""
-    return dict(mailbox.users), mailbox.aliases
 
 
 def _held(before: Mailbox | None, ours: Mailbox) -> Mailbox:

@@ -437,6 +437,25 @@ def test_w3_an_expired_history_is_read_anew_once_each(system: System) -> None:
     ]
 
 
+def test_m12_a_never_log_entry_counts_from_the_next_batch(system: System) -> None:
+    """A run can last 100 seconds: settings that change meanwhile are seen."""
+    batches: list[object] = []
+    for n in range(60):
+        system.arrives(ADA, ME, f"mail {n}")
+    record = system.services.sync._recorder.record
+
+    def then_listed(*args: object, **more: object) -> object:
+        outcome = record(*args, **more)
+        if not batches:
+            system.subaccount(never_log=(ADA,))
+        batches.append(outcome)
+        return outcome
+
+    system.services.sync._recorder.record = then_listed
+    system.settle()
+    assert len(system.conversation("ada")) == 25
+
+
 # --- leases ----------------------------------------------------------------------
 
 
