@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
@@ -40,7 +41,8 @@ class LocalProcess:
         """Start; `settings` are environment variables."""
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
-        self._log = folder / "up.log"
+        # Its own: a second one on the same folder must not wipe what this one said.
+        self._log = folder / f"up-{uuid.uuid4().hex[:8]}.log"
         # An empty value counts as not set, and hides what `local.env` says.
         environment = {**os.environ, **dict.fromkeys(_OWN, "")}
         environment |= {"PORT": str(free_port()), **(settings or {})}
