@@ -13,7 +13,7 @@ from functions.shell import trace_of
 from shared import bootstrap, logs
 from shared.errors import Misconfigured, Problem, SyncError
 from shared.logs import log
-from shared.services.connect import ConsentResult
+from shared.services.connecting.connect import ConsentResult
 
 COOKIE = "gmail_sync_flow"
 PERMISSIONS = {

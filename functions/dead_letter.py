@@ -6,8 +6,8 @@ from flask import Request, Response
 
 from functions import push
 from shared import bootstrap
-from shared.core import dead_letters
-from shared.core.dead_letters import DeadLetter
+from shared.core.syncing import dead_letters
+from shared.core.syncing.dead_letters import DeadLetter
 from shared.errors import Malformed
 from shared.ports import Event
 

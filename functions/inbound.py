@@ -9,7 +9,7 @@ from flask import Request, Response
 
 from functions import push
 from shared import bootstrap
-from shared.services.sync import MailboxChanged
+from shared.services.syncing.sync import MailboxChanged
 
 
 def inbound(request: Request) -> Response:

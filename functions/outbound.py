@@ -6,7 +6,7 @@ from flask import Request, Response
 
 from functions import push
 from shared import bootstrap
-from shared.services.outbound import OutboundWork
+from shared.services.sending.outbound import OutboundWork
 
 
 def outbound(request: Request) -> Response:

@@ -16,7 +16,7 @@ from shared import bootstrap
 from shared.bootstrap import Services
 from shared.core.ids import UserId
 from shared.errors import Problem
-from shared.services.sessions import SESSION_MINUTES, Session
+from shared.services.connecting.sessions import SESSION_MINUTES, Session
 
 COOKIE = "gmail_sync_session"
 PATH = "/settings"

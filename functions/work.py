@@ -12,7 +12,7 @@ from flask import Request, Response
 from functions import push
 from shared import bootstrap
 from shared.bootstrap import Services
-from shared.core.work import Work, work_from
+from shared.core.syncing.work import Work, work_from
 from shared.errors import Malformed
 from shared.ports import Event
 

@@ -21,7 +21,7 @@ from typing import Any, Protocol
 
 import requests
 
-from shared.core.reasons import explain
+from shared.core.matching.reasons import explain
 
 _LOCAL = "http://localhost:8080"
 _SECONDS = 30

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from infra import costs
 from infra.costs import Operations
-from shared.core.watches import SHARDS
+from shared.core.syncing.watches import SHARDS
 
 SIZES = (1_000, 100_000, 10_000_000)
 MONTH_DAYS = 30

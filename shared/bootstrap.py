@@ -16,29 +16,29 @@ from shared.ports import Blobs, Clock, Documents, Google, Relay, Secrets, Topics
 
 if TYPE_CHECKING:
     from shared.repositories.outbox import Outbox
-    from shared.services.accounts import Accounts
-    from shared.services.authentication import Authentication
-    from shared.services.bcc import BccAddresses
-    from shared.services.bulk import Bulk
-    from shared.services.caps import SendCaps
-    from shared.services.closing import Closing
-    from shared.services.connect import Connections
-    from shared.services.directory import Directory
-    from shared.services.explaining import Explaining
-    from shared.services.health import Health
-    from shared.services.jobs import JobDesk
-    from shared.services.outbound import Outbound
-    from shared.services.push_authentication import PushAuthentication
-    from shared.services.quarantine import DeadLetters, QuarantineDesk
-    from shared.services.reading import Reading
-    from shared.services.record import Recorder
-    from shared.services.send import Sending
-    from shared.services.senders import Senders
-    from shared.services.sessions import Sessions
-    from shared.services.sweep import Sweep
-    from shared.services.sync import Sync
-    from shared.services.watches import Watches
-    from shared.services.work_queue import WorkQueue
+    from shared.services.callers.authentication import Authentication
+    from shared.services.callers.push_authentication import PushAuthentication
+    from shared.services.connecting.accounts import Accounts
+    from shared.services.connecting.closing import Closing
+    from shared.services.connecting.connect import Connections
+    from shared.services.connecting.sessions import Sessions
+    from shared.services.crm.bcc import BccAddresses
+    from shared.services.crm.directory import Directory
+    from shared.services.crm.reading import Reading
+    from shared.services.operating.explaining import Explaining
+    from shared.services.operating.health import Health
+    from shared.services.operating.jobs import JobDesk
+    from shared.services.operating.quarantine import DeadLetters, QuarantineDesk
+    from shared.services.sending.bulk import Bulk
+    from shared.services.sending.caps import SendCaps
+    from shared.services.sending.outbound import Outbound
+    from shared.services.sending.send import Sending
+    from shared.services.sending.senders import Senders
+    from shared.services.syncing.record import Recorder
+    from shared.services.syncing.sweep import Sweep
+    from shared.services.syncing.sync import Sync
+    from shared.services.syncing.watches import Watches
+    from shared.services.syncing.work_queue import WorkQueue
 
 OAUTH_CLIENT_SECRET = "google-oauth-client"  # noqa: S105  (the secret's name)
 API_SIGNING_KEY = "api-signing-key"
@@ -175,7 +175,7 @@ class Services:
     @cached_property
     def authentication(self) -> Authentication:
         """Who calls the API."""
-        from shared.services.authentication import Authentication
+        from shared.services.callers.authentication import Authentication
 
         return Authentication(
             self.gateways.secrets,
@@ -187,7 +187,7 @@ class Services:
     def push_authentication(self) -> PushAuthentication:
         """Who pushes; raises Misconfigured without the settings for it."""
         from shared.gateways.jwk_set import JwkSet
-        from shared.services.push_authentication import PushAuthentication
+        from shared.services.callers.push_authentication import PushAuthentication
 
         return PushAuthentication(
             JwkSet(self.settings.push_certs_url),
@@ -199,7 +199,7 @@ class Services:
     @cached_property
     def directory(self) -> Directory:
         """Subaccounts, users and contacts."""
-        from shared.services.directory import Directory
+        from shared.services.crm.directory import Directory
 
         return Directory(
             self.gateways.documents,
@@ -211,14 +211,14 @@ class Services:
     @cached_property
     def reading(self) -> Reading:
         """Conversations, messages and attachments."""
-        from shared.services.reading import Reading
+        from shared.services.crm.reading import Reading
 
         return Reading(self.gateways.documents, self.gateways.blobs, self.directory)
 
     @cached_property
     def explaining(self) -> Explaining:
         """Why mail is recorded, or is not."""
-        from shared.services.explaining import Explaining
+        from shared.services.operating.explaining import Explaining
 
         return Explaining(self.gateways.documents, self.directory, self.gateways.clock)
 
@@ -236,7 +236,7 @@ class Services:
     @cached_property
     def accounts(self) -> Accounts:
         """Gmail of connected mailboxes."""
-        from shared.services.accounts import Accounts
+        from shared.services.connecting.accounts import Accounts
 
         return Accounts(
             self.gateways.documents,
@@ -249,8 +249,8 @@ class Services:
     @cached_property
     def connections(self) -> Connections:
         """Users' links to their mailboxes."""
-        from shared.services.attach import Attachments
-        from shared.services.connect import Connections
+        from shared.services.connecting.attach import Attachments
+        from shared.services.connecting.connect import Connections
 
         attachments = Attachments(
             self.gateways.documents,
@@ -272,7 +272,7 @@ class Services:
     @cached_property
     def sessions(self) -> Sessions:
         """Sessions of the settings page."""
-        from shared.services.sessions import Sessions
+        from shared.services.connecting.sessions import Sessions
 
         return Sessions(
             self.gateways.documents, self.authentication, self.gateways.clock
@@ -281,7 +281,7 @@ class Services:
     @cached_property
     def closing(self) -> Closing:
         """The end of mailboxes that nobody uses."""
-        from shared.services.closing import Closing
+        from shared.services.connecting.closing import Closing
 
         return Closing(
             self.gateways.documents,
@@ -293,7 +293,7 @@ class Services:
     @cached_property
     def watches(self) -> Watches:
         """Renewal of watches."""
-        from shared.services.watches import Watches
+        from shared.services.syncing.watches import Watches
 
         return Watches(
             self.gateways.documents,
@@ -307,7 +307,7 @@ class Services:
     @cached_property
     def sweep(self) -> Sweep:
         """The check that needs no notification."""
-        from shared.services.sweep import Sweep
+        from shared.services.syncing.sweep import Sweep
 
         return Sweep(
             self.gateways.documents,
@@ -320,15 +320,15 @@ class Services:
     @cached_property
     def queue(self) -> WorkQueue:
         """Work on mailboxes that is to be done by itself."""
-        from shared.services.work_queue import WorkQueue
+        from shared.services.syncing.work_queue import WorkQueue
 
         return WorkQueue(self.gateways.topics)
 
     @cached_property
     def recorder(self) -> Recorder:
         """From Gmail messages to records."""
-        from shared.core.bcc import DropFormat
-        from shared.services.record import Recorder
+        from shared.core.matching.bcc import DropFormat
+        from shared.services.syncing.record import Recorder
 
         return Recorder(
             self.gateways.documents,
@@ -341,8 +341,8 @@ class Services:
     @cached_property
     def bcc(self) -> BccAddresses:
         """Users' BCC addresses."""
-        from shared.core.bcc import DropFormat
-        from shared.services.bcc import BccAddresses
+        from shared.core.matching.bcc import DropFormat
+        from shared.services.crm.bcc import BccAddresses
 
         return BccAddresses(
             self.gateways.documents,
@@ -354,17 +354,17 @@ class Services:
     @cached_property
     def health(self) -> Health:
         """What needs somebody, for the alerts."""
-        from shared.services.health import Health
+        from shared.services.operating.health import Health
 
         return Health(self.gateways.documents, self.gateways.clock)
 
     @cached_property
     def jobs(self) -> JobDesk:
         """Audits and backfills."""
-        from shared.core.bcc import DropFormat
-        from shared.services.audit import Audit
-        from shared.services.backfill import Backfill
-        from shared.services.jobs import JobDesk
+        from shared.core.matching.bcc import DropFormat
+        from shared.services.operating.audit import Audit
+        from shared.services.operating.backfill import Backfill
+        from shared.services.operating.jobs import JobDesk
 
         documents, clock = self.gateways.documents, self.gateways.clock
         drop = DropFormat.parse(self.settings.bcc_address_format)
@@ -383,7 +383,7 @@ class Services:
     @cached_property
     def quarantine(self) -> QuarantineDesk:
         """What was set aside, for the operator."""
-        from shared.services.quarantine import QuarantineDesk
+        from shared.services.operating.quarantine import QuarantineDesk
 
         return QuarantineDesk(
             self.gateways.documents,
@@ -395,14 +395,14 @@ class Services:
     @cached_property
     def dead_letters(self) -> DeadLetters:
         """What no function could handle."""
-        from shared.services.quarantine import DeadLetters
+        from shared.services.operating.quarantine import DeadLetters
 
         return DeadLetters(self.gateways.documents, self.gateways.clock)
 
     @cached_property
     def sync(self) -> Sync:
         """Reading of mailboxes."""
-        from shared.services.sync import Sync
+        from shared.services.syncing.sync import Sync
 
         return Sync(
             self.gateways.documents,
@@ -416,7 +416,7 @@ class Services:
     @cached_property
     def caps(self) -> SendCaps:
         """Daily caps of mailboxes."""
-        from shared.services.caps import SendCaps
+        from shared.services.sending.caps import SendCaps
 
         return SendCaps(
             self.gateways.documents, self.gateways.clock, self.settings.daily_send_cap
@@ -424,14 +424,14 @@ class Services:
 
     @cached_property
     def _senders(self) -> Senders:
-        from shared.services.senders import Senders
+        from shared.services.sending.senders import Senders
 
         return Senders(self.gateways.documents, self.directory, self.accounts)
 
     @cached_property
     def sending(self) -> Sending:
         """Accepting mail of the CRM."""
-        from shared.services.send import Sending
+        from shared.services.sending.send import Sending
 
         return Sending(
             self.gateways.documents,
@@ -446,7 +446,7 @@ class Services:
     @cached_property
     def bulk(self) -> Bulk:
         """Accepting bulk mail, and fanning it out."""
-        from shared.services.bulk import Bulk
+        from shared.services.sending.bulk import Bulk
 
         return Bulk(
             self.gateways.documents,
@@ -461,11 +461,11 @@ class Services:
     @cached_property
     def outbound(self) -> Outbound:
         """Sending what was accepted."""
-        from shared.services.ending import Ending
-        from shared.services.gmail_route import GmailRoute
-        from shared.services.outbound import Outbound
-        from shared.services.provider import ProviderRoute
-        from shared.services.send_steps import Letters
+        from shared.services.sending.ending import Ending
+        from shared.services.sending.gmail_route import GmailRoute
+        from shared.services.sending.outbound import Outbound
+        from shared.services.sending.provider import ProviderRoute
+        from shared.services.sending.send_steps import Letters
 
         documents, clock = self.gateways.documents, self.gateways.clock
         letters = Letters(documents, self.gateways.blobs)

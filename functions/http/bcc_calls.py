@@ -7,7 +7,7 @@ from typing import Any
 from functions.http import models, problems
 from functions.http.routing import Call
 from shared.core.access import may_name_user
-from shared.core.bcc import LOGGING
+from shared.core.matching.bcc import LOGGING
 
 
 def rotate_bcc_address(call: Call[models.NoFields, None]) -> models.BccAddress:

@@ -7,7 +7,7 @@ from typing import Any
 from functions.http import bcc_calls, models, problems
 from functions.http.routing import Call
 from shared.core.access import may_name_user, shares_subaccount
-from shared.services.directory import not_found
+from shared.services.crm.directory import not_found
 
 
 def begin_connection(

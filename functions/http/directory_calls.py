@@ -8,12 +8,12 @@ from functions.http import bcc_calls, models, reading_bodies
 from functions.http.fields import to_milliseconds
 from functions.http.routing import Call
 from shared.core import records
-from shared.core.address import normalise
 from shared.core.ids import ContactId, UserId
+from shared.core.parsing.address import normalise
 from shared.errors import Conflict, Problem
 from shared.repositories.directory import ContactToWrite, MemberToWrite
-from shared.services.contact_import import ContactImport, Row
-from shared.services.directory import KEEP_PASSWORD, not_found
+from shared.services.crm.contact_import import ContactImport, Row
+from shared.services.crm.directory import KEEP_PASSWORD, not_found
 
 
 def put_subaccount(call: Call[models.SubaccountIn, None]) -> models.Subaccount:

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
-from shared.core.address import normalise, normalise_entry
 from shared.core.limits import MAX_ADDRESS_CHARS
+from shared.core.parsing.address import normalise, normalise_entry
 
 MAX_NAME_CHARS = 256
 ID_PATTERN = r"^[A-Za-z0-9._~-]{1,128}$"

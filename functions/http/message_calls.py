@@ -11,11 +11,11 @@ from functions.http import fields, models, problems, reading_bodies
 from functions.http.connection_calls import admit_to_connection, get_connection
 from functions.http.multipart import form_of
 from functions.http.routing import Call
-from shared.core.address import normalise
 from shared.core.ids import ContactId, MessageId, UserId
-from shared.services.bulk import check_contacts
-from shared.services.recipients import Asked
-from shared.services.send_records import SendRequest, Upload
+from shared.core.parsing.address import normalise
+from shared.services.sending.bulk import check_contacts
+from shared.services.sending.recipients import Asked
+from shared.services.sending.send_records import SendRequest, Upload
 
 KEY_HEADER = "Idempotency-Key"
 _KEY = re.compile(fields.KEY_PATTERN)

@@ -26,7 +26,7 @@ from functions.http.fields import (
     Time,
     TimeIn,
 )
-from shared.core.address import normalise
+from shared.core.parsing.address import normalise
 
 MAX_EMAILS = 20
 MAX_LIST_ENTRIES = 1000

@@ -10,11 +10,11 @@ from flask import Response
 from functions.http import models, page_tokens
 from functions.http.routing import Call
 from shared.core import mail, records
-from shared.core.address import normalise
-from shared.core.bcc import LOGGING
 from shared.core.ids import GmailMessageId, Rfc822MessageId
-from shared.services.explaining import Decision
-from shared.services.reading import Page, Position
+from shared.core.matching.bcc import LOGGING
+from shared.core.parsing.address import normalise
+from shared.services.crm.reading import Page, Position
+from shared.services.operating.explaining import Decision
 
 _MEDIA_TYPE = re.compile(
     r"[a-z0-9][a-z0-9!#$&^_.+-]{0,80}/[a-z0-9][a-z0-9!#$&^_.+-]{0,80}"

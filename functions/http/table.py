@@ -19,7 +19,7 @@ from functions.http import quarantine_calls as quarantine
 from functions.http import reading_calls as reading
 from functions.http.routing import Call, Route
 from shared.logs import log
-from shared.services.health import Overall
+from shared.services.operating.health import Overall
 
 _SUBACCOUNT = "/v1/subaccounts/{subaccount}"
 _USER = _SUBACCOUNT + "/users/{user}"

@@ -19,12 +19,12 @@ import google.auth.transport.requests
 
 from infra.live_check.mailbox import Mailbox, Unanswered
 from shared import bootstrap, config
-from shared.core.address import normalise
 from shared.core.ids import mailbox_id
+from shared.core.parsing.address import normalise
 from shared.gateways.access_tokens import AccessTokens
 from shared.gateways.google_oauth import GoogleOAuth
 from shared.gateways.secret_manager import SecretManagerSecrets
-from shared.services.accounts import token_secret
+from shared.services.connecting.accounts import token_secret
 
 _TOPIC = "gmail-notifications"
 _FUNCTION = "inbound"

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from infra.local import demo_story as story
 from infra.local.demo_story import Mail
-from shared.core.reasons import explain
+from shared.core.matching.reasons import explain
 
 _WIDTH = 100
 _TEXT_LINES = 2

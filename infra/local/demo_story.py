@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from shared.core.reasons import Outcome
+from shared.core.matching.reasons import Outcome
 
 MAILS = Path(__file__).parent / "demo_mails"
 

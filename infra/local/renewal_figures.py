@@ -16,16 +16,16 @@ from typing import Any
 
 from shared.core.ids import HistoryId, UserId, mailbox_id
 from shared.core.limits import GMAIL_UNITS
-from shared.core.watches import SHARDS
-from shared.core.work import Work, work_from
+from shared.core.syncing.watches import SHARDS
+from shared.core.syncing.work import Work, work_from
 from shared.gateways.memory import MemoryDocuments, MemorySecrets, MemoryTopics
 from shared.ports import Create, Event, Query, Watch
 from shared.repositories import paths
 from shared.repositories.mailboxes import Mailbox, to_document
 from shared.repositories.outbox import Outbox
-from shared.services.accounts import Accounts, token_secret
-from shared.services.watches import Watches
-from shared.services.work_queue import WorkQueue
+from shared.services.connecting.accounts import Accounts, token_secret
+from shared.services.syncing.watches import Watches
+from shared.services.syncing.work_queue import WorkQueue
 
 LATENCY = {
     "gmail.watch": 0.30,

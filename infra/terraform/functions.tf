@@ -109,7 +109,7 @@ locals {
   # Browsers need one origin for consent, cookies and the settings page.
   public_url = var.domain == null ? local.function_urls.connect : "https://${var.domain}"
 
-  # Google's deadlines nest (shared/core/lease.py): function 120 s < lease < ack 180 s.
+  # Google's deadlines nest (shared/core/syncing/lease.py): function 120 s < lease < ack 180 s.
   function_seconds = 120
 
   # As shared/config.py has it; a test compares the two. What is empty is left out.

@@ -1,5 +1,5 @@
 locals {
-  # shared/core/lease.py and infra/local/wiring.py have the same numbers.
+  # shared/core/syncing/lease.py and infra/local/wiring.py have the same numbers.
   ack_deadline_seconds  = 180
   max_delivery_attempts = 10 # bridges about an hour of an outage with this backoff
   retention             = "604800s"

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from shared.core.bcc import LOGGING
 from shared.core.ids import MessageId, SubaccountId, UserId, digest
-from shared.core.places import NewContact
+from shared.core.matching.bcc import LOGGING
+from shared.core.matching.places import NewContact
 from shared.core.records import Message
 
 EventType = Literal[

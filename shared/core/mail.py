@@ -13,6 +13,11 @@ from shared.core.ids import GmailMessageId, GmailThreadId, Rfc822MessageId
 
 Authenticity = Literal["pass", "fail", "unknown"]
 
+NEVER_READ = frozenset({"DRAFT", "CHAT"})
+"""Drafts are saved many times a minute; they count when they are sent."""
+
+LABELS_OUT_OF_SIGHT = frozenset({"SPAM", "TRASH"})
+
 
 @dataclass(frozen=True, slots=True)
 class Address:

@@ -14,16 +14,16 @@ from typing import Any, TypeVar
 from googleapiclient.errors import HttpError
 
 from shared.core import limits
-from shared.core.failures import Operation
-from shared.core.gmail_message import (
+from shared.core.ids import GmailMessageId, HistoryId
+from shared.core.mail import Content, MessageHeaders
+from shared.core.parsing.gmail_message import (
     FULL_FIELDS,
     METADATA_FIELDS,
     METADATA_HEADERS,
     content_of,
     headers_of,
 )
-from shared.core.ids import GmailMessageId, HistoryId
-from shared.core.mail import Content, MessageHeaders
+from shared.core.syncing.failures import Operation
 from shared.errors import (
     Misconfigured,
     NeedsReauth,

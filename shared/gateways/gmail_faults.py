@@ -14,7 +14,7 @@ import httplib2
 from google.auth import exceptions as auth
 from googleapiclient.errors import Error, HttpError
 
-from shared.core.failures import Operation, classify, wait_seconds
+from shared.core.syncing.failures import Operation, classify, wait_seconds
 from shared.errors import SyncError, Transient
 
 

@@ -12,14 +12,14 @@ from typing import IO, Any, cast
 from googleapiclient.errors import HttpError
 from googleapiclient.http import MediaIoBaseUpload
 
-from shared.core.failures import DAILY_LIMIT_SECONDS, Operation
-from shared.core.gmail_message import (
+from shared.core.ids import GmailMessageId, GmailThreadId
+from shared.core.mail import MessageHeaders
+from shared.core.parsing.gmail_message import (
     METADATA_FIELDS,
     METADATA_HEADERS,
     headers_of,
 )
-from shared.core.ids import GmailMessageId, GmailThreadId
-from shared.core.mail import MessageHeaders
+from shared.core.syncing.failures import DAILY_LIMIT_SECONDS, Operation
 from shared.errors import (
     DailyLimitReached,
     RateLimited,

@@ -11,12 +11,12 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from shared.core.bcc import token_key
 from shared.core.events import CrmEvent, contact_event
-from shared.core.facts import DropFact
 from shared.core.ids import SubaccountId, UserId
+from shared.core.matching.bcc import token_key
+from shared.core.matching.facts import DropFact
+from shared.core.matching.places import Place
 from shared.core.people import SubaccountForMatching
-from shared.core.places import Place
 from shared.ports import Create, Delete, Documents, Merge, Put, Snapshot, Write
 from shared.repositories import directory, outbox, paths
 

@@ -7,7 +7,17 @@ from collections.abc import Generator, Iterable, Sequence
 from dataclasses import replace
 from typing import TypeVar, cast
 
-from shared.core.facts import (
+from shared.core.ids import (
+    ContactId,
+    MailboxId,
+    MessageId,
+    SubaccountId,
+    ThreadId,
+    UserId,
+    gmail_thread_key,
+)
+from shared.core.mail import MessageHeaders
+from shared.core.matching.facts import (
     AddressFact,
     AddressKey,
     Asking,
@@ -26,17 +36,7 @@ from shared.core.facts import (
     ThreadFact,
     ThreadKey,
 )
-from shared.core.ids import (
-    ContactId,
-    MailboxId,
-    MessageId,
-    SubaccountId,
-    ThreadId,
-    UserId,
-    gmail_thread_key,
-)
-from shared.core.mail import MessageHeaders
-from shared.core.matching import Place
+from shared.core.matching.rules import Place
 from shared.ports import Documents, Query, Snapshot
 from shared.repositories import bcc, paths
 

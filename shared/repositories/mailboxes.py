@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
-from shared.core.history import Idle, newest
 from shared.core.ids import GmailMessageId, HistoryId, MailboxId, UserId
-from shared.core.lease import Lease
-from shared.core.resync import Resync
-from shared.core.watches import shard_of
+from shared.core.syncing.history import Idle, newest
+from shared.core.syncing.lease import Lease
+from shared.core.syncing.resync import Resync
+from shared.core.syncing.watches import shard_of
 from shared.errors import AlreadyExists, Conflict
 from shared.ports import Create, Documents, Put, Query, Snapshot, Write
 from shared.repositories import paths

@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from shared.core.ids import ContactId, MailboxId, MessageId, SubaccountId, digest
-from shared.core.send_window import SendWindow, pack, unpack
-from shared.core.sending import Send
+from shared.core.sending.send_window import SendWindow, pack, unpack
+from shared.core.sending.states import Send
 from shared.errors import Conflict
 from shared.ports import Create, Documents, Put, Query, Snapshot, Write
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from infra.local.renewal_figures import Figures, measure, report
-from shared.core.lease import FUNCTION_SECONDS
+from shared.core.syncing.lease import FUNCTION_SECONDS
 
 
 @pytest.fixture(scope="module")

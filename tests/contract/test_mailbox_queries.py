@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from shared.core.history import Idle
 from shared.core.ids import GmailMessageId, HistoryId, UserId, mailbox_id
-from shared.core.resync import Resync
-from shared.core.watches import SHARDS
+from shared.core.syncing.history import Idle
+from shared.core.syncing.resync import Resync
+from shared.core.syncing.watches import SHARDS
 from shared.ports import Create, Documents
 from shared.repositories import paths
 from shared.repositories.mailboxes import Mailbox, Mailboxes, to_document

@@ -53,7 +53,7 @@ def test_a_subaccount_is_read_back_without_its_password(
 
 
 def test_a_password_stays_for_its_own_account_only(api: Api, gateways: Memory) -> None:
-    from shared.services.directory import smtp_secret
+    from shared.services.crm.directory import smtp_secret
 
     api.put("/v1/subaccounts/a", SUBACCOUNT)
     assert gateways.secrets.read(smtp_secret("a")) == b"s3cret-Pass"
@@ -69,7 +69,7 @@ def test_a_password_stays_for_its_own_account_only(api: Api, gateways: Memory) -
 def test_a_provider_that_goes_takes_its_password_along(
     api: Api, gateways: Memory
 ) -> None:
-    from shared.services.directory import smtp_secret
+    from shared.services.crm.directory import smtp_secret
 
     api.put("/v1/subaccounts/a", SUBACCOUNT)
     api.put("/v1/subaccounts/a", {"name": "A"})

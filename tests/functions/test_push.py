@@ -28,7 +28,7 @@ from shared.errors import (
     Transient,
     Vanished,
 )
-from shared.services.push_authentication import PushAuthentication
+from shared.services.callers.push_authentication import PushAuthentication
 from tests.support.api import START, Memory, settings
 
 NOW = int(START.timestamp())

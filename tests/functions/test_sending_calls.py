@@ -8,7 +8,7 @@ import pytest
 from urllib3.filepost import encode_multipart_formdata
 
 from shared import bootstrap
-from shared.services.send import MAX_ATTACHMENTS_BYTES
+from shared.services.sending.send import MAX_ATTACHMENTS_BYTES
 from tests.support import api as support
 from tests.support.sending import BOB, CARLA, MIA, SendingSystem
 from tests.support.system import EPOCH

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from infra.local import wiring
-from shared.core import lease
+from shared.core.syncing import lease
 from tests.infra import source
 from tests.infra.offline import TERRAFORM, Plan
 from tests.infra.test_grants import CONSUMERS

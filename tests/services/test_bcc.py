@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from shared.core.bcc import LOGGING, TOKEN_CHARS
 from shared.core.ids import ContactId, SubaccountId, UserId
+from shared.core.matching.bcc import LOGGING, TOKEN_CHARS
 from shared.errors import Problem
 from tests.support.bcc import ADA, ALIAS, BOB, LOG, ME, PROFILE, BccSystem
 from tests.support.crash import Crash, CrashPlan

@@ -13,8 +13,8 @@ from shared.errors import Conflict, Transient
 from shared.ports import Create, Increment, Maximum, Merge, Query, Update
 from shared.repositories import messages, paths
 from shared.repositories.directory import ContactToWrite, MemberToWrite
-from shared.services.contact_import import ContactImport, Row
-from shared.services.directory import Directory
+from shared.services.crm.contact_import import ContactImport, Row
+from shared.services.crm.directory import Directory
 from tests.support.api import Memory, a_message, record_into
 
 

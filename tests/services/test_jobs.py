@@ -8,7 +8,7 @@ import pytest
 
 from shared.core.access import Caller
 from shared.core.ids import ContactId, SubaccountId, UserId
-from shared.core.matching import Decision
+from shared.core.matching.rules import Decision
 from shared.errors import Problem
 from shared.ports import Delete, Put
 from tests.support.crash import Crash, CrashPlan
@@ -57,7 +57,7 @@ def skipped(system: System, monkeypatch: pytest.MonkeyPatch, subject: str) -> No
         yield
 
     with monkeypatch.context() as patch:
-        patch.setattr("shared.services.record.decide", buggy)
+        patch.setattr("shared.services.syncing.record.decide", buggy)
         system.arrives(ADA, ME, subject)
         system.settle()
 
@@ -187,13 +187,13 @@ def test_e4_long_audits_pass_on_to_the_next_slice(
     for number in range(60):
         system.arrives(ADA, ME, str(number))
     system.settle()
-    monkeypatch.setattr("shared.services.jobs.RUN_SECONDS", -1)
+    monkeypatch.setattr("shared.services.operating.jobs.RUN_SECONDS", -1)
     job = system.services.jobs.audit(CRM, UserId("u"), 0, FOREVER, repair=False)
     for _ in range(3):
         push = system.work.popleft()
         assert system.do_work(push)
         assert system.services.jobs.view(CRM, job.id)[0].status == "queued"
-    monkeypatch.setattr("shared.services.jobs.RUN_SECONDS", 60)
+    monkeypatch.setattr("shared.services.operating.jobs.RUN_SECONDS", 60)
     system.settle()
     done, result = system.services.jobs.view(CRM, job.id)
     assert (done.done, done.total, done.status) == (60, 60, "done")

@@ -10,7 +10,7 @@ import pytest
 
 from infra import operator
 from infra.local.example_subscriber import Inbox
-from shared.core.bcc import LOGGING
+from shared.core.matching.bcc import LOGGING
 from tests.support.bcc import ADA, BOB, LOG, ME, BccSystem
 from tests.support.crash import Crash, CrashPlan, CrashPoint
 

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from shared.core import dead_letters, recording
 from shared.core.access import Caller
 from shared.core.ids import SubaccountId
+from shared.core.matching import recording
+from shared.core.syncing import dead_letters
 from shared.errors import Malformed, Problem
 from tests.support.bcc import BccSystem
 from tests.support.system import System

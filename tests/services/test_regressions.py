@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shared.services.copies import Copies
+from shared.services.syncing.copies import Copies
 from tests.support.crash import Crash
 from tests.support.system import System
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from shared.core.lease import WORK_BUDGET_SECONDS
+from shared.core.syncing.lease import WORK_BUDGET_SECONDS
 from tests.support.system import System
 
 ME, ADA = "rep@ours.example", "ada@client.example"

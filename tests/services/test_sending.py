@@ -6,8 +6,8 @@ import pytest
 
 from shared.core.ids import MessageId
 from shared.errors import Problem, Transient
-from shared.services.recipients import Asked
-from shared.services.send_records import Upload
+from shared.services.sending.recipients import Asked
+from shared.services.sending.send_records import Upload
 from tests.support.sending import BOB, CARLA, MIA, SendingSystem
 
 

@@ -11,10 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from shared.core.send_window import SendWindow
+from shared.core.sending.send_window import SendWindow
 from shared.errors import Problem, Transient
 from shared.repositories import sends
-from shared.services.send_records import Upload
+from shared.services.sending.send_records import Upload
 from tests.support.crash import Crash, CrashPlan
 from tests.support.sending import BOB, MIA, SendingSystem
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from shared.core.ids import UserId
-from shared.core.lease import take
+from shared.core.syncing.lease import take
 from tests.support.system import System
 
 ME, ADA, BOB = "rep@ours.example", "ada@client.example", "bob@client.example"
@@ -117,7 +117,7 @@ def test_w2_a_piece_of_work_that_comes_late_finds_it_done(system: System) -> Non
 def test_w2_many_silent_mailboxes_are_passed_on_page_by_page(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("shared.services.sweep.PAGE", 1)
+    monkeypatch.setattr("shared.services.syncing.sweep.PAGE", 1)
     system = System()
     system.subaccount()
     for number in range(40):  # more than there are shards

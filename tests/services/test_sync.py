@@ -228,7 +228,7 @@ def test_an_unknown_mailbox_is_acknowledged_and_does_nothing(
 )  # fmt: skip
 def test_a_malformed_hint_is_permanent(system: System, data: bytes) -> None:
     from shared.ports import Event
-    from shared.services.sync import MailboxChanged
+    from shared.services.syncing.sync import MailboxChanged
 
     with pytest.raises(Permanent):
         MailboxChanged.from_push(Event(data))
@@ -254,7 +254,7 @@ def test_an_empty_answer_to_a_newer_hint_keeps_the_cursor_and_ends(
 
 
 def test_history_ids_beyond_64_bits_are_numbers_too() -> None:
-    from shared.core.history import is_older, newest
+    from shared.core.syncing.history import is_older, newest
 
     small, big = HistoryId("9"), HistoryId("36893488147419103232")
     assert is_older(small, big)
@@ -361,7 +361,7 @@ def test_a_mail_to_10000_people_is_found_under_the_contact_at_the_end(
 def test_e3_a_message_that_always_trips_is_set_aside_and_the_rest_goes_on(
     system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from shared.services import record
+    from shared.services.syncing import record
 
     real = record.safe_html
 

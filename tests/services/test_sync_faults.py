@@ -253,7 +253,7 @@ def test_a_message_that_kills_the_process_is_set_aside_and_the_rest_goes_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """E3: attempts are counted before they are made."""
-    from shared.services import record
+    from shared.services.syncing import record
 
     system = System()
     system.subaccount()

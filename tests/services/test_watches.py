@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from shared.core.ids import UserId
-from shared.core.watches import SHARDS
-from shared.services import watches
+from shared.core.syncing.watches import SHARDS
+from shared.services.syncing import watches
 from tests.support.system import System
 
 ADA = "ada@client.example"
@@ -90,7 +90,7 @@ def test_w1_what_failed_is_tried_again_by_itself(system: System) -> None:
 def test_w1_an_outage_of_gmail_holds_the_chain_instead_of_every_mailbox(
     system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("shared.services.watches.SHARDS", 1)
+    monkeypatch.setattr("shared.services.syncing.watches.SHARDS", 1)
     monkeypatch.setattr("shared.repositories.mailboxes.shard_of", lambda _mailbox: 0)
     for number in range(6):  # all into one shard
         path = f"mailboxes/{system.mailbox_id(rep(number))}"
@@ -109,7 +109,7 @@ def test_w1_an_outage_of_gmail_holds_the_chain_instead_of_every_mailbox(
 def test_w1_a_long_chain_is_passed_on_in_time(
     system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("shared.services.watches.PAGE", 1)
+    monkeypatch.setattr("shared.services.syncing.watches.PAGE", 1)
     _slow(system, monkeypatch, seconds=watches.RUN_SECONDS + 1)
     system.renew()
     assert min(left(system, number) for number in range(6)) > 6.9

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 from shared.core.ids import ContactId, SubaccountId, UserId
 from shared.errors import Problem
-from shared.services.recipients import Asked
-from shared.services.send import SendRequest
+from shared.services.sending.recipients import Asked
+from shared.services.sending.send import SendRequest
 from tests.simulation.cast import EVE, MARK, PEOPLE
 from tests.simulation.stage import Stage
 

@@ -20,10 +20,10 @@ from unittest import mock
 from greenlet import getcurrent, greenlet
 
 from shared.bootstrap import Services
-from shared.core.lease import TAKE_OVER_SECONDS
+from shared.core.syncing.lease import TAKE_OVER_SECONDS
 from shared.errors import NeedsReauth, Permanent, Transient
 from shared.ports import Delete, Event
-from shared.services.outbound import OutboundWork
+from shared.services.sending.outbound import OutboundWork
 from tests.support.crash import Crash
 from tests.support.system import Push, System
 

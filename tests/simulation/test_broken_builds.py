@@ -9,11 +9,15 @@ from typing import Any
 
 import pytest
 
-from shared.core import gmail_message, history, matching, recording
-from shared.core.history import newest
 from shared.core.ids import MessageId, digest
-from shared.core.lease import LeaseDecision
-from shared.services import gmail_route, holding, sync
+from shared.core.matching import recording
+from shared.core.matching import rules as matching
+from shared.core.parsing import gmail_message
+from shared.core.syncing import history
+from shared.core.syncing.history import newest
+from shared.core.syncing.lease import LeaseDecision
+from shared.services.sending import gmail_route
+from shared.services.syncing import holding, sync
 from tests.simulation.run import first_failure, replay
 
 Patch = Callable[[pytest.MonkeyPatch], None]
@@ -94,7 +98,7 @@ def forged_colleagues_are_believed(patch: pytest.MonkeyPatch) -> None:
     def believing(message: Any, mailbox: Any) -> Any:
         return real(replace(message, authenticated=True), mailbox)
 
-    patch.setattr("shared.services.record.decide", believing)
+    patch.setattr("shared.services.syncing.record.decide", believing)
 
 
 def mail_taken_out_of_spam_is_not_looked_at(patch: pytest.MonkeyPatch) -> None:
@@ -112,7 +116,7 @@ def never_log_lists_are_forgotten(patch: pytest.MonkeyPatch) -> None:
 
 def the_second_copy_is_not_listed(patch: pytest.MonkeyPatch) -> None:
     """M9: every user's mailbox that holds it."""
-    from shared.services.copies import Copies
+    from shared.services.syncing.copies import Copies
 
     patch.setattr(Copies, "join_earlier", lambda *_: None)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from shared.core.bcc import LOGGING
 from shared.core.ids import SubaccountId, UserId
+from shared.core.matching.bcc import LOGGING
 from tests.support.system import System
 
 LOG = "log@logs.example"

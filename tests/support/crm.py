@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from shared.core.facts import (
+from shared.core.ids import (
+    ContactId,
+    GmailMessageId,
+    GmailThreadId,
+    MailboxId,
+    MessageId,
+    Rfc822MessageId,
+    SubaccountId,
+    ThreadId,
+    UserId,
+)
+from shared.core.mail import Address, MessageHeaders
+from shared.core.matching.facts import (
     AddressFact,
     AddressKey,
     ContactAtAddress,
@@ -19,19 +31,7 @@ from shared.core.facts import (
     ThreadFact,
     ThreadKey,
 )
-from shared.core.ids import (
-    ContactId,
-    GmailMessageId,
-    GmailThreadId,
-    MailboxId,
-    MessageId,
-    Rfc822MessageId,
-    SubaccountId,
-    ThreadId,
-    UserId,
-)
-from shared.core.mail import Address, MessageHeaders
-from shared.core.matching import Decision, decide
+from shared.core.matching.rules import Decision, decide
 from shared.core.people import (
     MailboxForMatching,
     Membership,

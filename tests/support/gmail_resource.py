@@ -12,8 +12,8 @@ import quopri
 import re
 from typing import Any
 
-from shared.core.charsets import decode
-from shared.core.mime_parameters import main_value, parameters
+from shared.core.parsing.charsets import decode
+from shared.core.parsing.mime_parameters import main_value, parameters
 
 MAX_DEPTH = 60
 _BLANK_LINE = re.compile(rb"\r?\n\r?\n")

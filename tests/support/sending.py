@@ -14,10 +14,10 @@ from shared.errors import NeedsReauth, Permanent, Transient
 from shared.gateways.memory import MemoryRelay
 from shared.ports import Event
 from shared.repositories import messages
-from shared.services.outbound import OutboundWork
-from shared.services.recipients import Asked
-from shared.services.send import Accepted
-from shared.services.send_records import SendRequest, Upload
+from shared.services.sending.outbound import OutboundWork
+from shared.services.sending.recipients import Asked
+from shared.services.sending.send import Accepted
+from shared.services.sending.send_records import SendRequest, Upload
 from tests.support.crash import Crashing, CrashPlan
 from tests.support.system import Push, System
 

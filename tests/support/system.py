@@ -37,7 +37,7 @@ from shared.bootstrap import Services
 from shared.core.access import Caller
 from shared.core.ids import ContactId, MailboxId, SubaccountId, UserId, mailbox_id
 from shared.core.records import Message, Subaccount
-from shared.core.work import work_from
+from shared.core.syncing.work import work_from
 from shared.errors import NeedsReauth, Permanent, Transient
 from shared.gateways.google_oauth import GoogleOAuth
 from shared.gateways.memory import (
@@ -49,7 +49,7 @@ from shared.gateways.memory import (
 from shared.ports import Documents, Event
 from shared.repositories import messages
 from shared.repositories.directory import ContactToWrite, MemberToWrite
-from shared.services.sync import MailboxChanged
+from shared.services.syncing.sync import MailboxChanged
 from tests.support.crash import Crashing, CrashPlan
 
 BASE = "http://localhost:9"

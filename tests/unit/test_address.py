@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.core.address import (
+from shared.core.mail import Address
+from shared.core.parsing.address import (
     clean_name,
     domain_of,
     format_address,
@@ -20,8 +21,7 @@ from shared.core.address import (
     parse_list,
     parse_sender,
 )
-from shared.core.address_tokens import tokens_of
-from shared.core.mail import Address
+from shared.core.parsing.address_tokens import tokens_of
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.core.authentication import authenticity, is_authenticated
-from shared.core.authentication_results import read_results
 from shared.core.mail import Address
+from shared.core.parsing.authentication import authenticity, is_authenticated
+from shared.core.parsing.authentication_results import read_results
 
 ALICE = Address("Alice", "alice@example.org")
 G = "mx.google.com; "

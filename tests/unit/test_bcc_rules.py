@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from shared.core import bcc
-from shared.core.bcc import HIDDEN, LOGGING, DropFormat
-from shared.core.facts import DropFact, DropKey, Fact, Key
 from shared.core.ids import SubaccountId, UserId
 from shared.core.mail import Address, MessageHeaders
-from shared.core.matching import Decision, decide
+from shared.core.matching import bcc
+from shared.core.matching.bcc import HIDDEN, LOGGING, DropFormat
+from shared.core.matching.facts import DropFact, DropKey, Fact, Key
+from shared.core.matching.rules import Decision, decide
 from shared.core.people import MailboxForMatching, UserForMatching
 from tests.support.crm import ALIAS, CONNECTED, ME, Crm, S, U, mail
 

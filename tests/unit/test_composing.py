@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.core.address import parse_list
-from shared.core.composing import (
+from shared.core.mail import Address
+from shared.core.parsing.address import parse_list
+from shared.core.sending.composing import (
     MailToBuild,
     PartToBuild,
     inline_ids,
@@ -19,7 +20,6 @@ from shared.core.composing import (
     subject_to_send,
     write_mail,
 )
-from shared.core.mail import Address
 from shared.errors import Malformed
 
 BASE = {

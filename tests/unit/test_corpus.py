@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from shared.core.address import normalise
-from shared.core.gmail_message import content_of, headers_of
-from shared.core.headers import is_forward_subject
 from shared.core.mail import Content, MessageHeaders
-from shared.core.sanitise import safe_html
+from shared.core.parsing.address import normalise
+from shared.core.parsing.gmail_message import content_of, headers_of
+from shared.core.parsing.headers import is_forward_subject
+from shared.core.parsing.sanitise import safe_html
 from tests.support.gmail_resource import resource_of
 
 ROOT = Path(__file__).parents[2]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from shared.core.failures import (
+from shared.core.syncing.failures import (
     DAILY_LIMIT_SECONDS,
     MAX_WAIT_SECONDS,
     Operation,

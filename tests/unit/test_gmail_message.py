@@ -10,14 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.core.gmail_message import (
-    FULL_FIELDS,
-    METADATA_FIELDS,
-    METADATA_HEADERS,
-    content_of,
-    delivered_to,
-    headers_of,
-)
 from shared.core.limits import (
     MAX_BODY_BYTES,
     MAX_MIME_DEPTH,
@@ -25,6 +17,14 @@ from shared.core.limits import (
     SNIPPET_CHARS,
 )
 from shared.core.mail import Address, AttachmentPart, MessageHeaders
+from shared.core.parsing.gmail_message import (
+    FULL_FIELDS,
+    METADATA_FIELDS,
+    METADATA_HEADERS,
+    content_of,
+    delivered_to,
+    headers_of,
+)
 from shared.errors import Malformed
 
 Raw = dict[str, Any]
@@ -435,7 +435,7 @@ def test_parts_cap(count: int, truncated: bool) -> None:
 def test_an_attachment_that_came_inline_is_kept_within_the_cap(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("shared.core.gmail_content.MAX_ATTACHMENT_BYTES", 4)
+    monkeypatch.setattr("shared.core.parsing.gmail_content.MAX_ATTACHMENT_BYTES", 4)
     content = content_of(full(part("image/png", b"12345")))
     assert content.attachments[0].data == b"1234"
     assert content.truncated

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.core import charsets
-from shared.core.charsets import codec_of, decode, decode_body
-from shared.core.forward_prefixes import FORWARD_PREFIXES
-from shared.core.headers import (
+from shared.core.limits import MAX_REFERENCES, MAX_SUBJECT_CHARS
+from shared.core.parsing import charsets
+from shared.core.parsing.charsets import codec_of, decode, decode_body
+from shared.core.parsing.forward_prefixes import FORWARD_PREFIXES
+from shared.core.parsing.headers import (
     decode_words,
     is_automated,
     is_forward_subject,
@@ -21,9 +22,8 @@ from shared.core.headers import (
     unfold,
     values_of,
 )
-from shared.core.limits import MAX_REFERENCES, MAX_SUBJECT_CHARS
-from shared.core.mime_parameters import main_value, parameters
-from shared.core.plain_text import one_line, safe_filename
+from shared.core.parsing.mime_parameters import main_value, parameters
+from shared.core.parsing.plain_text import one_line, safe_filename
 
 
 @pytest.mark.parametrize(

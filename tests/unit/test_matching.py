@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.core.facts import AddressKey, MessageIdKey
 from shared.core.ids import SubaccountId
-from shared.core.matching import Decision, Place
+from shared.core.matching.facts import AddressKey, MessageIdKey
+from shared.core.matching.rules import Decision, Place
 from tests.support.crm import ALIAS, CONNECTED, ME, Crm, mail
 
 ADA = "ada@client.example"

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.core.ids import GmailMessageId, HistoryId
-from shared.core.resync import (
+from shared.core.syncing.resync import (
     FEW,
     OVERLAP_SECONDS,
     Resync,

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.core.limits import MAX_BODY_BYTES, MAX_HTML_DEPTH, MAX_HTML_TAGS
-from shared.core.sanitise import safe_html, text_from_html
+from shared.core.parsing.sanitise import safe_html, text_from_html
 
 FORBIDDEN_TAGS = {
     "applet", "audio", "base", "button", "embed", "form", "frame", "frameset", "iframe",

@@ -8,17 +8,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.core import send_window
 from shared.core.ids import MessageId
-from shared.core.lease import LEASE_SECONDS
-from shared.core.replying import (
+from shared.core.sending import send_window
+from shared.core.sending.replying import (
     MAX_REFERENCES_SENT,
     answering,
     bare_subject,
     reply_subject,
 )
-from shared.core.send_window import WINDOW_MS, Full, SendWindow
-from shared.core.sending import DELIVERIES_BEFORE_AFRESH, Send, claim, is_past, set_free
+from shared.core.sending.send_window import WINDOW_MS, Full, SendWindow
+from shared.core.sending.states import (
+    DELIVERIES_BEFORE_AFRESH,
+    Send,
+    claim,
+    is_past,
+    set_free,
+)
+from shared.core.syncing.lease import LEASE_SECONDS
 from tests.support.api import a_message
 
 NOW = 1_793_600_000_000

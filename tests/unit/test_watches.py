@@ -4,10 +4,16 @@ from collections import Counter
 
 import pytest
 
-from shared.core.history import IDLE_SECONDS, Idle, after_empty
 from shared.core.ids import HistoryId, mailbox_id
-from shared.core.watches import SHARDS, health, hours_left, is_expiring, shard_of
-from shared.core.work import work, work_from
+from shared.core.syncing.history import IDLE_SECONDS, Idle, after_empty
+from shared.core.syncing.watches import (
+    SHARDS,
+    health,
+    hours_left,
+    is_expiring,
+    shard_of,
+)
+from shared.core.syncing.work import work, work_from
 from shared.errors import Malformed
 
 HOUR = 3600_000

@@ -1,0 +1,138 @@
+"""BCC addresses (B1, B6): how one is made, recognised, and kept from being shown.
+
+An address is a format of the deployment, such as `log+{token}@example.com`, and a
+token that stands for one user in one subaccount. The token is a secret.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import re
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
+
+from shared.core.ids import SubaccountId, UserId, digest
+from shared.core.mail import Address, MessageHeaders
+from shared.core.parsing.addr_spec import fold, normalise_domain
+
+TOKEN_CHARS = 20
+"""Base32, so 100 bits; B1 asks for 80. Lower case: a local part may lose its case."""
+_TOKEN = re.compile(r"[a-z2-7]{20}")
+
+MAX_DROPS = 10
+"""BCC addresses of one mail that are looked up; nobody has more subaccounts at hand."""
+
+HIDDEN = Address("BCC address", "")
+"""What stands on a message in the place of a BCC address (B6)."""
+
+LOGGING = UserId("@logging")
+"""The logging mailbox's user. No user of the CRM can have this id: it has an @."""
+
+
+def topic_of(users: Collection[UserId]) -> str:
+    """Where Gmail announces changes of a mailbox with these users."""
+    return "bcc-notifications" if LOGGING in users else "gmail-notifications"
+
+
+@dataclass(frozen=True, slots=True)
+class DropFormat:
+    """The deployment's form of BCC addresses, normalised."""
+
+    prefix: str
+    domain: str
+
+    @classmethod
+    def parse(cls, text: str | None) -> DropFormat | None:
+        """Read the setting BCC_ADDRESS_FORMAT; None where there is none."""
+        if not text:
+            return None
+        local, _, domain = text.rpartition("@")
+        prefix, _, _ = local.partition("{token}")
+        return cls(fold(prefix), normalise_domain(domain) or domain.lower())
+
+    def address(self, token: str) -> str:
+        """The BCC address with this token."""
+        return f"{self.prefix}{token}@{self.domain}"
+
+    def token_of(self, address: str) -> str | None:
+        """The token of a normalised address; None when it is no BCC address.
+
+        A token that has been rotated away, or was never issued, is one by its form:
+        it must not become a contact either.
+        """
+        local, _, domain = address.rpartition("@")
+        if domain != self.domain or not local.startswith(self.prefix):
+            return None
+        token = local[len(self.prefix) :]
+        return token if _TOKEN.fullmatch(token) else None
+
+
+def derive_token(
+    key: bytes, subaccount: SubaccountId, user: UserId, generation: int
+) -> str:
+    """Make the token of a user in a subaccount; the next generation is another one.
+
+    Derived and not stored, so that it can be shown again although only its digest is
+    kept: who reads the database alone cannot write to anybody's address.
+    """
+    parts = ("bcc-token", subaccount, user, str(generation))
+    text = "".join(f"{len(part)}:{part}" for part in parts)
+    mac = hmac.new(key, text.encode(), hashlib.sha256).digest()
+    return base64.b32encode(mac).decode().lower()[:TOKEN_CHARS]
+
+
+def token_key(token: str) -> str:
+    """Key under which a token's owner is found: its digest."""
+    return digest("bcc-token", token)
+
+
+def contact_id(subaccount: SubaccountId, address: str, attempt: int = 0) -> str:
+    """Id of the contact that B2 makes of an address; the same for whoever makes it.
+
+    A later attempt is for an id that the CRM has given another address since.
+    """
+    return digest("bcc-contact", subaccount, address, str(attempt))
+
+
+def veil(message: MessageHeaders, form: DropFormat | None) -> MessageHeaders:
+    """Take the BCC addresses out of the headers, and keep their tokens aside.
+
+    What comes after this step cannot show, store or match a BCC address. One that only
+    the envelope names (Delivered-To) is shown in Bcc, which is where it was; one in To
+    is shown in Cc (B6 knows no other place).
+    """
+    if form is None:
+        return replace(message, delivered_to=())
+    to, in_to = _split(message.to, form)
+    cc, in_cc = _split(message.cc, form)
+    bcc, in_bcc = _split(message.bcc, form)
+    enveloped = [t for a in message.delivered_to if (t := form.token_of(a))]
+    shown = dict.fromkeys((*in_to, *in_cc, *in_bcc))
+    tokens = tuple(dict.fromkeys((*shown, *enveloped)))[:MAX_DROPS]
+    sender = message.sender
+    return replace(
+        message,
+        # From a BCC address nobody writes: it matches nothing (M13).
+        sender=None if sender and form.token_of(sender.address) else sender,
+        to=to,
+        cc=(*cc, HIDDEN) if in_to or in_cc else cc,
+        bcc=(*bcc, HIDDEN) if in_bcc or set(enveloped) - set(shown) else bcc,
+        delivered_to=(),
+        drops=tokens,
+    )
+
+
+def _split(
+    addresses: Iterable[Address], form: DropFormat
+) -> tuple[tuple[Address, ...], list[str]]:
+    people: list[Address] = []
+    tokens: list[str] = []
+    for one in addresses:
+        token = form.token_of(one.address)
+        if token is None:
+            people.append(one)
+        else:
+            tokens.append(token)
+    return tuple(people), tokens

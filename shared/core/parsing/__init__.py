@@ -1,0 +1,1 @@
+"""Mail as it comes, and its parts: read without trusting a byte of it."""

@@ -1,0 +1,95 @@
+"""Is the sender who he says he is? As the receiving Google server saw it (B5, M2).
+
+Only the topmost Authentication-Results counts, and only if it is Google's: everything
+below it came with the mail and can be forged. ARC and X- headers never count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from shared.core.mail import Address, Authenticity
+from shared.core.parsing.addr_spec import domain_of, is_within, normalise_domain
+from shared.core.parsing.authentication_results import Result, read_results
+from shared.core.parsing.headers import Header, values_of
+
+AUTHSERV_ID = "mx.google.com"
+
+# A country's second level under which anybody may register: "co.uk", "com.br", "ne.jp".
+# No list of them is complete, so a short second level under a country code is taken for
+# one; the price is that `bbc.uk` cannot sign for `mail.bbc.uk`.
+_COUNTRY_CODE_CHARS = 2
+_REGISTRY_LABEL_CHARS = 3
+
+
+def is_authenticated(
+    headers: Sequence[Header], sender: Address | None, authserv_id: str = AUTHSERV_ID
+) -> bool:
+    """Whether the sender is proven: DMARC pass, or aligned DKIM pass (B5, M2)."""
+    return authenticity(headers, sender, authserv_id) == "pass"
+
+
+def authenticity(
+    headers: Sequence[Header], sender: Address | None, authserv_id: str = AUTHSERV_ID
+) -> Authenticity:
+    """Judge a message by the topmost Authentication-Results.
+
+    `pass`: DMARC pass for exactly the sender's domain; or, where DMARC says nothing,
+    a DKIM pass of that domain or a parent of it. SPF alone never suffices.
+    `fail`: DMARC fail; or, where DMARC says nothing, DKIM or SPF fail and neither
+    passes. Anything else, or anything ambiguous, is `unknown`.
+    """
+    if sender is None:
+        return "unknown"
+    topmost = values_of(headers, "Authentication-Results")[:1]
+    checked = read_results(topmost[0]) if topmost else None
+    if checked is None or checked.authserv_id != authserv_id:
+        return "unknown"
+    host = domain_of(sender.address)
+    dmarc = [result for result in checked.results if result.method == "dmarc"]
+    if any(result.result == "fail" for result in dmarc):
+        return "fail"
+    if any(result.result == "pass" for result in dmarc):
+        # Two DMARC results: one of them is not Google's.
+        alone = len(dmarc) == 1
+        return "pass" if alone and _from_domain(dmarc[0]) == host else "unknown"
+    dkim = [result for result in checked.results if result.method == "dkim"]
+    if any(result.result == "pass" and _is_aligned(result, host) for result in dkim):
+        return "pass"
+    outcomes = {r.result for r in checked.results if r.method in {"dkim", "spf"}}
+    return "fail" if "fail" in outcomes and "pass" not in outcomes else "unknown"
+
+
+def _from_domain(result: Result) -> str | None:
+    return normalise_domain(result.properties.get("header.from", ""))
+
+
+def _is_aligned(result: Result, host: str) -> bool:
+    """Whether the signer may speak for this domain (RFC 7489 §3.1.1, made stricter).
+
+    Equal, or a parent of it that is no public suffix. A subdomain does not speak for
+    its parent: without the list of public suffixes `evil.github.io` would speak for
+    `github.io`.
+    """
+    properties = result.properties
+    signer = normalise_domain(
+        properties["header.d"]
+        if "header.d" in properties
+        # Google names only the identity; its domain is the signer's or below it
+        # (RFC 6376 §3.5), so what it may speak for, the signer may.
+        else domain_of(properties.get("header.i", ""))
+    )
+    if signer is None:
+        return False
+    return signer == host or (is_within(host, signer) and not _is_registry(signer))
+
+
+def _is_registry(domain: str) -> bool:
+    labels = domain.split(".")
+    if len(labels) == 1:
+        return True
+    return (
+        len(labels) == 2  # noqa: PLR2004
+        and len(labels[1]) == _COUNTRY_CODE_CHARS
+        and len(labels[0]) <= _REGISTRY_LABEL_CHARS
+    )

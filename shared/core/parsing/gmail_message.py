@@ -1,0 +1,155 @@
+"""Gmail's message resource as the rules see it: headers first, content on demand (M14).
+
+The resource is Gmail's, but every value in it is the sender's. Nothing here recurses,
+and a value of the wrong type counts as missing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from shared.core.ids import GmailMessageId, GmailThreadId
+from shared.core.mail import MessageHeaders
+from shared.core.parsing.address import normalise, parse_list, parse_sender
+from shared.core.parsing.authentication import authenticity
+from shared.core.parsing.gmail_content import content_of
+from shared.core.parsing.gmail_part import headers_in
+from shared.core.parsing.headers import (
+    Header,
+    is_automated,
+    message_ids,
+    parse_date,
+    subject_text,
+    values_of,
+)
+from shared.errors import Malformed
+
+__all__ = [
+    "FULL_FIELDS",
+    "METADATA_FIELDS",
+    "METADATA_HEADERS",
+    "content_of",
+    "delivered_to",
+    "headers_of",
+]
+
+CRM_MESSAGE_HEADER = "X-CRM-Message"
+
+# Catch-all and routed mail at Google keeps its envelope recipient in X-Gm-Original-To.
+_DELIVERY_HEADERS = (
+    "Delivered-To",
+    "X-Gm-Original-To",
+    "X-Original-To",
+    "Envelope-To",
+    "X-Forwarded-To",
+)
+
+METADATA_HEADERS: tuple[str, ...] = (
+    "From",
+    "To",
+    "Cc",
+    "Bcc",
+    "Subject",
+    "Date",
+    "Message-ID",
+    "In-Reply-To",
+    "References",
+    "Authentication-Results",
+    "Auto-Submitted",
+    "Content-Type",
+    "List-Id",
+    "Precedence",
+    "Return-Path",
+    "X-Autoreply",
+    "X-Autorespond",
+    "X-Autoresponder",
+    CRM_MESSAGE_HEADER,
+    *_DELIVERY_HEADERS,
+)
+"""The headers to ask for in the header pass (`metadataHeaders`)."""
+
+# Partial responses: never Gmail's snippet, which is a piece of the body (M14).
+METADATA_FIELDS = "id,threadId,labelIds,internalDate,payload/headers"
+FULL_FIELDS = "id,threadId,labelIds,internalDate,payload"
+
+_ID = re.compile(r"[A-Za-z0-9._~:-]{1,128}")
+# `{subaccount}/{message id}`, as `composing` writes it.
+_MARK = re.compile(rf"{_ID.pattern}(?:/{_ID.pattern})?")
+_MILLISECONDS = re.compile(r"[0-9]{1,15}")
+
+
+def headers_of(resource: Mapping[str, Any]) -> MessageHeaders:
+    """Translate a message resource (format `metadata` or `full`) to its headers.
+
+    Raises:
+        Malformed: Gmail's own ids or internal date are missing or invalid. Nothing
+            that a sender can write makes this raise.
+    """
+    payload = resource.get("payload")
+    headers = headers_in(payload if isinstance(payload, Mapping) else {})
+    sender = parse_sender(values_of(headers, "From"))
+    own_ids = message_ids(values_of(headers, "Message-ID"))
+    marks = [v.strip() for v in values_of(headers, CRM_MESSAGE_HEADER)]
+    verdict = authenticity(headers, sender)
+    labels = resource.get("labelIds")
+    return MessageHeaders(
+        gmail_message_id=GmailMessageId(_id(resource, "id")),
+        gmail_thread_id=GmailThreadId(_id(resource, "threadId")),
+        labels=frozenset(
+            label
+            for label in (labels if isinstance(labels, list | tuple) else ())
+            if isinstance(label, str)
+        ),
+        internal_date=_internal_date(resource),
+        sender=sender,
+        to=parse_list(values_of(headers, "To")),
+        cc=parse_list(values_of(headers, "Cc")),
+        bcc=parse_list(values_of(headers, "Bcc")),
+        subject=next(map(subject_text, values_of(headers, "Subject")), ""),
+        date=next(map(parse_date, values_of(headers, "Date")), None),
+        rfc822_message_id=next(iter(own_ids), None),
+        in_reply_to=message_ids(values_of(headers, "In-Reply-To")),
+        references=message_ids(values_of(headers, "References")),
+        authenticity=verdict,
+        authenticated=verdict == "pass",
+        automated=is_automated(headers),
+        crm_message=next((mark for mark in marks if _MARK.fullmatch(mark)), None),
+        delivered_to=_delivered_to(headers),
+    )
+
+
+def delivered_to(resource: Mapping[str, Any]) -> tuple[str, ...]:
+    """Addresses by which a copy reached this mailbox, normalised, topmost first.
+
+    A Bcc is not in the headers of the copy that arrives; the envelope's recipient is,
+    in Delivered-To and its like. Each once.
+    """
+    payload = resource.get("payload")
+    return _delivered_to(headers_in(payload if isinstance(payload, Mapping) else {}))
+
+
+def _delivered_to(headers: Sequence[Header]) -> tuple[str, ...]:
+    found: dict[str, None] = {}
+    for name in _DELIVERY_HEADERS:
+        for value in values_of(headers, name):
+            address = normalise(value.strip().removeprefix("<").removesuffix(">"))
+            if address:
+                found[address] = None
+    return tuple(found)
+
+
+def _id(resource: Mapping[str, Any], name: str) -> str:
+    value = resource.get(name)
+    if not isinstance(value, str) or not _ID.fullmatch(value):
+        raise Malformed(f"Gmail's message has no valid {name}.")
+    return value
+
+
+def _internal_date(resource: Mapping[str, Any]) -> int:
+    # int64 values are strings in Google's JSON; some servers send numbers.
+    value = resource.get("internalDate")
+    if isinstance(value, bool) or not _MILLISECONDS.fullmatch(str(value)):
+        raise Malformed("Gmail's message has no valid internalDate.")
+    return int(str(value))

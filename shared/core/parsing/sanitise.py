@@ -1,0 +1,158 @@
+"""HTML from strangers made safe to show: an allow-list, applied by a real parser.
+
+What is shown is made from the sender's HTML each time or once; it has no scripts, no
+forms, no frames, nothing that is fetched from elsewhere (so no tracking pixel and no
+CSS leak), and nothing that can cover the page around it. Show it in a sandboxed frame
+all the same.
+"""
+
+from __future__ import annotations
+
+import html as html_entities
+import re
+
+import nh3
+
+from shared.core.limits import MAX_BODY_BYTES, MAX_HTML_DEPTH, MAX_HTML_TAGS
+from shared.core.parsing.charsets import well_formed
+from shared.core.parsing.text_from_html import text_from_html
+
+__all__ = ["safe_html", "text_from_html"]
+
+
+def _words(text: str) -> set[str]:
+    return set(text.split())
+
+
+_TAGS = _words(
+    "a abbr address b bdi bdo big blockquote br caption center cite code col colgroup "
+    "dd del dfn div dl dt em figcaption figure font h1 h2 h3 h4 h5 h6 hr i img ins kbd "
+    "li mark ol p pre q s samp small span strike strong sub sup table tbody td tfoot "
+    "th thead tr tt u ul var wbr"
+)
+# What these hold is no text of the mail.
+_DROPPED_WITH_CONTENT = _words(
+    "applet audio canvas embed iframe math noembed noframes noscript object script "
+    "select style svg template textarea title video xmp"
+)
+_CELL = {"align", "bgcolor", "colspan", "height", "rowspan", "valign", "width"}
+_ATTRIBUTES = {
+    "*": {"dir", "lang", "style", "title"},
+    "a": {"href"},
+    "col": {"span", "width"},
+    "colgroup": {"span", "width"},
+    "div": {"align"},
+    "font": {"color", "face", "size"},
+    "hr": {"align", "size", "width"},
+    "img": {"align", "alt", "border", "height", "src", "width"},
+    "li": {"type", "value"},
+    "ol": {"start", "type"},
+    "p": {"align"},
+    "table": {"align", "bgcolor", "border", "cellpadding", "cellspacing", "width"},
+    "tbody": {"align", "valign"},
+    "td": _CELL,
+    "th": _CELL,
+    "thead": {"align", "valign"},
+    "tr": {"align", "bgcolor", "valign"},
+    "ul": {"type"},
+}
+# Nothing that positions, overlays, sizes boxes beyond the frame or fetches.
+_STYLES = _words(
+    "background-color border border-bottom border-collapse border-color border-left "
+    "border-right border-spacing border-style border-top border-width color direction "
+    "font-family font-size font-style font-variant font-weight letter-spacing "
+    "line-height list-style-type padding padding-bottom padding-left padding-right "
+    "padding-top text-align text-decoration text-transform vertical-align white-space "
+    "width"
+)
+# Functions other than colours, escapes, comments and at-rules: a value with one of
+# them is not worth understanding.
+_ODD_STYLE = re.compile(
+    r"(?<!rgb)(?<!rgba)(?<!hsl)(?<!hsla)\(|[\\@<>{}]|/\*", re.IGNORECASE
+)
+_CID = re.compile(r"cid:[^\s<>\"'\\]{1,256}", re.IGNORECASE)
+_LINK = re.compile(r"(?:https?://|mailto:|tel:)", re.IGNORECASE)
+
+_TAG = re.compile(r"<(/?)([A-Za-z][A-Za-z0-9]*)")
+# No depth comes from these: they are empty, or the next one closes them.
+_FLAT = _words(
+    "area base br col dd dt hr img input li link meta option p param source td th tr "
+    "wbr"
+)
+# Elements that HTML parsers open again in every block after them until they are closed
+# ("reconstruct the active formatting elements"), up to three of the same kind.
+_FORMATTING = re.compile(
+    r"<(/?)(?:b|big|code|em|font|i|nobr|s|small|strike|strong|tt|u)(?=[\s/>])",
+    re.IGNORECASE,
+)
+_SAME_KIND = 3
+_MAX_REOPENED = 1_000_000
+
+
+def safe_html(html: str) -> str:
+    """Give HTML that is safe to show from HTML that is not.
+
+    Only harmless tags, attributes and styles; links go to http, https, mailto or tel
+    and carry `noopener noreferrer nofollow`; images are kept only as `cid:`, others
+    lose their source and keep their description. Input above MAX_BODY_BYTES is cut;
+    what would cost too much to parse comes out as plain text. Never raises.
+    """
+    html = well_formed(html[:MAX_BODY_BYTES])
+    tags = sum(1 for _ in _TAG.finditer(html))
+    if tags > MAX_HTML_TAGS or _depth(html) > MAX_HTML_DEPTH:
+        return html_entities.escape(text_from_html(html)).replace("\n", "<br>\n")
+    if _formatting_kinds(html) * _SAME_KIND * tags > _MAX_REOPENED:
+        # 16 KB could become gigabytes. Bold and italic are lost, the words are not.
+        html = _FORMATTING.sub(r"<\1span", html)
+    return nh3.clean(
+        html,
+        tags=_TAGS,
+        clean_content_tags=_DROPPED_WITH_CONTENT,
+        attributes=_ATTRIBUTES,
+        attribute_filter=_attribute,
+        filter_style_properties=_STYLES,
+        link_rel="noopener noreferrer nofollow",
+        set_tag_attribute_values={"a": {"target": "_blank"}},
+        strip_comments=True,
+        url_relative="deny",
+        url_schemes={"http", "https", "mailto", "tel", "cid"},
+    )
+
+
+def _attribute(_tag: str, name: str, value: str) -> str | None:
+    if name == "src":
+        return value if _CID.fullmatch(value) else None
+    if name == "href":
+        return value if _LINK.match(value.strip()) else None
+    if name == "style":
+        return None if _ODD_STYLE.search(value) else value
+    return value
+
+
+def _depth(html: str) -> int:
+    """Estimate how deep the elements nest.
+
+    Too low for tags that are closed in the wrong place, which MAX_HTML_TAGS bounds.
+    """
+    deepest = depth = 0
+    for tag in _TAG.finditer(html):
+        if tag[2].lower() not in _FLAT:
+            depth = max(0, depth - 1) if tag[1] else depth + 1
+            deepest = max(deepest, depth)
+    return deepest
+
+
+def _formatting_kinds(html: str) -> int:
+    """Count the different formatting start tags; never too low.
+
+    A tag ends at the first `>` or later, so no real start tag is passed over.
+    """
+    kinds: set[str] = set()
+    position = 0
+    while tag := _FORMATTING.search(html, position):
+        position = html.find(">", tag.end())
+        if position < 0:
+            break
+        if not tag[1]:
+            kinds.add(html[tag.start() : position].lower())
+    return len(kinds)

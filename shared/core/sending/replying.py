@@ -1,0 +1,92 @@
+"""What makes a mail an answer (S4): reply headers, subject, Gmail's thread."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from shared.core.ids import GmailThreadId, MailboxId, Rfc822MessageId
+from shared.core.records import Message
+from shared.core.sending.mime_headers import is_message_id
+
+MAX_REFERENCES_SENT = 20
+
+# "Re:" and what mail programs of other languages write for it.
+_REPLY_PREFIX = re.compile(
+    r"\s*(?:re|aw|antw|sv|vs|rv|ref|odp|ynt|ris|res|回复|答复|回覆)"
+    r"\s*(?:\[\d{1,3}\])?\s*[:\uff1a]\s*",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Answering:
+    """How a mail refers to the one it answers."""
+
+    in_reply_to: Rfc822MessageId | None = None
+    references: tuple[Rfc822MessageId, ...] = ()
+    gmail_thread: GmailThreadId | None = None
+
+
+def reply_subject(subject: str | None, parent: str) -> str:
+    """The subject of an answer: as given, or `Re:` of the one before."""
+    if subject:
+        return subject
+    bare = bare_subject(parent)
+    return f"Re: {bare}" if bare else "Re:"
+
+
+def bare_subject(subject: str) -> str:
+    """The subject without `Re:` and its like, on single blanks."""
+    while match := _REPLY_PREFIX.match(subject):
+        subject = subject[match.end() :]
+    return " ".join(subject.split())
+
+
+def answering(
+    parent: Message, thread: Sequence[Message], mailbox: MailboxId | None, subject: str
+) -> Answering:
+    """Refer to the parent and its ancestors, as far as the thread's records tell.
+
+    Gmail's thread id means nothing in another mailbox (C5), and Gmail ignores it under
+    another subject: then it is left out.
+    """
+    if parent.rfc822_message_id is None or not is_message_id(parent.rfc822_message_id):
+        return Answering()
+    by_id = {
+        one.rfc822_message_id: one
+        for one in (*thread, parent)
+        if one.rfc822_message_id is not None
+    }
+    same = bare_subject(subject).casefold() == bare_subject(parent.subject).casefold()
+    found = _gmail_thread(parent, thread, mailbox) if mailbox and same else None
+    return Answering(
+        in_reply_to=parent.rfc822_message_id,
+        references=_references(parent, by_id),
+        gmail_thread=found,
+    )
+
+
+def _references(
+    parent: Message, by_id: Mapping[Rfc822MessageId, Message]
+) -> tuple[Rfc822MessageId, ...]:
+    """From the oldest ancestor to the parent (RFC 5322 §3.6.4)."""
+    chain: list[Rfc822MessageId] = []
+    at: Rfc822MessageId | None = parent.rfc822_message_id
+    while at is not None and at not in chain and len(chain) < MAX_REFERENCES_SENT:
+        if is_message_id(at):
+            chain.append(at)
+        at = by_id[at].in_reply_to if at in by_id else None
+    return tuple(reversed(chain))
+
+
+def _gmail_thread(
+    parent: Message, thread: Sequence[Message], mailbox: MailboxId
+) -> GmailThreadId | None:
+    newest_first = sorted(thread, key=lambda one: one.sent_at, reverse=True)
+    for message in (parent, *newest_first):
+        for held in message.held_by:
+            if held.mailbox == mailbox:
+                return held.gmail_thread_id
+    return None

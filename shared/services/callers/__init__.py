@@ -1,0 +1,1 @@
+"""Who calls: the CRM's tokens, and Pub/Sub's."""

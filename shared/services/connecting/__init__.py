@@ -1,0 +1,1 @@
+"""A user's Gmail account: connected, shared, moved, ended (SPEC C)."""

@@ -1,0 +1,234 @@
+"""Links users to mailboxes and lets go of them, each in one commit.
+
+The commit comes first: from it on nothing more is read from a mailbox that was let go.
+What must be done at Google follows it, and is finished by a sweep after a crash.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from shared.core.events import CrmEvent, connection_event
+from shared.core.ids import MailboxId, UserId
+from shared.core.syncing.work import Work
+from shared.errors import AlreadyExists, Conflict, SyncError, Transient
+from shared.logs import log
+from shared.ports import (
+    Clock,
+    Create,
+    Delete,
+    Documents,
+    Merge,
+    Put,
+    Snapshot,
+    Update,
+    Watch,
+    Write,
+)
+from shared.repositories import outbox, paths
+from shared.repositories.mailboxes import (
+    ATTEMPTS,
+    Connection,
+    Mailbox,
+    Mailboxes,
+    connection_document,
+    connection_from,
+    mailbox_from,
+    to_document,
+)
+from shared.repositories.outbox import Outbox
+from shared.services.connecting.closing import Closing, to_close
+from shared.services.connecting.links import (
+    NewLink,
+    kind_of,
+    new_mailbox,
+    with_user,
+    without_user,
+)
+from shared.services.syncing.sync import to_sync
+from shared.services.syncing.work_queue import WorkQueue
+
+PREPARED_SECONDS = 600
+"""A consent that has not ended after this died on its way."""
+
+
+class Attachments:
+    """Attaches users to mailboxes and lets go of the mailbox they had before."""
+
+    def __init__(
+        self,
+        documents: Documents,
+        publisher: Outbox,
+        closing: Closing,
+        queue: WorkQueue,
+        clock: Clock,
+    ) -> None:
+        """Use these gateways."""
+        self._documents = documents
+        self._mailboxes = Mailboxes(documents)
+        self._outbox = publisher
+        self._closing = closing
+        self._queue = queue
+        self._clock = clock
+
+    def attach(self, link: NewLink, watch: Watch) -> None:
+        """Make the link, and end the user's link to another mailbox (C5), at once.
+
+        The same address resumes from its cursor (C7), unless it had been disconnected:
+        then it starts fresh (C6). Raises Conflict when the flow was spent by somebody
+        else.
+        """
+        for _ in range(ATTEMPTS):
+            try:
+                event, left, behind = self._commit(link, watch)
+            except (Conflict, AlreadyExists):
+                if not self._documents.get([link.flow.path])[0].exists:
+                    raise Conflict from None
+                continue
+            # What came while nobody was allowed to read, or while the watch began, is
+            # brought in now: nothing else would announce it (C2, C7).
+            self._announce(event, [to_sync(link.mailbox)] if behind else ())
+            if left is not None:
+                self._close_soon(left)
+            return
+        raise Conflict
+
+    def _commit(
+        self, link: NewLink, watch: Watch
+    ) -> tuple[CrmEvent, MailboxId | None, bool]:
+        paths_read = [paths.connection(link.user), paths.mailbox(link.mailbox)]
+        connection_found, mailbox_found = self._documents.get(paths_read)
+        before = (
+            connection_from(link.user, connection_found.data)
+            if connection_found.exists
+            else None
+        )
+        stored = mailbox_from(mailbox_found) if mailbox_found.exists else None
+        mailbox = replace(
+            with_user(stored, link, before),
+            watch_expires_at=_milliseconds(watch.expires_at),
+        )
+        was_read = stored is not None and stored.users and stored.status == "active"
+        behind = not was_read and mailbox.cursor != watch.history_id
+        kind, leaves = kind_of(before, link)
+        event = connection_event(kind, link.user, link.address, self._now())
+        connection = Connection(
+            user=link.user,
+            mailbox=link.mailbox,
+            address=link.address,
+            status="active",
+            connected_at=mailbox.users[link.user],
+            daily_send_cap=before.daily_send_cap if before else None,
+        )
+        writes: list[Write] = [
+            _replace(connection_found, connection_document(connection)),
+            _replace(mailbox_found, to_document(mailbox)),
+            *(
+                Merge(paths.connection(user), {"status": "active"})
+                for user in mailbox.users
+                if user != link.user
+            ),
+            Delete(link.flow.path, link.flow.version),
+            outbox.committing(event),
+        ]
+        ended = None
+        if leaves is not None:
+            old_found = self._documents.get([paths.mailbox(leaves)])[0]
+            if old_found.exists:
+                old = without_user(mailbox_from(old_found), link.user, self._now())
+                writes.append(_replace(old_found, to_document(old)))
+                ended = leaves
+        self._documents.commit(writes)
+        return event, ended, behind
+
+    def prepare(self, link: NewLink) -> None:
+        """Say that a token is about to be written, so that it is never left behind.
+
+        Raises Transient while an earlier connection of this mailbox is being ended:
+        that gives back all that was granted, the new consent too.
+        """
+        closing_at = self._now() + PREPARED_SECONDS * 1000
+
+        def mark(before: Mailbox | None) -> Mailbox | None:
+            if before is not None and before.users:
+                return None
+            if before is None:
+                before = new_mailbox(link)
+            if before.lease.holder and before.lease.expires_at > self._now():
+                raise Transient("This mailbox is just being disconnected.")
+            return replace(before, status="disconnected", closing_at=closing_at)
+
+        self._mailboxes.change(link.mailbox, mark)
+
+    def detach(self, user: UserId) -> None:
+        """End the user's connection (C6); an ended one only finishes what is left.
+
+        Only the last user of a mailbox takes its watch, grant and token along (C4).
+        """
+        for _ in range(ATTEMPTS):
+            found = self._documents.get([paths.connection(user)])[0]
+            if not found.exists:
+                return
+            connection = connection_from(user, found.data)
+            if connection.status == "disconnected":
+                break
+            try:
+                event = self._commit_detached(found, connection)
+            except (Conflict, AlreadyExists):
+                continue
+            self._announce(event)
+            break
+        else:
+            raise Conflict
+        self._close_soon(connection.mailbox)
+
+    def _commit_detached(self, found: Snapshot, connection: Connection) -> CrmEvent:
+        user, now = connection.user, self._now()
+        event = connection_event(
+            "connection.disconnected", user, connection.address, now
+        )
+        ended = replace(connection, status="disconnected")
+        writes: list[Write] = [
+            Update(found.path, {"status": ended.status}, found.version),
+            outbox.committing(event),
+        ]
+        mailbox_found = self._documents.get([paths.mailbox(connection.mailbox)])[0]
+        if mailbox_found.exists:
+            left = without_user(mailbox_from(mailbox_found), user, now)
+            writes.append(_replace(mailbox_found, to_document(left)))
+        self._documents.commit(writes)
+        return event
+
+    def _announce(self, event: CrmEvent, then: Sequence[Work] = ()) -> None:
+        """Say what is committed; the next sweep says what can't be said now."""
+        try:
+            self._outbox.publish([event])
+            self._queue.add(then)
+        except Transient as error:
+            log.warning("left_for_the_sweep", code=error.code)
+
+    def _close_soon(self, mailbox: MailboxId) -> None:
+        """End a mailbox without users now; what fails is tried again by itself."""
+        try:
+            self._closing.close(mailbox)
+        except SyncError as error:
+            log.warning("left_for_the_sweep", mailbox=mailbox, code=error.code)
+            with contextlib.suppress(Transient):
+                self._queue.add([to_close(mailbox)])
+
+    def _now(self) -> int:
+        return _milliseconds(self._clock.now())
+
+
+def _milliseconds(at: datetime) -> int:
+    return int(at.timestamp() * 1000)
+
+
+def _replace(found: Snapshot, document: dict[str, object]) -> Write:
+    """Write the document, if nobody has since it was read."""
+    if found.exists:
+        return Put(found.path, document, found.version)
+    return Create(found.path, document)

@@ -1,0 +1,83 @@
+"""Short sessions of the settings page: a caller's token traded for a cookie.
+
+The token comes in the page's address, which browsers keep and show; so it is traded at
+once. The cookie's value is random and new with each token, so nobody can be made to use
+a session that somebody else knows, and only its digest is stored.
+"""
+
+from __future__ import annotations
+
+import hmac
+import secrets as random_tokens
+from dataclasses import dataclass
+from datetime import timedelta
+
+from shared.core.ids import SubaccountId, UserId
+from shared.errors import Problem
+from shared.ports import Clock, Create, Delete, Documents
+from shared.repositories import paths
+from shared.services.callers.authentication import Authentication
+
+SESSION_MINUTES = 30
+_MAX_CHARS = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """Who looks at the page. `form_token` is what the page's forms must bring back."""
+
+    user: UserId
+    subaccounts: frozenset[SubaccountId]
+    form_token: str
+
+    def admits(self, form_token: str) -> bool:
+        """Whether a form comes from this session's own page (CSRF)."""
+        return hmac.compare_digest(self.form_token.encode(), form_token.encode())
+
+
+class Sessions:
+    """Opens and finds sessions."""
+
+    def __init__(
+        self, documents: Documents, authentication: Authentication, clock: Clock
+    ) -> None:
+        """Use these gateways."""
+        self._documents = documents
+        self._authentication = authentication
+        self._clock = clock
+
+    def open(self, token: str) -> str:
+        """Trade a user's token for a session; returns the cookie's value.
+
+        Raises Problem for a bad token, and for the backend's: the page is a user's own.
+        """
+        caller = self._authentication.caller(f"Bearer {token}")
+        if caller.user is None:
+            raise Problem(403, "forbidden", "This page is for users.")
+        secret = random_tokens.token_urlsafe(32)
+        document = {
+            "user": caller.user,
+            "subaccounts": sorted(caller.subaccounts),
+            "form_token": random_tokens.token_urlsafe(32),
+            "expires_at": self._clock.now() + timedelta(minutes=SESSION_MINUTES),
+        }
+        self._documents.commit([Create(paths.session(secret), document)])
+        return secret
+
+    def find(self, secret: str | None) -> Session | None:
+        """The session of a cookie; None when there is none, or it is over."""
+        if not secret or len(secret) > _MAX_CHARS:
+            return None
+        data = self._documents.get([paths.session(secret)])[0].data
+        if not data or data["expires_at"] <= self._clock.now():
+            return None
+        return Session(
+            UserId(data["user"]),
+            frozenset(map(SubaccountId, data["subaccounts"])),
+            data["form_token"],
+        )
+
+    def end(self, secret: str | None) -> None:
+        """Forget a session."""
+        if secret and len(secret) <= _MAX_CHARS:
+            self._documents.commit([Delete(paths.session(secret))])

@@ -1,0 +1,119 @@
+"""Each user's BCC address in each subaccount: shown, and rotated (B1)."""
+
+from __future__ import annotations
+
+import secrets as random_keys
+import threading
+from collections.abc import Iterable
+
+from shared.core.ids import SubaccountId, UserId
+from shared.core.matching.bcc import DropFormat, derive_token, token_key
+from shared.errors import Misconfigured, Problem
+from shared.ports import Documents, Secrets, Snapshot
+from shared.repositories import bcc, paths
+from shared.services.compare_and_set import until_settled
+
+_MAKING = threading.Lock()
+TOKEN_KEY = "bcc-token-key"  # noqa: S105  (the secret's name)
+_KEY_BYTES = 32
+
+
+class BccAddresses:
+    """Shows and rotates addresses. One is issued when it is first shown."""
+
+    def __init__(
+        self,
+        documents: Documents,
+        secrets: Secrets,
+        form: DropFormat | None,
+        *,
+        development: bool,
+    ) -> None:
+        """Use these gateways; without a form there are no BCC addresses."""
+        self._documents = documents
+        self._secrets = secrets
+        self._form = form
+        self._development = development
+        self._keys: list[bytes] = []
+
+    def show(self, subaccount: SubaccountId, user: UserId) -> str | None:
+        """The address of a team member; None while the deployment logs no BCC mail."""
+        if self._form is None:
+            return None
+        found = self._read(subaccount, user)
+        token = self._token(subaccount, user, found) if found.exists else None
+        if token is None:
+            # None yet, or made with a key that is gone: that one cannot be shown.
+            token = until_settled(lambda: self._issue(subaccount, user, unless=True))
+        return self._form.address(token)
+
+    def rotate(self, subaccount: SubaccountId, user: UserId) -> str:
+        """Give the user a new address; the old one stops working in this moment.
+
+        Raises Problem when the user is no team member, or without a form.
+        """
+        if self._form is None:
+            raise Problem(
+                409, "bcc_not_configured", "This deployment has no BCC addresses."
+            )
+        if not self._documents.get([paths.member(subaccount, user)])[0].exists:
+            raise Problem(404, "not_found", "There is no such user.")
+        token = until_settled(lambda: self._issue(subaccount, user, unless=False))
+        return self._form.address(token)
+
+    def show_all(
+        self, user: UserId, subaccounts: Iterable[SubaccountId]
+    ) -> dict[str, str]:
+        """The user's address in each of these subaccounts (C8)."""
+        shown = {one: self.show(one, user) for one in sorted(subaccounts)}
+        return {one: address for one, address in shown.items() if address}
+
+    def _issue(self, subaccount: SubaccountId, user: UserId, *, unless: bool) -> str:
+        """Write the next token; `unless` another caller has just issued one."""
+        before = self._read(subaccount, user)
+        if unless and before.exists:
+            shown = self._token(subaccount, user, before)
+            if shown is not None:
+                return shown
+        number = int(before.data.get("generation", 0)) + 1
+        token = derive_token(self._newest_key(), subaccount, user, number)
+        key = token_key(token)
+        self._documents.commit(
+            bcc.issue(before, subaccount, user, key=key, number=number)
+        )
+        return token
+
+    def _token(
+        self, subaccount: SubaccountId, user: UserId, found: Snapshot
+    ) -> str | None:
+        """Derive the token again, with the key that it was made with."""
+        number = int(found.data["generation"])
+        for fresh in (False, True):
+            if fresh or not self._keys:
+                self._keys = self._secrets.read_all(TOKEN_KEY)
+            for key in self._keys:
+                token = derive_token(key, subaccount, user, number)
+                if token_key(token) == found.data["key"]:
+                    return token
+        return None
+
+    def _newest_key(self) -> bytes:
+        keys = self._secrets.read_all(TOKEN_KEY)
+        if not keys and self._development:
+            keys = self._make_key()
+        if not keys or len(keys[0]) < _KEY_BYTES:
+            raise Misconfigured(
+                f"The secret {TOKEN_KEY} must hold at least {_KEY_BYTES} random bytes."
+            )
+        self._keys = keys
+        return keys[0]
+
+    def _make_key(self) -> list[bytes]:
+        """On one machine, in one process: the first look makes the key, once."""
+        with _MAKING:
+            if not self._secrets.read_all(TOKEN_KEY):
+                self._secrets.write(TOKEN_KEY, random_keys.token_bytes(_KEY_BYTES))
+            return self._secrets.read_all(TOKEN_KEY)
+
+    def _read(self, subaccount: SubaccountId, user: UserId) -> Snapshot:
+        return self._documents.get([paths.bcc_address(subaccount, user)])[0]

@@ -1,0 +1,107 @@
+"""Bring in many contacts: rows in batches, each batch one commit.
+
+Repeating an import changes nothing, so a caller who lost the answer sends it again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from shared.core.ids import SubaccountId
+from shared.errors import Conflict, Problem
+from shared.repositories.directory import ContactToWrite
+from shared.services.compare_and_set import until_settled
+from shared.services.crm.directory import Directory
+
+# A commit takes 500 writes: a row costs one, and one for each address, old or new.
+_ROWS_PER_BATCH = 100
+_ADDRESSES_PER_BATCH = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A good line: a contact to write."""
+
+    line: int
+    contact: ContactToWrite
+
+
+@dataclass(frozen=True, slots=True)
+class FailedRow:
+    """A line that was not taken, and why."""
+
+    line: int
+    code: str
+    detail: str
+
+
+@dataclass(slots=True)
+class Imported:
+    """How it went."""
+
+    imported: int = 0
+    failed: list[FailedRow] = field(default_factory=list)
+
+
+class ContactImport:
+    """One import under way. Rows take effect in order: the last of an id wins."""
+
+    def __init__(self, directory: Directory, subaccount: SubaccountId) -> None:
+        """Begin."""
+        self._directory = directory
+        self._subaccount = subaccount
+        self._batch: dict[str, Row] = {}
+        self._addresses = 0
+        self._done = Imported()
+
+    def add(self, row: Row) -> None:
+        """Take a good row; writes when a batch is full."""
+        if row.contact.id in self._batch:
+            self._write()
+        self._batch[row.contact.id] = row
+        self._addresses += len(row.contact.emails)
+        if (
+            len(self._batch) >= _ROWS_PER_BATCH
+            or self._addresses >= _ADDRESSES_PER_BATCH
+        ):
+            self._write()
+
+    def refuse(self, line: int, problem: Problem) -> None:
+        """Note a bad row."""
+        places = "; ".join(
+            f"{one.get('pointer', '')} {one['detail']}".strip()
+            for one in problem.errors
+        )
+        self._done.failed.append(
+            FailedRow(line, problem.code, places or problem.detail)
+        )
+
+    def finish(self) -> Imported:
+        """Write what is left, and say how it went; failed lines in order."""
+        self._write()
+        self._done.failed.sort(key=lambda one: one.line)
+        return self._done
+
+    def _write(self) -> None:
+        rows = list(self._batch.values())
+        self._batch.clear()
+        self._addresses = 0
+        if rows and not self._commit(rows):
+            # Somebody keeps changing one of them: the others do not suffer.
+            for row in rows:
+                if not self._commit([row]):
+                    error = Conflict()
+                    self._done.failed.append(
+                        FailedRow(row.line, error.code, error.detail)
+                    )
+
+    def _commit(self, rows: list[Row]) -> bool:
+        contacts = [row.contact for row in rows]
+        try:
+            until_settled(
+                lambda: self._directory.write_contacts(self._subaccount, contacts)
+            )
+        except Conflict:
+            return False
+        self._done.imported += len(rows)
+        return True

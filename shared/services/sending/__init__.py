@@ -1,0 +1,1 @@
+"""From the CRM's request to a mail that went out once (SPEC S)."""

@@ -1,0 +1,304 @@
+"""A mail through the user's Gmail, at most once and never lost (DESIGN §3).
+
+draft made → its id stored → marked `sending` → drafts.send, asked once → the Message-ID
+read back. Gmail sends a draft at most once, so whoever goes on after a crash looks for
+the draft: there, it was not sent, and may be; gone, it was sent, and the Sent copy is
+found by our header.
+"""
+
+from __future__ import annotations
+
+import io
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from shared.core.ids import MailboxId
+from shared.core.mail import MessageHeaders
+from shared.core.records import Message
+from shared.core.sending.replying import Answering
+from shared.core.sending.states import Send
+from shared.errors import (
+    DailyLimitReached,
+    Misconfigured,
+    NeedsReauth,
+    Permanent,
+    RateLimited,
+    SyncError,
+    Transient,
+    Vanished,
+)
+from shared.logs import log
+from shared.ports import Clock, Documents, Draft, Gmail
+from shared.repositories.mailboxes import Mailbox, Mailboxes
+from shared.repositories.sends import Sends
+from shared.services.connecting.accounts import Accounts
+from shared.services.sending.ending import Sent
+from shared.services.sending.send_records import own_message_id
+from shared.services.sending.send_steps import (
+    Letters,
+    Postponed,
+    Refused,
+    Unclear,
+    advance,
+)
+
+_REAUTH = "Google no longer accepts our permission; the user must connect again."
+_LEFT = "The user has left this mailbox before the mail was sent."
+_LIMIT = "Gmail takes no more mail from this mailbox before {at}."
+
+
+class GmailRoute:
+    """Sends through Gmail, or finds out what became of an earlier try."""
+
+    def __init__(
+        self, documents: Documents, accounts: Accounts, letters: Letters, clock: Clock
+    ) -> None:
+        """Use these."""
+        self._sends = Sends(documents)
+        self._mailboxes = Mailboxes(documents)
+        self._accounts = accounts
+        self._letters = letters
+        self._clock = clock
+
+    def send(self, send: Send, record: Message) -> Sent:
+        """Take the send as far as it goes.
+
+        Raises Refused, Postponed or Unclear, which say what is certain.
+        """
+        mailbox = self._mailbox(send)
+        refers = self._letters.answering(send, record)
+        gmail = self._open(send)
+        if send.state == "taken":
+            return self._read_back(gmail, mailbox, send, refers)
+        if send.state == "sending":
+            found = self._look(gmail, mailbox, send, refers)
+            if found is not None:
+                return found
+        else:
+            send = self._draft(gmail, send, record, refers)
+            send = advance(
+                self._sends, send, state="sending", sending_since=self._now()
+            )
+        return self._send(gmail, mailbox, send, refers)
+
+    def abandon(self, send: Send) -> None:
+        """Make sure that it is not sent any more; raises Unclear when it may have been.
+
+        Without its draft a mail cannot be sent.
+        """
+        if send.state == "queued":
+            return  # a draft that is left is removed afterwards
+        if send.state == "taken":
+            raise Unclear(looked=False)
+        try:
+            gmail = self._accounts.gmail(_mailbox_of(send))
+            gmail.delete_draft(send.draft or "")
+        except SyncError as error:
+            raise Unclear(looked=isinstance(error, Vanished)) from error
+
+    def clean(self, send: Send, message_id: str) -> None:
+        """Remove the drafts of a mail that failed; raises Transient."""
+        try:
+            gmail = self._accounts.gmail(_mailbox_of(send))
+            found = gmail.find_drafts(_mark(send), message_id)
+            ids = {one.id for one in found} | ({send.draft} if send.draft else set())
+            for draft in sorted(ids):
+                with suppress(Vanished):
+                    gmail.delete_draft(draft)
+        except (NeedsReauth, Permanent) as error:
+            log.warning("draft_not_removed", mailbox=send.mailbox, code=error.code)
+
+    # --- steps -------------------------------------------------------------------
+
+    def _mailbox(self, send: Send) -> Mailbox:
+        mailbox = self._mailboxes.read(_mailbox_of(send))
+        gone = mailbox is None or send.user not in mailbox.users
+        if mailbox is None or (gone and send.state == "queued"):
+            raise Refused("disconnected", _LEFT)
+        return mailbox
+
+    def _open(self, send: Send) -> Gmail:
+        try:
+            return self._accounts.gmail(_mailbox_of(send))
+        except NeedsReauth:
+            raise self._reauth(send) from None
+        except Transient as error:
+            raise _passing(send, error) from None
+        except Misconfigured as error:
+            raise _passing(send, _ours(error)) from None
+
+    def _draft(
+        self, gmail: Gmail, send: Send, record: Message, refers: Answering
+    ) -> Send:
+        """The draft of this mail: known, left by an earlier holder, or new."""
+        if send.draft is not None:
+            return send
+        try:
+            draft = self._found_draft(gmail, send, record) or self._new_draft(
+                gmail, record, refers
+            )
+        except Transient as error:
+            raise Postponed(error) from None
+        except NeedsReauth:
+            raise self._reauth(send) from None
+        except Misconfigured as error:
+            raise Postponed(_ours(error)) from None
+        except Permanent as error:
+            raise Refused("rejected", error.detail) from None
+        try:
+            return advance(
+                self._sends, send, draft=draft.id, gmail_thread=draft.gmail_thread_id
+            )
+        except Transient:
+            # Another holder has made its own; this one is nobody's.
+            with suppress(SyncError):
+                self._remove_foreign(gmail, send, draft)
+            raise
+
+    def _found_draft(self, gmail: Gmail, send: Send, record: Message) -> Draft | None:
+        """A draft that an earlier holder made before it died; others are removed."""
+        if send.attempts <= 1:
+            return None
+        own_id = own_message_id(record.id, record.sender)
+        found = gmail.find_drafts(_mark(send), own_id)
+        for spare in found[1:]:
+            with suppress(Vanished):
+                gmail.delete_draft(spare.id)
+        return found[0] if found else None
+
+    def _new_draft(self, gmail: Gmail, record: Message, refers: Answering) -> Draft:
+        letter = io.BytesIO()
+        for piece in self._letters.pieces(record, refers, reply_to=None, with_bcc=True):
+            letter.write(piece)
+        return gmail.create_draft(letter, refers.gmail_thread)
+
+    def _remove_foreign(self, gmail: Gmail, send: Send, draft: Draft) -> None:
+        current = self._sends.read(send.subaccount, send.message)
+        if current is None or current.draft != draft.id:
+            gmail.delete_draft(draft.id)
+
+    def _send(
+        self, gmail: Gmail, mailbox: Mailbox, send: Send, refers: Answering
+    ) -> Sent:
+        try:
+            message = gmail.send_draft(send.draft or "")
+        except Vanished:
+            found = self._look(gmail, mailbox, send, refers)
+            if found is None:
+                raise Unclear(looked=True) from None
+            return found
+        except DailyLimitReached as error:
+            raise self._limit(error) from None
+        except RateLimited as error:
+            raise Postponed(error) from None
+        except Transient as error:
+            # The answer is lost, or Gmail failed midway.
+            found = self._look(gmail, mailbox, send, refers)
+            if found is None:
+                raise Postponed(error) from None
+            return found
+        except NeedsReauth:
+            raise self._reauth(replace(send, state="queued")) from None
+        except Permanent as error:
+            raise Refused("rejected", error.detail) from None
+        send = replace(send, gmail_message=message)
+        return self._read_back(gmail, mailbox, send, refers)
+
+    def _look(
+        self, gmail: Gmail, mailbox: Mailbox, send: Send, refers: Answering
+    ) -> Sent | None:
+        """What became of it; None: the draft is there, so it was not sent.
+
+        Raises Unclear when Gmail cannot be asked, or shows neither.
+        """
+        try:
+            if gmail.draft_exists(send.draft or ""):
+                return None
+            since = send.sending_since or send.accepted_at
+            found = gmail.find_sent(_mark(send), send.gmail_thread, since)
+        except SyncError as error:
+            wait = error.retry_after if isinstance(error, Transient) else None
+            raise Unclear(looked=False, retry_after=wait) from None
+        if found is None:
+            raise Unclear(looked=True)
+        return _sent(found, mailbox, refers)
+
+    def _read_back(
+        self, gmail: Gmail, mailbox: Mailbox, send: Send, refers: Answering
+    ) -> Sent:
+        """Gmail's own Message-ID, thread and date of the mail that it has sent."""
+        if send.gmail_message is None:
+            raise Unclear(looked=False)
+        try:
+            found = gmail.headers([send.gmail_message])[send.gmail_message]
+            if isinstance(found, SyncError):
+                raise found
+        except Transient as error:
+            advance(self._sends, send, state="taken", gmail_message=send.gmail_message)
+            raise Unclear(looked=False, retry_after=error.retry_after) from None
+        except SyncError:
+            # It was sent; more than that cannot be learnt.
+            return self.what_is_known(send)
+        return _sent(found, mailbox, refers)
+
+    def what_is_known(self, send: Send) -> Sent:
+        """A sent mail whose Message-ID cannot be learnt; the sync may bring it."""
+        mailbox = self._mailboxes.read(_mailbox_of(send))
+        return Sent(
+            at=send.sending_since or self._now(),
+            address=mailbox.address if mailbox else None,
+            gmail_message=send.gmail_message,
+            gmail_thread=send.gmail_thread,
+        )
+
+    # --- refusals ----------------------------------------------------------------
+
+    def _reauth(self, send: Send) -> Exception:
+        """C7: the connection is marked, and the mail fails, unless it may be out."""
+        self._accounts.needs_reauth(_mailbox_of(send))
+        if send.state in {"sending", "taken"}:
+            return Unclear(looked=False)
+        return Refused("reauth_required", _REAUTH)
+
+    def _limit(self, error: DailyLimitReached) -> Refused:
+        free_at = self._now() + int((error.retry_after or 0.0) * 1000)
+        at = datetime.fromtimestamp(free_at // 1000, UTC).isoformat()
+        detail = _LIMIT.format(at=at.replace("+00:00", "Z"))
+        return Refused("daily_limit_reached", detail, free_at)
+
+    def _now(self) -> int:
+        return int(self._clock.now().timestamp() * 1000)
+
+
+def _sent(found: MessageHeaders, mailbox: Mailbox, refers: Answering) -> Sent:
+    return Sent(
+        at=found.internal_date,
+        rfc822_message_id=found.rfc822_message_id,
+        in_reply_to=refers.in_reply_to,
+        address=mailbox.address,
+        gmail_message=found.gmail_message_id,
+        gmail_thread=found.gmail_thread_id,
+    )
+
+
+def _ours(error: Misconfigured) -> Transient:
+    """The deployment's fault is no mail's: operators mend it, and the mail waits."""
+    log.error("sending_misconfigured", code=error.code, exc_info=error)
+    return Transient(error.detail)
+
+
+def _passing(send: Send, error: Transient) -> Exception:
+    if send.state == "queued":
+        return Postponed(error)
+    return Unclear(looked=False, retry_after=error.retry_after)
+
+
+def _mark(send: Send) -> str:
+    return f"{send.subaccount}/{send.message}"
+
+
+def _mailbox_of(send: Send) -> MailboxId:
+    if send.mailbox is None:
+        raise Refused("disconnected", _LEFT)
+    return send.mailbox

@@ -1,0 +1,249 @@
+"""Send what was accepted: claim it, take it as far as it goes, end it (S7, S11).
+
+Waiting is left to Pub/Sub: what cannot be finished now raises Transient, and the
+delivery comes again.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Protocol
+
+from shared.core.ids import MessageId, SubaccountId
+from shared.core.records import Message
+from shared.core.sending.states import Claim, Send, claim, is_past, set_free
+from shared.errors import Malformed, Missing, Transient
+from shared.logs import log
+from shared.ports import Blobs, Clock, Documents, Event, Topics
+from shared.repositories import messages
+from shared.repositories.sends import Sends
+from shared.services.sending.bulk import Bulk
+from shared.services.sending.caps import SendCaps
+from shared.services.sending.ending import Ending, Sent
+from shared.services.sending.gmail_route import GmailRoute
+from shared.services.sending.provider import ProviderRoute
+from shared.services.sending.send import TOPIC, work_event
+from shared.services.sending.send_records import own_message_id
+from shared.services.sending.send_steps import Postponed, Refused, Unclear
+
+_FATE_UNKNOWN = (
+    "Gmail did not say whether it sent this mail, and shows neither the draft nor a "
+    "sent copy. It is not sent again."
+)
+# A draft that cannot be removed for a day stays: the owner can see and delete it.
+_CLEAN_MINUTES = 24 * 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class OutboundWork:
+    """What is to be sent: one mail, or a bulk call to fan out from `start`."""
+
+    subaccount: SubaccountId
+    message: MessageId | None = None
+    batch: str | None = None
+    start: int = 0
+
+    @classmethod
+    def from_push(cls, event: Event) -> OutboundWork:
+        """Read an event of `outbound-messages`; raises Malformed."""
+        try:
+            data = json.loads(event.data)
+            subaccount, message, batch = (
+                data.get(name) for name in ("subaccount", "message", "batch")
+            )
+            start = data.get("start", 0)
+        except (ValueError, AttributeError, RecursionError):
+            raise Malformed from None
+        named = [one for one in (message, batch) if isinstance(one, str) and one]
+        if not isinstance(subaccount, str) or len(named) != 1:
+            raise Malformed
+        if isinstance(start, bool) or not isinstance(start, int) or start < 0:
+            raise Malformed
+        return cls(
+            SubaccountId(subaccount),
+            MessageId(message) if message else None,
+            batch,
+            start,
+        )
+
+
+class Route(Protocol):
+    """A way of sending."""
+
+    def send(self, send: Send, record: Message) -> Sent:
+        """Send; raises Refused, Postponed or Unclear."""
+
+
+class Outbound:
+    """The worker behind `outbound-messages`."""
+
+    def __init__(
+        self,
+        documents: Documents,
+        blobs: Blobs,
+        topics: Topics,
+        gmail: GmailRoute,
+        provider: ProviderRoute,
+        bulk: Bulk,
+        ending: Ending,
+        caps: SendCaps,
+        clock: Clock,
+        *,
+        patience_minutes: float,
+        fate_minutes: float,
+    ) -> None:
+        """Wait for outages so long at most, and look for a lost mail so long."""
+        self._documents = documents
+        self._blobs = blobs
+        self._topics = topics
+        self._sends = Sends(documents)
+        self._gmail = gmail
+        self._provider = provider
+        self._bulk = bulk
+        self._ending = ending
+        self._caps = caps
+        self._clock = clock
+        self._patience_minutes = patience_minutes
+        self._fate_minutes = fate_minutes
+
+    def handle(self, work: OutboundWork, delivery: str) -> None:
+        """Do one piece of work; raises Transient when the delivery must come again.
+
+        `delivery` is the Pub/Sub message id.
+        """
+        if work.batch is not None:
+            self._bulk.fan_out(work.subaccount, work.batch, work.start)
+        elif work.message is not None:
+            self._one(work.subaccount, work.message, delivery)
+
+    def _one(self, subaccount: SubaccountId, message: MessageId, delivery: str) -> None:
+        taken: list[Claim] = []
+
+        def begin(before: Send) -> Send | None:
+            taken.clear()
+            decided = claim(before, delivery, self._now())
+            taken[:] = [decided]
+            return None if decided.action == "leave" else decided.send
+
+        send = self._sends.change(subaccount, message, begin)
+        if not taken:
+            self._ending.publish_left(subaccount, message)
+            return
+        if send is None:
+            return  # another delivery is at it
+        match taken[0].action:
+            case "later":
+                raise Transient("It is too early for this mail.")
+            case "afresh":
+                self._topics.publish(TOPIC, [work_event(subaccount, message)])
+            case _:
+                self._work(send)
+
+    # --- under the claim ---------------------------------------------------------
+
+    def _work(self, send: Send) -> None:
+        record = self._record(send)
+        if record is None and send.state != "cleaning":
+            # Its contact was erased. What may be out counts for the cap all the same.
+            code = "erased" if send.state == "queued" else "fate_unknown"
+            self._fail(send, None, code, "")
+            return
+        if record is None or send.state == "cleaning":
+            self._clean(send, record)
+            return
+        route: Route = self._gmail if send.route == "gmail" else self._provider
+        try:
+            sent = route.send(send, record)
+        except Refused as refusal:
+            if refusal.free_at is not None and send.mailbox is not None:
+                self._caps.block(send.mailbox, refusal.free_at)
+            self._fail(send, record, refusal.code, refusal.detail)
+        except Postponed as postponed:
+            self._postpone(send, record, postponed.cause)
+        except Unclear as unclear:
+            self._look_again(send, record, unclear)
+        else:
+            self._ending.sent(send, sent)
+
+    def _record(self, send: Send) -> Message | None:
+        try:
+            return messages.load(
+                self._documents, self._blobs, send.subaccount, send.message
+            )
+        except Missing:
+            return None  # it is being erased
+
+    def _postpone(self, send: Send, record: Message, cause: Transient) -> None:
+        """Try again later, or give up for good when that takes too long (S11)."""
+        now = self._now()
+        if not is_past(
+            send.accepted_at, self._patience_minutes, now, cause.retry_after
+        ):
+            self._free(send, cause.retry_after)
+            raise cause
+        current = self._current(send)
+        if current is None:
+            return
+        if current.route == "gmail":
+            try:
+                self._gmail.abandon(current)
+            except Unclear as unclear:
+                self._look_again(current, record, unclear)
+                return
+        self._fail(current, record, cause.code, cause.detail)
+
+    def _look_again(self, send: Send, record: Message, unclear: Unclear) -> None:
+        """Look later, or say that nobody knows (S7)."""
+        current = self._current(send)
+        if current is None:
+            return
+        now = self._now()
+        since = current.sending_since or current.accepted_at
+        minutes = self._fate_minutes
+        if not unclear.looked:
+            # Gmail could not be asked: an outage is no answer.
+            minutes += self._patience_minutes
+        if not is_past(since, minutes, now, None):
+            self._free(send, unclear.retry_after)
+            raise Transient("What became of this mail is not known yet.")
+        if current.state == "taken":
+            self._ending.sent(current, self._gmail.what_is_known(current))
+            return
+        self._fail(current, record, "fate_unknown", _FATE_UNKNOWN)
+
+    def _fail(self, send: Send, record: Message | None, code: str, detail: str) -> None:
+        """End it; what is left of a draft goes in the same delivery, if it can."""
+        self._ending.failed(send, code, detail)
+        left = self._current(send)
+        if left is not None:
+            self._clean(left, record)
+
+    def _clean(self, send: Send, record: Message | None) -> None:
+        """Remove the draft of a mail that is not to be sent (any more)."""
+        if send.route == "gmail":
+            own_id = own_message_id(record.id, record.sender) if record else ""
+            try:
+                self._gmail.clean(send, own_id)
+            except Transient as error:
+                past = is_past(send.accepted_at, _CLEAN_MINUTES, self._now(), None)
+                if not past:
+                    self._free(send, error.retry_after)
+                    raise
+                log.warning("draft_not_removed", mailbox=send.mailbox)
+        self._ending.forget(send)
+
+    def _current(self, send: Send) -> Send | None:
+        """The send as it is stored now."""
+        return self._sends.read(send.subaccount, send.message)
+
+    def _free(self, send: Send, retry_after: float | None) -> None:
+        def step(before: Send) -> Send | None:
+            if before.fence != send.fence:
+                return None
+            return set_free(before, self._now(), retry_after)
+
+        self._sends.change(send.subaccount, send.message, step)
+
+    def _now(self) -> int:
+        return int(self._clock.now().timestamp() * 1000)

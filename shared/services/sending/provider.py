@@ -1,0 +1,120 @@
+"""A mail through the subaccount's SMTP server, at most once (S2).
+
+SMTP has no draft and no search: when the connection breaks after the whole mail was
+handed over, nobody can tell whether it was taken. Then the mail fails as `fate_unknown`
+and is never sent again: a customer who misses a newsletter is better off than one who
+gets it twice, and the CRM can decide otherwise, knowing it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from shared.core.mail import Address
+from shared.core.parsing.address import normalise
+from shared.core.records import Message
+from shared.core.sending.replying import Answering
+from shared.core.sending.states import Send
+from shared.errors import FateUnknown, Missing, Permanent, Transient
+from shared.ports import Clock, Documents, Relay, RelayServer, Secrets
+from shared.repositories.sends import Sends
+from shared.services.crm.directory import Directory, smtp_secret
+from shared.services.sending.ending import Sent
+from shared.services.sending.send_steps import Letters, Postponed, Refused, advance
+
+_DIED = "The work on this mail ended while the provider may have been taking it."
+
+
+class HasRelay(Protocol):
+    """Where the relay is built on first use: most mail needs none."""
+
+    @property
+    def relay(self) -> Relay:
+        """The subaccounts' SMTP servers."""
+
+
+class ProviderRoute:
+    """Sends through the default provider."""
+
+    def __init__(
+        self,
+        documents: Documents,
+        secrets: Secrets,
+        directory: Directory,
+        letters: Letters,
+        gateways: HasRelay,
+        clock: Clock,
+    ) -> None:
+        """Use these."""
+        self._sends = Sends(documents)
+        self._secrets = secrets
+        self._directory = directory
+        self._letters = letters
+        self._gateways = gateways
+        self._clock = clock
+
+    def send(self, send: Send, record: Message) -> Sent:
+        """Hand the mail over; raises Refused or Postponed."""
+        if send.state == "sending":
+            raise Refused("fate_unknown", _DIED)
+        refers = self._letters.answering(send, record)
+        try:
+            self._hand_over(send, record, refers)
+        except FateUnknown as error:
+            raise Refused("fate_unknown", error.detail) from None
+        except Permanent as error:
+            raise Refused("rejected", error.detail) from None
+        except Transient as error:
+            advance(self._sends, send, state="queued")
+            raise Postponed(error) from None
+        return Sent(
+            at=int(self._clock.now().timestamp() * 1000),
+            rfc822_message_id=record.rfc822_message_id,
+            in_reply_to=refers.in_reply_to,
+        )
+
+    def _hand_over(self, send: Send, record: Message, refers: Answering) -> None:
+        server = self._server(send)
+        envelope = record.envelope
+        people = (*envelope.to, *envelope.cc, *envelope.bcc) if envelope else ()
+        self._gateways.relay.send(
+            server,
+            record.sender.address,
+            [one.address for one in people],
+            self._letters.pieces(
+                record, refers, reply_to=self._reply_to(send, record), with_bcc=False
+            ),
+            begin=lambda: self._mark(send),
+        )
+
+    def _mark(self, send: Send) -> None:
+        now = int(self._clock.now().timestamp() * 1000)
+        advance(self._sends, send, state="sending", sending_since=now)
+
+    def _server(self, send: Send) -> RelayServer:
+        subaccount = self._directory.subaccount(send.subaccount)
+        provider: Any = subaccount.default_provider if subaccount else None
+        if not provider:
+            raise Refused("no_sender", "The subaccount has no default provider.")
+        smtp = provider["smtp"]
+        password: str | None = None
+        if smtp.get("has_password"):
+            try:
+                password = self._secrets.read(smtp_secret(send.subaccount)).decode()
+            except Missing:
+                raise Refused("no_sender", "The provider has no password.") from None
+        return RelayServer(
+            host=smtp["host"],
+            port=smtp["port"],
+            security=smtp["security"],
+            username=smtp.get("username") or None,
+            password=password,
+        )
+
+    def _reply_to(self, send: Send, record: Message) -> Address | None:
+        """Answers go to the user's profile address, where it is another one."""
+        member = self._directory.member(send.subaccount, send.user)
+        own = normalise(member.email) if member else None
+        if member is None or own is None or own == record.sender.address:
+            return None
+        return Address(member.name or None, own)

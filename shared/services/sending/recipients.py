@@ -1,0 +1,149 @@
+"""Who a mail of the CRM goes to: contacts and addresses of one subaccount (S9, S10)."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from shared.core.ids import ContactId, SubaccountId
+from shared.core.mail import Address
+from shared.core.matching.facts import AddressFact, AddressKey, Asking, Known
+from shared.core.parsing.address import in_domains
+from shared.core.records import Contact, Subaccount
+from shared.errors import Problem
+from shared.ports import Documents
+from shared.repositories import directory as records
+from shared.repositories import paths
+from shared.repositories.facts import FactFinder
+
+_CONTACTS_PER_READ = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One entry of To, Cc or Bcc: a contact's id, or a normalised address.
+
+    `pointer` says where in the request it stands.
+    """
+
+    pointer: str
+    contact: ContactId | None = None
+    address: str | None = None
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Recipients:
+    """Everybody, each once, and the contact whose conversation it is (S9).
+
+    `external` are those who are no team members (T2's participants).
+    """
+
+    to: tuple[Address, ...]
+    cc: tuple[Address, ...]
+    bcc: tuple[Address, ...]
+    contact: ContactId
+    external: tuple[str, ...]
+
+
+def find_contacts(
+    documents: Documents, subaccount: SubaccountId, ids: Sequence[ContactId]
+) -> dict[ContactId, Contact]:
+    """The contacts of these ids that exist."""
+    found: dict[ContactId, Contact] = {}
+    for start in range(0, len(ids), _CONTACTS_PER_READ):
+        some = ids[start : start + _CONTACTS_PER_READ]
+        for one in documents.get([paths.contact(subaccount, c) for c in some]):
+            if records.is_live(one):
+                contact = records.to_contact(subaccount, one)
+                found[contact.id] = contact
+    return found
+
+
+def unknown_contact(pointers: Iterable[str]) -> Problem:
+    """The refusal for contacts that this subaccount does not have."""
+    return Problem(
+        422,
+        "unknown_contact",
+        "At least one recipient must be a contact of the subaccount, and every contact "
+        "that is named must exist.",
+        errors=tuple({"pointer": one, "detail": "no such contact"} for one in pointers),
+    )
+
+
+def find_recipients(
+    documents: Documents,
+    subaccount: Subaccount,
+    to: Sequence[Asked],
+    cc: Sequence[Asked],
+    bcc: Sequence[Asked],
+) -> Recipients:
+    """Turn entries into people; raises Problem `unknown_contact`."""
+    asked = (*to, *cc, *bcc)
+    ids = tuple(dict.fromkeys(one.contact for one in asked if one.contact is not None))
+    contacts = find_contacts(documents, subaccount.id, ids)
+    missing = [
+        one.pointer for one in asked if one.contact and one.contact not in contacts
+    ]
+    if missing:
+        raise unknown_contact(missing)
+    people = [_person(one, contacts) for one in asked]
+    addresses = tuple(dict.fromkeys(one.address for one in people))
+    facts = FactFinder(documents).run(_facts(subaccount.id, addresses))
+    owner = next(
+        (
+            found
+            for one, person in zip(to, people, strict=False)
+            if (found := one.contact or _contact_at(facts[person.address]))
+        ),
+        None,
+    )
+    if owner is None:
+        raise unknown_contact(["/to"])
+    everybody = iter(people)
+    seen: set[str] = set()
+    lists = [
+        _each_once(list(itertools.islice(everybody, len(some))), seen)
+        for some in (to, cc, bcc)
+    ]
+    return Recipients(
+        to=lists[0],
+        cc=lists[1],
+        bcc=lists[2],
+        contact=owner,
+        external=tuple(
+            address
+            for address, fact in facts.items()
+            if not fact.members and not in_domains(address, subaccount.internal_domains)
+        ),
+    )
+
+
+def _person(asked: Asked, contacts: dict[ContactId, Contact]) -> Address:
+    if asked.contact is not None:
+        contact = contacts[asked.contact]
+        return Address(asked.name or contact.name or None, contact.emails[0])
+    return Address(asked.name, asked.address or "")
+
+
+def _facts(
+    subaccount: SubaccountId, addresses: Sequence[str]
+) -> Asking[dict[str, AddressFact]]:
+    known = Known()
+    yield from known.ask(*(AddressKey(subaccount, one) for one in addresses))
+    return {one: known.address(subaccount, one) for one in addresses}
+
+
+def _contact_at(fact: AddressFact) -> ContactId | None:
+    return fact.contact.id if fact.contact else None
+
+
+def _each_once(people: Iterable[Address], seen: set[str]) -> tuple[Address, ...]:
+    """Who is in To is not in Cc as well, and nobody is there twice."""
+    kept = []
+    for one in people:
+        if one.address not in seen:
+            seen.add(one.address)
+            kept.append(one)
+    return tuple(kept)

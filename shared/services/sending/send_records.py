@@ -1,0 +1,191 @@
+"""What the CRM asks to send, its record, and the mail that is made from the record."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from shared.core.ids import (
+    ContactId,
+    MessageId,
+    Rfc822MessageId,
+    SubaccountId,
+    ThreadId,
+    UserId,
+    digest,
+)
+from shared.core.limits import MAX_INDEXED_ADDRESSES, MAX_THREAD_PARTICIPANTS
+from shared.core.mail import Address
+from shared.core.parsing.plain_text import one_line, safe_filename
+from shared.core.parsing.sanitise import safe_html
+from shared.core.parsing.text_from_html import text_from_html
+from shared.core.records import Attachment, Envelope, Kind, Message
+from shared.core.sending.composing import MailToBuild, PartToBuild, inline_ids
+from shared.ports import Create, Increment, Maximum, Merge, Union, Update, Write
+from shared.repositories import messages, paths
+from shared.services.sending.recipients import Asked
+from shared.services.sending.senders import Sender
+
+_SNIPPET_CHARS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """An attachment as it came."""
+
+    filename: str | None
+    content_type: str
+    data: bytes
+    content_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SendRequest:
+    """What the CRM asks to send. `contacts` is for bulk, `to` for everything else."""
+
+    subaccount: SubaccountId
+    kind: Kind
+    user: UserId
+    to: tuple[Asked, ...] = ()
+    cc: tuple[Asked, ...] = ()
+    bcc: tuple[Asked, ...] = ()
+    contacts: tuple[ContactId, ...] = ()
+    subject: str | None = None
+    text: str | None = None
+    html: str | None = None
+    answers: MessageId | None = None
+    sender: str | None = None
+
+
+def new_thread(message: MessageId) -> ThreadId:
+    """The thread that a mail of the CRM begins."""
+    return ThreadId(digest("thread", "crm", message))
+
+
+def describe(uploads: Sequence[Upload], html: str | None) -> tuple[Attachment, ...]:
+    """Attachments as they are recorded: names made harmless, inline images named."""
+    names = [safe_filename(one.filename) for one in uploads]
+    parts = [
+        PartToBuild(name, one.content_type, len(one.data), one.content_id)
+        for name, one in zip(names, uploads, strict=True)
+    ]
+    return tuple(
+        Attachment(
+            id=str(number),
+            filename=part.filename,
+            content_type=part.content_type,
+            size=part.size,
+            stored=True,
+            content_id=content_id,
+        )
+        for number, (part, content_id) in enumerate(
+            zip(parts, inline_ids(html, parts), strict=True)
+        )
+    )
+
+
+def compose_record(
+    request: SendRequest,
+    sender: Sender,
+    message: MessageId,
+    *,
+    contact: ContactId,
+    thread: ThreadId,
+    to: tuple[Address, ...],
+    cc: tuple[Address, ...] = (),
+    bcc: tuple[Address, ...] = (),
+    subject: str,
+    attachments: tuple[Attachment, ...],
+    now: int,
+) -> Message:
+    """The record of a mail that waits to be sent.
+
+    What a relay sends carries our Message-ID, so its answers find the thread from the
+    start; Gmail's is known only when it has sent.
+    """
+    words = request.text
+    if words is None and request.html is not None:
+        words = text_from_html(request.html, _SNIPPET_CHARS * 4)
+    everybody = (sender.address, *to, *cc, *bcc)
+    own_id = own_message_id(message, sender.address)
+    return Message(
+        id=message,
+        subaccount=request.subaccount,
+        contact=contact,
+        thread=thread,
+        direction="outbound",
+        route="crm",
+        status="queued",
+        rule="S2" if sender.route == "provider" else "S1",
+        sent_at=now,
+        recorded_at=now,
+        sender=sender.address,
+        subject=subject,
+        snippet=one_line(words or "")[:_SNIPPET_CHARS].rstrip(),
+        user=request.user,
+        kind=request.kind,
+        rfc822_message_id=own_id if sender.route == "provider" else None,
+        exclusive=True,
+        addresses=tuple(dict.fromkeys(one.address for one in everybody))[
+            :MAX_INDEXED_ADDRESSES
+        ],
+        envelope=Envelope(
+            to=to,
+            cc=cc,
+            bcc=bcc,
+            text=request.text,
+            html=safe_html(request.html) if request.html else None,
+            html_original=request.html,
+            attachments=attachments,
+        ),
+    )
+
+
+def own_message_id(message: MessageId, sender: Address) -> Rfc822MessageId:
+    """The Message-ID that we write; Gmail may replace it."""
+    return Rfc822MessageId(f"<crm.{message}@{sender.address.rpartition('@')[2]}>")
+
+
+def record_writes(
+    record: Message, document: dict[str, object], external: Sequence[str]
+) -> list[Write]:
+    """The writes that make a mail appear in its conversation."""
+    return [
+        Create(paths.message(record.subaccount, record.id), document),
+        Merge(
+            paths.thread(record.subaccount, record.thread),
+            {
+                "contact": record.contact,
+                "exclusive": True,
+                "participants": Union(tuple(external[:MAX_THREAD_PARTICIPANTS])),
+                "gmail_threads": Union(()),
+            },
+        ),
+        Update(
+            paths.contact(record.subaccount, record.contact),
+            {"messages": Increment(1), "last_message_at": Maximum(record.sent_at)},
+        ),
+        *messages.index(record),
+    ]
+
+
+def mail_of(record: Message, sender: Sender | None = None) -> MailToBuild:
+    """The mail as it is sent, from its record; without reply headers."""
+    envelope = record.envelope or Envelope()
+    return MailToBuild(
+        message_id=own_message_id(record.id, record.sender),
+        mark=f"{record.subaccount}/{record.id}",
+        date=record.recorded_at,
+        sender=record.sender,
+        to=envelope.to,
+        cc=envelope.cc,
+        bcc=envelope.bcc,
+        reply_to=sender.reply_to if sender else None,
+        subject=record.subject,
+        text=envelope.text,
+        html=envelope.html_original,
+        attachments=tuple(
+            PartToBuild(one.filename, one.content_type, one.size, one.content_id)
+            for one in envelope.attachments
+        ),
+    )

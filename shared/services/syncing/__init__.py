@@ -1,0 +1,1 @@
+"""From Gmail's history to recorded messages (SPEC M, T, W)."""

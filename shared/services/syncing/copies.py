@@ -1,0 +1,199 @@
+"""Copies of an email in other mailboxes: one record lists them all (M9).
+
+Two mailboxes can be read at the same moment, and one of them may have no right of its
+own to record the email (M3). So each leaves a mark before it looks for the other's:
+the record is written before earlier copies are looked for, and a copy that is not
+recorded leaves its decision before the record is looked for. Whoever comes second sees
+the first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from shared.core.events import send_event
+from shared.core.ids import (
+    GmailMessageId,
+    GmailThreadId,
+    MailboxId,
+    UserId,
+    gmail_thread_key,
+)
+from shared.core.mail import MessageHeaders
+from shared.core.matching import recording
+from shared.core.matching.rules import Place, recipients
+from shared.core.people import MailboxForMatching
+from shared.core.records import HeldBy, Message
+from shared.errors import Conflict, Missing
+from shared.ports import (
+    Blobs,
+    Delete,
+    DeleteField,
+    Documents,
+    Merge,
+    Query,
+    Snapshot,
+    Union,
+    Update,
+    Write,
+)
+from shared.repositories import messages, outbox, paths
+from shared.repositories.messages import ENVELOPE_TYPE
+
+ATTEMPTS = 5
+MAX_COPIES = 100
+"""Team mailboxes that are looked for; an email to more is no one-to-one email."""
+
+
+class Copies:
+    """Adds copies to records that exist."""
+
+    def __init__(self, documents: Documents, blobs: Blobs) -> None:
+        """Use these gateways."""
+        self._documents = documents
+        self._blobs = blobs
+
+    def join(
+        self,
+        headers: MessageHeaders,
+        mailbox: MailboxForMatching,
+        place: Place,
+        found: Snapshot,
+        also: Sequence[Write] = (),
+    ) -> Message:
+        """Add this mailbox's copy to the record; raises Missing when it is gone.
+
+        `also` is what the copy brings along (B2); it goes into the same commit.
+        """
+        for _ in range(ATTEMPTS):
+            if not found.exists:
+                raise Missing
+            # Only a sender's own copy tells Bcc: only then is the envelope needed.
+            record = messages.from_snapshot(found, self._blobs if headers.bcc else None)
+            holders = recording.held_by(headers, mailbox, place)
+            joined = recording.join(record, headers, holders, place)
+            if joined is None and not also:
+                return record
+            joined = joined or record
+            stored = messages.to_document(joined)
+            if stored.blob is not None:
+                self._blobs.put(stored.blob.key, stored.blob.data, ENVELOPE_TYPE)
+                stored.data["envelope"] = DeleteField()
+            writes: list[Write] = [
+                Update(found.path, stored.data, found.version),
+                *_links(record, holders if place.link_gmail_thread else ()),
+                # It may have been ignored before the record was there.
+                Delete(paths.decision(mailbox.id, headers.gmail_message_id)),
+                *also,
+            ]
+            if joined.rfc822_message_id != record.rfc822_message_id:
+                writes += messages.index(joined)
+            if joined.status != record.status:
+                event = send_event("message.sent", joined, headers.internal_date)
+                writes.append(outbox.committing(event))
+            try:
+                self._documents.commit(writes)
+            except Conflict:
+                found = self._documents.get([found.path])[0]
+            else:
+                return record
+        raise Conflict
+
+    def join_if_recorded(
+        self,
+        headers: MessageHeaders,
+        mailbox: MailboxForMatching,
+        places: Iterable[Place],
+    ) -> None:
+        """Add a copy that M3 forbids to record, where another mailbox has recorded it.
+
+        To be called after `could_join` of its decision is durable. A decision that
+        has become untrue everywhere is taken back.
+        """
+        apart = False
+        for place in places:
+            message = recording.record_id(headers, mailbox.id, place)
+            path = paths.message(place.subaccount, message)
+            found = self._documents.get([path])[0]
+            if found.exists:
+                self.join(headers, mailbox, place, found)
+            apart = apart or not found.exists
+        if not apart:
+            path = paths.decision(mailbox.id, headers.gmail_message_id)
+            self._documents.commit([Delete(path)])
+
+    def join_earlier(
+        self, headers: MessageHeaders, mailbox: MailboxForMatching, record: Message
+    ) -> None:
+        """Add the copies that other mailboxes met before this record was written.
+
+        To be called after the record is durable. Costs a query, for mail to several
+        people only.
+        """
+        others = set(recipients(headers)) - mailbox.own_addresses
+        sender = headers.sender.address if headers.sender else ""
+        if len(others | {sender} - mailbox.own_addresses) < 2:  # noqa: PLR2004
+            return
+        query = Query(
+            "decisions",
+            where=(("rfc822_message_id", "==", record.rfc822_message_id),),
+            limit=MAX_COPIES,
+        )
+        held: list[HeldBy] = []
+        untrue: list[Write] = []
+        for found in self._documents.query(query):
+            if found.data["mailbox_id"] == mailbox.id:
+                continue
+            if here := _could_join(found, record):
+                held += here
+                untrue.append(_joined(found, record))
+        if held:
+            path = paths.message(record.subaccount, record.id)
+            entries = messages.held_by_fields(held)
+            gmail_ids = Union(tuple(one.gmail_message_id for one in held))
+            data = {"held_by": entries, "gmail_message_ids": gmail_ids}
+            self._documents.commit([Update(path, data), *_links(record, held), *untrue])
+
+
+def could_join(
+    headers: MessageHeaders, mailbox: MailboxForMatching, places: Iterable[Place]
+) -> dict[str, object]:
+    """What a decision keeps so that a later record finds the copy: ids only (M14)."""
+    return {
+        "gmail_thread_id": headers.gmail_thread_id,
+        "could_join": {place.subaccount: list(place.holders) for place in places},
+        "message": recording.message_id(headers, mailbox.id),
+    }
+
+
+def _could_join(found: Snapshot, record: Message) -> list[HeldBy]:
+    data = found.data
+    if data.get("message") != record.id:
+        return []  # another email with the same Message-ID (M9)
+    return [
+        HeldBy(
+            user=UserId(user),
+            mailbox=MailboxId(data["mailbox_id"]),
+            address=data["mailbox"],
+            gmail_message_id=GmailMessageId(data["gmail_message_id"]),
+            gmail_thread_id=GmailThreadId(data["gmail_thread_id"]),
+        )
+        for user in data.get("could_join", {}).get(record.subaccount, ())
+    ]
+
+
+def _joined(found: Snapshot, record: Message) -> Write:
+    """Take back a decision that the record has made untrue."""
+    left = {s for s in found.data["could_join"] if s != record.subaccount}
+    if not left:
+        return Delete(found.path)
+    return Merge(found.path, {"could_join": {record.subaccount: DeleteField()}})
+
+
+def _links(record: Message, held: Iterable[HeldBy]) -> list[Write]:
+    """The writes by which Gmail's threads of the copies lead to the record's thread."""
+    keys = {gmail_thread_key(one.mailbox, one.gmail_thread_id) for one in held}
+    if not keys:
+        return []
+    path = paths.thread(record.subaccount, record.thread)
+    return [Merge(path, {"gmail_threads": Union(tuple(sorted(keys)))})]

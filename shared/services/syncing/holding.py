@@ -1,0 +1,232 @@
+"""Work on a mailbox under its lease: taken, kept, given back (DESIGN §2).
+
+Whatever is written to the mailbox by a holder goes through here, and only while the
+lease is the holder's own: a holder that has been overtaken writes nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from shared.core.ids import HistoryId, MailboxId
+from shared.core.limits import MAX_LAG_LOOKS
+from shared.core.people import MailboxForMatching
+from shared.core.syncing.history import after_empty, is_older, order
+from shared.core.syncing.lease import WORK_BUDGET_SECONDS, LeaseDecision, release, take
+from shared.core.syncing.resync import Resync
+from shared.errors import Conflict, SyncError, Transient
+from shared.ports import Clock, Documents, Gmail
+from shared.repositories import people
+from shared.repositories.mailboxes import Mailbox, Mailboxes, advance
+
+
+class NotReadableYet(Transient):
+    """Gmail announced a change that it cannot show yet; look again soon."""
+
+
+class OutOfTime(Transient):
+    """The work budget is spent; the rest goes on in a piece of work of its own."""
+
+
+class LeaseLost(Transient):
+    """Another delivery works on this mailbox now, or nobody may any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A mailbox whose lease was taken just now."""
+
+    mailbox: Mailbox
+    careful: bool
+
+
+@dataclass(slots=True)
+class Run:
+    """One holder's work on one mailbox.
+
+    `cursor` and `resync` are how far the durable work has come. `seen` is the
+    mailbox's newest id in Gmail's last answer, `empty` says that no answer of this
+    reading had a record.
+    """
+
+    mailbox: Mailbox
+    gmail: Gmail
+    people: MailboxForMatching
+    careful: bool
+    deadline: float
+    cursor: HistoryId
+    resync: Resync | None
+    empty: bool = True
+    seen: HistoryId | None = None
+    resynced_at: int | None = None
+    progressed: bool = False
+
+    @property
+    def id(self) -> MailboxId:
+        """The mailbox's id."""
+        return self.mailbox.id
+
+
+class Holding:
+    """Takes mailboxes for work and gives them back."""
+
+    def __init__(self, documents: Documents, clock: Clock) -> None:
+        """Use these gateways."""
+        self._documents = documents
+        self._mailboxes = Mailboxes(documents)
+        self._clock = clock
+
+    def take(
+        self,
+        mailbox: MailboxId,
+        delivery: str,
+        hint: HistoryId | None,
+        silent_since: int | None,
+    ) -> Held | None:
+        """Take the lease; None when there is nothing to do for this delivery.
+
+        A notification for a mailbox that somebody holds leaves its work to the holder.
+        With `silent_since` (a sweep) only a mailbox that has been quiet since then is
+        taken, and none that is held. Raises Conflict when the same delivery must come
+        again to tell whether its holder is dead.
+        """
+        taken: list[LeaseDecision] = []
+
+        def begin(before: Mailbox | None) -> Mailbox | None:
+            taken.clear()
+            if before is None or before.status != "active":
+                return None
+            # A holder that died after saving its progress comes back with an old hint;
+            # others may have left their work to it.
+            own = before.lease.holder == delivery
+            if hint is not None and is_older(hint, before.cursor) and not own:
+                return None
+            busy = silent_since is not None and before.quiet_since > silent_since
+            if busy and not own:
+                return None
+            decision = take(before.lease, delivery, self._now())
+            if silent_since is not None and decision.action == "wait":
+                return None
+            taken.append(decision)
+            if not decision.changed:
+                return None
+            pushed = before.last_pushed_at if hint is None else self._now()
+            return replace(before, lease=decision.lease, last_pushed_at=pushed)
+
+        state, _ = self._mailboxes.change(mailbox, begin)
+        if state is None or not taken or taken[0].action == "wait":
+            return None
+        if taken[0].action == "again":
+            raise Conflict
+        return Held(state, careful=taken[0].careful)
+
+    def begin(self, held: Held, gmail: Gmail) -> Run:
+        """Start to work; the time counts from now."""
+        return Run(
+            mailbox=held.mailbox,
+            gmail=gmail,
+            people=people.for_matching(self._documents, held.mailbox),
+            careful=held.careful,
+            deadline=self._clock.now().timestamp() + WORK_BUDGET_SECONDS,
+            cursor=held.mailbox.cursor,
+            resync=held.mailbox.resync,
+        )
+
+    def checkpoint(self, run: Run) -> None:
+        """Save how far the work is; stop when the time is up or the lease is lost.
+
+        Also sees who has come to the mailbox or left it since, and what their settings
+        are now: a never-log entry counts from the next batch.
+        """
+
+        def save(before: Mailbox | None) -> Mailbox | None:
+            return self._with_progress(_held(before, run.mailbox), run)
+
+        state, _ = self._mailboxes.change(run.id, save)
+        run.mailbox = state or run.mailbox
+        run.people = people.for_matching(self._documents, run.mailbox)
+        self.stop_in_time(run)
+
+    def stop_in_time(self, run: Run) -> None:
+        """Raise OutOfTime when the work budget is spent."""
+        if self._clock.now().timestamp() > run.deadline:
+            raise OutOfTime
+
+    def finish(self, run: Run, hint: HistoryId | None) -> bool:
+        """Save the end and free the lease in one write; say whether to go on.
+
+        A mailbox that got dirty meanwhile keeps its holder. An empty answer to a newer
+        hint keeps the cursor and asks for the delivery again, a few times.
+        """
+        lagging = run.empty and hint is not None and order(hint) > order(run.cursor)
+        again: list[bool] = []
+
+        def end(before: Mailbox | None) -> Mailbox | None:
+            held = _held(before, run.mailbox)
+            looks = held.lag_looks + 1 if lagging else 0
+            dirty = held.lease.dirty
+            again[:] = [dirty, 0 < looks < MAX_LAG_LOOKS]
+            lease = replace(held.lease, dirty=False) if dirty else release(held.lease)
+            return replace(
+                self._with_idle(self._with_progress(held, run), run, lagging=lagging),
+                lease=lease,
+                last_synced_at=self._now(),
+                lag_looks=looks if looks < MAX_LAG_LOOKS else 0,
+                failing_since=None,
+                failure=None,
+            )
+
+        state, _ = self._mailboxes.change(run.id, end)
+        run.mailbox = state or run.mailbox
+        dirty, look_again = again
+        if not dirty and look_again:
+            raise NotReadableYet
+        if dirty:
+            run.people = people.for_matching(self._documents, run.mailbox)
+            run.empty, run.progressed = True, True
+        return dirty
+
+    def give_up(self, mailbox: Mailbox, run: Run | None, error: SyncError) -> None:
+        """Free the lease after a fault, with what is durable; the work returns."""
+
+        def end(before: Mailbox | None) -> Mailbox | None:
+            if before is None or before.lease.fence != mailbox.lease.fence:
+                return None
+            saved = self._with_progress(before, run) if run else before
+            if not isinstance(error, OutOfTime):
+                saved = replace(
+                    saved,
+                    failing_since=saved.failing_since or self._now(),
+                    failure=error.code,
+                )
+            return replace(saved, lease=release(before.lease))
+
+        self._mailboxes.change(mailbox.id, end)
+
+    def _with_progress(self, held: Mailbox, run: Run) -> Mailbox:
+        synced = max(held.last_synced_at or 0, run.resynced_at or 0) or None
+        saved = replace(
+            advance(held, run.cursor), resync=run.resync, last_synced_at=synced
+        )
+        if saved != held:
+            run.progressed = True
+        return saved
+
+    def _with_idle(self, held: Mailbox, run: Run, *, lagging: bool) -> Mailbox:
+        """Let the cursor of an idle mailbox follow, unless a change is announced."""
+        if not run.empty or run.seen is None:
+            return replace(held, idle=None)
+        if lagging or held.lag_looks or held.lease.dirty:
+            return held
+        move, idle = after_empty(held.idle, run.seen, self._now())
+        return replace(advance(held, move), idle=idle)
+
+    def _now(self) -> int:
+        return int(self._clock.now().timestamp() * 1000)
+
+
+def _held(before: Mailbox | None, ours: Mailbox) -> Mailbox:
+    """The mailbox as stored, if its lease is still ours."""
+    if before is None or before.lease.fence != ours.lease.fence:
+        raise LeaseLost
+    return before
