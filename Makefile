@@ -11,7 +11,7 @@ PYTEST := $(BIN)/python -m pytest -rs -n $(WORKERS) --dist loadscope
 
 .DEFAULT_GOAL := help
 .SILENT:
-.PHONY: help setup demo up down token why operator tf live-check figures licences test check fmt lint types imports contract sim lock clean
+.PHONY: help setup demo up down token why operator tf live-check figures pictures licences test check fmt lint types imports contract sim lock clean
 
 help: ## This list
 	awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -75,6 +75,9 @@ figures: setup ## Recompute costs, cold start and the renewal of a million mailb
 	$(BIN)/python -m infra.costs
 	-$(BIN)/python -m infra.cold_start
 	$(BIN)/python -m infra.local.renewal_figures
+
+pictures: setup ## Take the pictures of the settings page anew (docs/pictures; needs chromium)
+	SCREENSHOTS=docs/pictures $(BIN)/python -m pytest -q -n 0 tests/browser/test_settings_page.py
 
 licences: setup ## Licences of all dependencies, and known vulnerabilities where reachable
 	$(BIN)/python -m infra.supply_chain --check --audit

@@ -14,6 +14,9 @@ import pytest
 from infra.local.gmail_simulator.app import create_app as gmail_app
 from infra.local.serving import Door
 from shared import bootstrap
+from shared.core.ids import SubaccountId, UserId
+from shared.core.records import Subaccount
+from shared.repositories.directory import MemberToWrite
 from tests.support import system as support
 from tests.support.api import KEY, app
 
@@ -52,8 +55,12 @@ class Pages:
         self.system = support.System(frame_ancestors=frame_ancestors, **settings)
         monkeypatch.setattr(bootstrap, "services", lambda: self.system.services)
         self.system.outside.secrets.write("api-signing-key", KEY)
-        self.system.subaccount()
-        self.system.user("u", ME)
+        directory = self.system.services.directory
+        directory.put_subaccount(
+            Subaccount(SubaccountId("s"), name="North Agency"), None
+        )
+        member = MemberToWrite(UserId("u"), "Mia Berg", ME, ME, ())
+        directory.put_member(SubaccountId("s"), member)
         self.system.world.add_account(ME, "Mia Berg")
         self.doors[0].serve(gmail_app(self.system.world))
         self.doors[1].serve(app("connect"))

@@ -170,10 +170,10 @@ def test_c8_warnings_and_the_bcc_address(page: Any, pages: Any, shoot: Any) -> N
     page.goto(pages.settings_url())
     connect(page, pages, "mia@gmail.com")
     assert "free consumer address" in page.get_by_role("status").first.inner_text()
-    address = page.get_by_label("s", exact=True).input_value()
+    address = page.get_by_label("North Agency", exact=True).input_value()
     assert re.fullmatch(r"log\+[a-z2-7]{16,}@drop\.example", address)
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    page.get_by_role("button", name="Copy the address for s").click()
+    page.get_by_role("button", name="Copy the address for North Agency").click()
     page.get_by_text("Copied").wait_for()
     assert page.evaluate("navigator.clipboard.readText()") == address
     check_accessible(page)
