@@ -22,7 +22,8 @@ GMAIL_UNITS: Mapping[str, int] = {
     "drafts.send": 100,
     "watch": 100,
 }
-"""Google's table for projects of 2026. Units cost nothing; they are a rate limit."""
+"""Google's table for projects of 2026. Units are a rate limit. They are free up to
+80,000,000 a day and project; what they cost beyond is announced, not known yet."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,8 +130,6 @@ def limits(one: Mailbox) -> list[Limit]:
         Limit("Secret Manager: accesses", 90_000, "a minute",
               one.runs * SECRETS_PER_RUN * second * 60 + idle.secret_reads / 1440,
               "Secret Manager, quotas, 2026-11"),
-        Limit("index of `decisions.decided_at`", SEQUENTIAL, "writes a second",
-              one.ignored * second, index),
         Limit("index of `outbox.at`", SEQUENTIAL, "writes a second",
               events * OUTBOX_TOUCHES * second, index),
         Limit("indexes of `sends` (`look_at` and others)", SEQUENTIAL,

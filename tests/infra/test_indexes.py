@@ -34,7 +34,20 @@ def _tuples(node: ast.expr | None) -> Iterator[list[str]]:
             ]
 
 
-def queries() -> list[tuple[str, list[list[str]], list[list[str]]]]:
+def _collection(node: ast.expr) -> str:
+    """The last segment of a collection's path; `*` where a variable holds it."""
+    match node:
+        case ast.Constant(value=str(path)):
+            return path.rpartition("/")[2]
+        case ast.Call(func=ast.Attribute(value=ast.Name(id="paths"), attr=name)):
+            return name
+        case ast.JoinedStr(values=[*_, ast.Constant(value=str(path))]):
+            return path.rpartition("/")[2]
+    return "*"
+
+
+def queries() -> list[tuple[str, str, list[list[str]], list[list[str]]]]:
+    """Where it is, its collection, its filters and its orders."""
     found = []
     for path, module in source.modules():
         for node in ast.walk(module):
@@ -51,6 +64,7 @@ def queries() -> list[tuple[str, list[list[str]], list[list[str]]]]:
             found.append(
                 (
                     f"{path.name}:{node.lineno}",
+                    _collection(given["collection"]),
                     list(_tuples(given.get("where"))),
                     list(_tuples(given.get("order_by"))),
                 )
@@ -101,7 +115,7 @@ def test_there_are_queries_to_look_at():
 
 def test_every_query_that_needs_a_composite_index_has_one():
     there = [shape(one["fields"]) for one in INDEXES["indexes"]]
-    for where_from, where, order_by in queries():
+    for where_from, _, where, order_by in queries():
         if not needs_composite(where, order_by):
             continue
         fits = [
@@ -126,12 +140,22 @@ def _same(some: set[str] | frozenset[str], others: set[str] | frozenset[str]) ->
 
 def test_no_query_needs_a_single_field_index_that_is_switched_off():
     without = {
-        one["fieldPath"] for one in INDEXES["fieldOverrides"] if not one["indexes"]
-    } | {"expires_at"}
-    for where_from, where, order_by in queries():
+        (one["collectionGroup"], one["fieldPath"])
+        for one in INDEXES["fieldOverrides"]
+        if not one["indexes"]
+    }
+    groups = {group for group, _ in without}
+    for where_from, collection, where, order_by in queries():
         if not needs_composite(where, order_by):
+            # A collection that a variable names may be any of them.
+            among = groups if collection == "*" else {collection}
             named = {field for field, *_ in (*where, *order_by)}
-            assert named & without == set(), where_from
+            off = {field for group, field in without if group in among}
+            assert named & (off | {"expires_at"}) == set(), where_from
+
+
+def test_the_collection_of_a_query_is_known():
+    assert sum(collection == "*" for _, collection, *_ in queries()) <= 1
 
 
 def test_terraform_makes_every_index_and_exemption(planned: Plan):

@@ -74,7 +74,7 @@ def test_slots_are_those_of_terraform():
 
 
 def test_indexes_that_are_said_to_be_hot_are_not_switched_off():
-    """Whoever exempts one of them has to take its row out of the table."""
+    """Whoever exempts one of them has to take its row out of the table, or back in."""
     indexes = json.loads((TERRAFORM / "firestore.indexes.json").read_text())
     off = {
         (one["collectionGroup"], one["fieldPath"])
@@ -82,9 +82,12 @@ def test_indexes_that_are_said_to_be_hot_are_not_switched_off():
         if not one["indexes"]
     }
 
-    assert off.isdisjoint({("decisions", "decided_at"), ("outbox", "at"),
-                           ("sends", "look_at")})  # fmt: skip
-    assert ("mailboxes", "quiet_since") in off
+    assert off.isdisjoint({("outbox", "at"), ("sends", "look_at")})
+    assert off >= {
+        ("mailboxes", "quiet_since"),
+        ("decisions", "decided_at"),
+        ("decisions", "gmail_message_id"),
+    }
 
 
 def test_nothing_bites_a_thousand_mailboxes():
