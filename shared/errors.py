@@ -77,6 +77,12 @@ class Malformed(Permanent):
     code = "malformed"
 
 
+class ServesOtherwise(Permanent):
+    """Logging BCC mail and a user's own connection exclude each other."""
+
+    code = "serves_otherwise"
+
+
 class Vanished(Permanent):
     """The thing no longer exists."""
 

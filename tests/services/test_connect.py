@@ -10,6 +10,7 @@ import pytest
 
 from infra.local.gmail_simulator.consent import consent
 from shared.core.ids import UserId
+from shared.core.matching.bcc import LOGGING
 from shared.errors import Problem, Transient
 from shared.gateways.google_oauth import COMPOSE_SCOPE, READ_SCOPE
 from tests.support.system import System
@@ -184,6 +185,26 @@ def test_c3_a_consumer_address(setting: str, code: str, warned: bool) -> None:
     else:
         account = system.world.account("rep@gmail.com")
         assert system.world.oauth.live_refresh_tokens(account) == 0
+
+
+# --- C4 ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("first", [UserId("u"), LOGGING])
+def test_c4_a_mailbox_is_a_reps_or_the_logging_one_never_both(first: UserId) -> None:
+    """Each has a topic of its own, and Gmail notifies only one."""
+    system = System(bcc_address_format="log+{token}@logs.example")
+    system.subaccount()
+    system.user("u", ME)
+    system.world.add_account(ME)
+    second = LOGGING if first == "u" else UserId("u")
+    assert system.connect(first, ME).code == "connected"
+    before = system.state()
+    assert system.connect(second, ME).code == "serves_otherwise"
+    assert system.state() == before
+    assert system.services.connections.view(first)["status"] == "active"
+    system.services.connections.disconnect(first)
+    assert system.connect(second, ME).code == "connected"
 
 
 # --- attacks -----------------------------------------------------------------------

@@ -43,6 +43,7 @@ from shared.repositories.outbox import Outbox
 from shared.services.connecting.closing import Closing, to_close
 from shared.services.connecting.links import (
     NewLink,
+    check_purpose,
     kind_of,
     new_mailbox,
     with_user,
@@ -79,7 +80,7 @@ class Attachments:
 
         The same address resumes from its cursor (C7), unless it had been disconnected:
         then it starts fresh (C6). Raises Conflict when the flow was spent by somebody
-        else.
+        else, ServesOtherwise between a rep's mailbox and the logging one.
         """
         for _ in range(ATTEMPTS):
             try:
@@ -107,6 +108,7 @@ class Attachments:
             else None
         )
         stored = mailbox_from(mailbox_found) if mailbox_found.exists else None
+        check_purpose(stored, link.user)
         mailbox = replace(
             with_user(stored, link, before),
             watch_expires_at=_milliseconds(watch.expires_at),
@@ -148,11 +150,13 @@ class Attachments:
         """Say that a token is about to be written, so that it is never left behind.
 
         Raises Transient while an earlier connection of this mailbox is being ended:
-        that gives back all that was granted, the new consent too.
+        that gives back all that was granted, the new consent too. Raises
+        ServesOtherwise, as `attach` does.
         """
         closing_at = self._now() + PREPARED_SECONDS * 1000
 
         def mark(before: Mailbox | None) -> Mailbox | None:
+            check_purpose(before, link.user)
             if before is not None and before.users:
                 return None
             if before is None:

@@ -26,6 +26,7 @@ from shared.errors import (
     NeedsReauth,
     Permanent,
     Problem,
+    ServesOtherwise,
     SyncError,
 )
 from shared.logs import log
@@ -74,6 +75,7 @@ class ConsentResult:
         "flow_expired",
         "missing_permissions",
         "consumer_address_blocked",
+        "serves_otherwise",
         "no_mailbox",
         "blocked_by_admin",
         "failed",
@@ -210,6 +212,8 @@ class Connections:
             self._link(link, gmail, grant.refresh_token)
         except Conflict:
             return ConsentResult("flow_expired", return_to)
+        except ServesOtherwise:
+            return ConsentResult("serves_otherwise", return_to)
         warn = consumer and self._settings.consumer_addresses == "warn"
         return ConsentResult(
             "connected",

@@ -6,7 +6,9 @@ from dataclasses import dataclass, replace
 
 from shared.core.events import EventType
 from shared.core.ids import HistoryId, MailboxId, UserId
+from shared.core.matching.bcc import LOGGING
 from shared.core.syncing.lease import Lease
+from shared.errors import ServesOtherwise
 from shared.ports import Snapshot
 from shared.repositories.mailboxes import Connection, Mailbox
 
@@ -34,6 +36,16 @@ def kind_of(
     if before.mailbox == link.mailbox:
         return "connection.connected", None
     return "connection.updated", before.mailbox
+
+
+def check_purpose(mailbox: Mailbox | None, user: UserId) -> None:
+    """Refuse the logging mailbox to a rep, and a rep's mailbox for logging.
+
+    It could not be both: each has a topic of its own, and Gmail notifies only one.
+    """
+    users = mailbox.users if mailbox else ()
+    if users and (LOGGING in users) != (user == LOGGING):
+        raise ServesOtherwise
 
 
 def new_mailbox(link: NewLink) -> Mailbox:
