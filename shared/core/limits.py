@@ -6,27 +6,9 @@ settings (shared/config.py) with these as defaults.
 
 from __future__ import annotations
 
-# Gmail API quota units per method, new projects. Source: Gmail API "Usage limits",
-# read 2026-11 (DESIGN §4). Older projects still count messages.get as 5.
-GMAIL_UNITS = {
-    "gmail.users.getProfile": 1,
-    "gmail.users.history.list": 2,
-    "gmail.users.messages.attachments.get": 20,
-    "gmail.users.messages.get": 20,
-    "gmail.users.messages.list": 5,
-    "gmail.users.drafts.create": 10,
-    "gmail.users.drafts.send": 100,
-    "gmail.users.messages.send": 100,
-    "gmail.users.stop": 50,
-    "gmail.users.watch": 100,
-}
-
-# Gmail API batch endpoint allows 100 parts; DESIGN §2 keeps to 25 so that one batch
-# stays below the per-user rate limit.
+# Gmail API batch endpoint allows 100 parts; 25 keep one batch below the per-user rate
+# limit.
 HEADERS_PER_BATCH = 25
-
-# Gmail keeps a watch 7 days (Gmail API push guide, read 2026-11).
-WATCH_DAYS = 7
 
 # What we keep of one message. A bigger mail is recorded with `truncated`.
 MAX_MIME_DEPTH = 20
@@ -48,7 +30,7 @@ MAX_HTML_DEPTH = 1000
 SNIPPET_CHARS = 200
 
 # Firestore documents may hold 1 MiB (Firestore "Quotas and limits", read 2026-11);
-# content above this goes to the blob store (SPEC §3 of the issue: 200 KB).
+# content above this goes to the blob store.
 INLINE_CONTENT_BYTES = 200 * 1000
 # Addresses of a message that can be asked for by `decisions?address=`.
 MAX_INDEXED_ADDRESSES = 100

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.core.mail import Address
-from shared.core.parsing.authentication import authenticity, is_authenticated
+from shared.core.parsing.authentication import authenticity
 from shared.core.parsing.authentication_results import read_results
 
 ALICE = Address("Alice", "alice@example.org")
@@ -109,7 +109,6 @@ GOOGLE = (
 def test_verdict(results: str, expected: str) -> None:
     headers = [("Authentication-Results", results)]
     assert authenticity(headers, ALICE) == expected
-    assert is_authenticated(headers, ALICE) is (expected == "pass")
 
 
 @pytest.mark.parametrize(
@@ -137,12 +136,6 @@ def test_nobody_is_authenticated_without_a_sender() -> None:
     assert authenticity([("Authentication-Results", GOOGLE)], None) == "unknown"
 
 
-def test_another_receiving_server_can_be_named() -> None:
-    headers = [("Authentication-Results", "mx.test; " + PASS)]
-    assert authenticity(headers, ALICE, "mx.test") == "pass"
-    assert not is_authenticated(headers, ALICE)
-
-
 @pytest.mark.parametrize(
     ("sender", "signer", "expected"),
     [
@@ -152,6 +145,8 @@ def test_another_receiving_server_can_be_named() -> None:
         ("a@example.co.uk", "co.uk", "unknown"),
         ("a@example.com.br", "com.br", "unknown"),
         ("a@example.uk", "uk", "unknown"),
+        ("a@mail.bbc.uk", "bbc.uk", "unknown"),
+        ("a@mail.firm.uk", "firm.uk", "pass"),
         ("a@co.uk", "co.uk", "pass"),
         ("a@github.io", "evil.github.io", "unknown"),
         ("a@mail.firma.de", "firma.de", "pass"),

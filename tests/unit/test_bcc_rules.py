@@ -7,19 +7,31 @@ from typing import Any
 
 import pytest
 
-from shared.core.ids import SubaccountId, UserId
+from shared.core.ids import ContactId, MailboxId, SubaccountId, UserId
 from shared.core.mail import Address, MessageHeaders
 from shared.core.matching import bcc
-from shared.core.matching.bcc import HIDDEN, LOGGING, DropFormat
-from shared.core.matching.facts import DropFact, DropKey, Fact, Key
+from shared.core.matching.ancestors import new_thread
+from shared.core.matching.bcc import LOGGING
+from shared.core.matching.facts import (
+    AddressFact,
+    DropFact,
+    DropKey,
+    Fact,
+    Key,
+    QuotaKey,
+)
+from shared.core.matching.places import NewContact, Place
 from shared.core.matching.rules import Decision, decide
-from shared.core.people import MailboxForMatching, UserForMatching
+from shared.core.people import (
+    MailboxForMatching,
+    SubaccountForMatching,
+    UserForMatching,
+)
 from tests.support.crm import ALIAS, CONNECTED, ME, Crm, S, U, mail
 
 ADA, BOB, MATE = "ada@client.example", "bob@client.example", "mate@ours.example"
 TOKEN = "a" * 20
 PROFILE = "profile@ours.example"
-FORM = DropFormat.parse("log+{token}@logs.example")
 
 
 class BccCrm(Crm):
@@ -69,52 +81,6 @@ def logged(
     return replace(message, drops=(TOKEN,))
 
 
-# --- recognising and hiding (B6) -------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("address", "token"),
-    [
-        (f"log+{TOKEN}@logs.example", TOKEN),
-        (f"log+{TOKEN}x@logs.example", None),
-        (f"log+{TOKEN[:-1]}@logs.example", None),
-        (f"log+{TOKEN[:-1]}1@logs.example", None),
-        (f"log-{TOKEN}@logs.example", None),
-        (f"log+{TOKEN}@sub.logs.example", None),
-        ("log@logs.example", None),
-    ],
-)
-def test_b6_an_address_is_recognised_by_its_form(
-    address: str, token: str | None
-) -> None:
-    assert FORM is not None
-    assert FORM.token_of(address) == token
-
-
-@pytest.mark.parametrize("where", ["to", "cc", "bcc", "delivered_to"])
-def test_b6_nothing_is_left_of_the_address(where: str) -> None:
-    assert FORM is not None
-    address = FORM.address(TOKEN)
-    value: Any = address if where == "delivered_to" else Address(address, address)
-    message = replace(mail(ME, [ADA]), **{where: (value,)})
-    veiled = bcc.veil(message, FORM)
-    assert veiled.drops == (TOKEN,)
-    assert TOKEN not in repr(replace(veiled, drops=()))
-    shown = veiled.cc if where in {"to", "cc"} else veiled.bcc
-    assert shown == (HIDDEN,)
-
-
-def test_b6_a_mail_from_the_address_matches_nothing() -> None:
-    assert FORM is not None
-    message = mail(FORM.address(TOKEN), [ME])
-    assert bcc.veil(message, FORM).sender is None
-    assert bcc.veil(message, None).sender is not None
-
-
-def test_b1_no_format_no_address() -> None:
-    assert DropFormat.parse(None) is None
-
-
 # --- B2: conversation and contacts -----------------------------------------------
 
 
@@ -129,6 +95,86 @@ def test_b2_the_conversation_is_that_of_the_first_to_recipient(logging: bool) ->
     assert (new.address, new.name, new.assigned_to) == (ADA, ADA, U)
     assert place.establish == (ADA, BOB)
     assert place.user == U
+
+
+def test_b2_a_logged_mail_is_recorded_whole() -> None:
+    message = logged([ADA, MATE], cc=[BOB], message_id=None)
+    crm = BccCrm().member(MATE)
+    (place,) = crm.at_logging_mailbox(message).places
+    ada = ContactId(bcc.contact_id(S, ADA, 0))
+    assert place == Place(
+        S,
+        contact=ada,
+        thread=new_thread(message, MailboxId("b"), ada, forward=False),
+        direction="outbound",
+        rule="B2",
+        holders=(LOGGING,),
+        user=U,
+        participants=(ADA, BOB),
+        route="bcc",
+        new_contacts=(NewContact(ada, ADA, ADA, U),),
+        establish=(ADA,),
+    )
+
+
+def test_b2_a_forward_begins_a_thread_and_is_not_linked_to_gmails() -> None:
+    message = logged(subject="Fwd: Hello", references=["<root@x>"])
+    (place,) = BccCrm().at_logging_mailbox(message).places
+    root = new_thread(message, MailboxId("b"), place.contact, forward=True)
+    assert (place.thread, place.link_gmail_thread) == (root, False)
+
+
+def test_b2_a_new_contact_is_named_by_its_display_name() -> None:
+    message = replace(logged(), to=(Address("Ada L.", ADA), Address(None, BOB)))
+    (place,) = BccCrm().at_logging_mailbox(message).places
+    assert [one.name for one in place.new_contacts] == ["Ada L.", BOB]
+
+
+def test_t3_logged_in_a_thread_that_exists_here_only() -> None:
+    crm = BccCrm().contact(ADA).known("<1@x>", exclusive=True, participants=[ADA])
+    (place,) = crm.decide(logged(in_reply_to=["<1@x>"])).places
+    assert (place.thread, place.exclusive) == ("t", True)
+
+
+def test_t1_gmails_thread_counts_for_logged_mail_too() -> None:
+    crm = BccCrm().contact(ADA)
+    crm.known("<1@x>", participants=[ADA], gmail_thread="gt")
+    (sent,) = crm.decide(logged()).places
+    (answer,) = crm.at_logging_mailbox(logged(sender=ADA, to=[ME])).places
+    assert (sent.thread, answer.thread) == ("t", "t")
+
+
+def taken_ids(crm: BccCrm, count: int, *, by: str = BOB) -> BccCrm:
+    for attempt in range(count):
+        crm.emails["s", bcc.contact_id(S, ADA, attempt)] = (by,)
+    return crm
+
+
+@pytest.mark.parametrize(("taken", "used"), [(0, 0), (1, 1), (7, 7)])
+def test_b2_an_id_that_the_crm_gave_away_is_passed_over(taken: int, used: int) -> None:
+    (place,) = taken_ids(BccCrm(), taken).decide(logged()).places
+    assert [one.id for one in place.new_contacts] == [bcc.contact_id(S, ADA, used)]
+
+
+def test_b2_where_every_id_is_taken_no_contact_is_made() -> None:
+    assert taken_ids(BccCrm(), 8).decide(logged()) == Decision("M7")
+
+
+def test_b2_a_contact_that_another_copy_made_meanwhile_keeps_its_id() -> None:
+    """Making it again fails, and then the mail is decided anew."""
+    (place,) = taken_ids(BccCrm(), 1, by=ADA).decide(logged()).places
+    assert [one.id for one in place.new_contacts] == [bcc.contact_id(S, ADA, 0)]
+
+
+@pytest.mark.parametrize(("erased_at", "made"), [(-1, 1), (0, 0), (1, 0)])
+def test_b2_mail_from_before_an_erasure_makes_no_contact(
+    erased_at: int, made: int
+) -> None:
+    crm, message = BccCrm(), logged([ADA, BOB])
+    at = message.internal_date + erased_at
+    crm.addresses["s", ADA] = AddressFact(erased_at=at)
+    (place,) = crm.decide(message).places
+    assert [one.address for one in place.new_contacts] == [ADA, BOB][1 - made :]
 
 
 def test_b2_both_mailboxes_give_the_same_place_but_for_the_holders() -> None:
@@ -207,6 +253,11 @@ def test_b5_in_a_users_mailbox_a_refused_address_changes_nothing() -> None:
     assert (place.rule, place.route) == ("M5", "gmail")
 
 
+def test_b5_a_sent_copy_proves_the_mailboxs_own_addresses_only() -> None:
+    message = logged(sender=PROFILE, sent=True, authenticated=False)
+    assert BccCrm().decide(message) == Decision("M7")
+
+
 @pytest.mark.parametrize("sent", [True, False])
 def test_b5_a_sent_copy_needs_no_authentication(sent: bool) -> None:
     message = logged(sender=ME, sent=sent, authenticated=False)
@@ -228,6 +279,30 @@ def test_b6_only_a_participant_answers(
     decision = crm.at_logging_mailbox(message)
     assert decision.rule == ("B6" if recorded else "B5")
     assert [one.direction for one in decision.places] == ["inbound"] * recorded
+
+
+def test_b6_an_answer_is_recorded_whole() -> None:
+    crm = BccCrm().subaccount(internal_domains=("inside.example",)).contact(ADA)
+    crm.known("<1@x>", participants=[ADA], exclusive=True)
+    message = logged(
+        sender=ADA,
+        to=[ME, BOB, "x@inside.example"],
+        cc=[PROFILE, "log@logs.example"],
+        in_reply_to=["<1@x>"],
+    )
+    assert crm.at_logging_mailbox(message).places == (
+        Place(
+            S,
+            contact="c",
+            thread="t",
+            direction="inbound",
+            rule="B6",
+            holders=(LOGGING,),
+            exclusive=True,
+            participants=(ADA, BOB),
+            route="bcc",
+        ),
+    )
 
 
 def test_b1_an_unknown_address_is_nobodys() -> None:
@@ -261,6 +336,23 @@ def test_m12_a_listed_first_recipient_keeps_the_mail_out(whose: str) -> None:
     assert [one.address for one in place.new_contacts] == [BOB]
 
 
+@pytest.mark.parametrize("first", [ADA, "new@client.example"])
+def test_m12_another_user_of_the_mailbox_holds_no_mail_with_whom_they_list(
+    first: str,
+) -> None:
+    crm = BccCrm().user("v").never_log("client.example", u="v").contact(ADA)
+    (place,) = crm.decide(logged([first])).places
+    assert place.holders == (U,)
+
+
+def test_m12_any_address_of_a_contact_may_be_listed() -> None:
+    crm = BccCrm().never_log("ada@home.example")
+    crm.contact(ADA, emails=["ada@home.example"])
+    assert crm.decide(logged([ADA, BOB])) == Decision("M12")
+    (place,) = crm.decide(logged([BOB, ADA])).places
+    assert place.establish == (BOB,)
+
+
 @pytest.mark.parametrize("sender", [PROFILE, ADA])
 def test_m12_a_thread_of_a_listed_contact_is_not_logged(sender: str) -> None:
     crm = BccCrm().contact(ADA).contact(BOB, "bob").never_log(ADA)
@@ -275,6 +367,35 @@ def test_b7_contacts_are_capped(many: int, made: int) -> None:
     decision = BccCrm().at_logging_mailbox(logged(to))
     assert len([n for p in decision.places for n in p.new_contacts]) == made
     assert decision.rule == ("B2" if made else "B7")
+
+
+@pytest.mark.parametrize(("left", "made"), [(2, 2), (1, 0), (0, 0)])
+def test_b7_a_mail_makes_all_its_contacts_or_none_of_what_the_day_has_left(
+    left: int, made: int
+) -> None:
+    crm = BccCrm(contacts_left=left)
+    decision = crm.at_logging_mailbox(logged([ADA, BOB]))
+    assert len([n for p in decision.places for n in p.new_contacts]) == made
+    assert decision.rule == ("B2" if made else "B7")
+
+
+def test_b7_above_the_daily_cap_known_contacts_are_logged_and_it_says_why() -> None:
+    crm = BccCrm(contacts_left=0).contact(BOB, "bob")
+    (place,) = crm.at_logging_mailbox(logged([ADA, BOB])).places
+    assert (place.contact, place.rule, place.new_contacts) == ("bob", "B7", ())
+    assert place.establish == (BOB,), "nobody is established who is no contact"
+
+
+def test_b7_above_the_daily_cap_the_never_log_list_still_comes_first() -> None:
+    crm = BccCrm(contacts_left=0).never_log(ADA).contact(BOB, "bob")
+    mail_to_three = logged([ADA, BOB, "c@client.example"])
+    assert crm.at_logging_mailbox(mail_to_three).rule == "M12"
+
+
+def test_b7_mail_that_makes_no_contact_does_not_ask_what_is_left() -> None:
+    crm = BccCrm(contacts_left=0).contact(ADA)
+    assert crm.at_logging_mailbox(logged()).rule == "B2"
+    assert not any(isinstance(one, QuotaKey) for one in crm.asked)
 
 
 def test_b7_colleagues_do_not_count_for_the_cap() -> None:
@@ -301,7 +422,56 @@ def test_two_addresses_of_one_subaccount_log_once() -> None:
         assert [one.user for one in decision.places] == [U]
 
 
+def test_b1_of_several_addresses_that_may_log_the_first_of_each_subaccount_counts() -> (
+    None
+):
+    crm = BccCrm()
+    first = crm.own()[TOKEN]
+    second = replace(first, user=UserId("v"))
+    there = replace(first, subaccount=SubaccountForMatching(SubaccountId("s2")))
+    crm.own = lambda: {TOKEN: first, "b" * 20: second, "c" * 20: there}  # type: ignore[method-assign]
+    message = replace(logged(), drops=(TOKEN, "b" * 20, "c" * 20))
+    places = crm.at_logging_mailbox(message).places
+    assert [(one.subaccount, one.user) for one in places] == [("s", U), ("s2", U)]
+
+
+def test_m12_one_users_list_does_not_close_anothers_address() -> None:
+    crm = BccCrm().contact(ADA).known("<1@x>", participants=[ADA])
+    open_to_ada = crm.own()[TOKEN]
+    closed = replace(open_to_ada, user=UserId("v"), never_log=(ADA,))
+    crm.own = lambda: {TOKEN: open_to_ada, "b" * 20: closed}  # type: ignore[method-assign]
+    answer = logged(sender=ADA, to=[ME], in_reply_to=["<1@x>"])
+    for drops in ((TOKEN, "b" * 20), ("b" * 20, TOKEN)):
+        assert crm.at_logging_mailbox(replace(answer, drops=drops)).rule == "B6"
+
+
+def test_b5_the_senders_own_address_tells_why_not_whatever_else_is_in_copy() -> None:
+    crm = BccCrm().never_log(ADA)
+    own = crm.own()[TOKEN]
+    foreign = replace(own, user=UserId("v"), addresses=frozenset({MATE}))
+    crm.own = lambda: {TOKEN: own, "b" * 20: foreign}  # type: ignore[method-assign]
+    for drops in ((TOKEN, "b" * 20), ("b" * 20, TOKEN)):
+        assert crm.at_logging_mailbox(replace(logged(), drops=drops)).rule == "M12"
+
+
+def test_m4_a_users_mailbox_logs_in_the_users_subaccounts_only() -> None:
+    crm = BccCrm()
+    foreign = replace(crm.own()[TOKEN], subaccount=SubaccountForMatching("s9"))
+    crm.own = lambda: {TOKEN: foreign}  # type: ignore[method-assign]
+    assert crm.decide(logged(sender=ME)) == Decision("M7")
+
+
 def test_decide_is_what_both_mailboxes_run() -> None:
     asking = decide(mail(ADA, labels=["SPAM"]), BccCrm().mailbox())
     with pytest.raises(StopIteration):
         next(asking)
+
+
+def test_m3_a_sender_logged_in_one_subaccount_can_be_a_contact_in_another() -> None:
+    """The address is looked up in every subaccount of the user, logged or not."""
+    crm = BccCrm().subaccount("s2").contact(PROFILE, "c2", "s2").contact(ADA)
+    decision = crm.decide(logged([ADA, ME]))
+    assert [(one.subaccount, one.rule) for one in decision.places] == [
+        ("s", "B2"),
+        ("s2", "M5"),
+    ]

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shared.core.limits import MAX_SUBJECT_CHARS
 from shared.core.mail import Address
 from shared.core.parsing.address import parse_list
 from shared.core.sending.composing import (
@@ -51,6 +52,7 @@ TEXT = (
 FILENAME = TEXT.map(lambda t: t[:80].strip()).filter(bool)
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(subject=TEXT, name=TEXT, to_name=TEXT)
 def test_s10_names_and_subjects_of_any_script_come_back_as_they_were(
@@ -85,6 +87,7 @@ def _one_blank(text):
     return " ".join(str(text).split())
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(
     names=st.lists(FILENAME, min_size=1, max_size=3),
@@ -107,6 +110,7 @@ def test_s6_file_names_and_bytes_come_back_as_they_were(names, bodies, cut):
     ) == len(raw)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(text=st.text(st.characters(exclude_categories=("Cs",)), max_size=300))
 def test_s1_text_of_any_script_comes_back(text):
@@ -144,6 +148,157 @@ def test_s1_html_brings_its_own_text_and_shows_images_inline():
         "attachment",
     )
     assert b"multipart/related" in raw
+
+
+def test_s4_a_mail_byte_by_byte():
+    raw, _ = built(
+        cc=(Address(None, "cc@x.example"),),
+        bcc=(Address(None, "bcc@x.example"),),
+        reply_to=Address(None, "desk@agency.example"),
+        subject="Offer",
+        text="Hello",
+        in_reply_to="<p@x>",
+        references=("<r@x>", "<p@x>"),
+    )
+    assert raw.decode().split("\r\n") == [
+        "Date: Mon, 02 Nov 2026 06:13:20 +0000",
+        'From: "Mia Berger"',
+        " <mia@agency.example>",
+        "Reply-To: desk@agency.example",
+        'To: "Carla"',
+        " <carla@customer.example>",
+        "Cc: cc@x.example",
+        "Bcc: bcc@x.example",
+        "Subject: Offer",
+        "Message-ID: <crm.1@agency.example>",
+        "In-Reply-To: <p@x>",
+        "References: <r@x>",
+        " <p@x>",
+        "X-CRM-Message: s/m1",
+        "MIME-Version: 1.0",
+        "Content-Type: text/plain; charset=utf-8",
+        "Content-Transfer-Encoding: quoted-printable",
+        "",
+        "Hello",
+    ]
+
+
+def test_s1_a_mail_of_many_parts_byte_by_byte():
+    raw, _ = built(
+        [[b"PNG"], [b"PD", b"F"]],
+        html="<p>Hi</p>",
+        attachments=(
+            PartToBuild("logo.png", "image/png", 3, "logo"),
+            PartToBuild("bill.pdf", "application/pdf", 3),
+        ),
+    )
+    mixed, related, alternative = dict.fromkeys(re.findall(r"=_\w+", raw.decode()))
+    _, _, body = raw.decode().partition("MIME-Version: 1.0\r\n")
+    assert body.split("\r\n") == [
+        "Content-Type: multipart/mixed;",
+        f' boundary="{mixed}"',
+        "",
+        f"--{mixed}",
+        "Content-Type: multipart/related;",
+        f' boundary="{related}"',
+        "",
+        f"--{related}",
+        "Content-Type: multipart/alternative;",
+        f' boundary="{alternative}"',
+        "",
+        f"--{alternative}",
+        "Content-Type: text/plain; charset=utf-8",
+        "Content-Transfer-Encoding: quoted-printable",
+        "",
+        "Hi",
+        f"--{alternative}",
+        "Content-Type: text/html; charset=utf-8",
+        "Content-Transfer-Encoding: quoted-printable",
+        "",
+        "<p>Hi</p>",
+        f"--{alternative}--",
+        "",
+        f"--{related}",
+        "Content-Type: image/png",
+        "Content-Disposition: inline;",
+        ' filename="logo.png"',
+        "Content-Transfer-Encoding: base64",
+        "Content-ID: <logo>",
+        "",
+        "UE5H",
+        "",
+        f"--{related}--",
+        "",
+        f"--{mixed}",
+        "Content-Type: application/pdf",
+        "Content-Disposition: attachment;",
+        ' filename="bill.pdf"',
+        "Content-Transfer-Encoding: base64",
+        "",
+        "UERG",
+        "",
+        f"--{mixed}--",
+        "",
+    ]
+
+
+def test_boundaries_differ_from_mail_to_mail_and_are_the_same_on_every_retry():
+    def boundary(**fields):
+        return built(html="<p>Hi</p>", **fields)[1].get_boundary()
+
+    assert boundary() == boundary(subject="Read again")
+    assert boundary() != boundary(message_id="<crm.2@agency.example>")
+    assert len(boundary()) <= 70
+
+
+def test_s1_a_mail_may_be_empty_and_a_given_text_is_kept():
+    assert built()[0].endswith(b"quoted-printable\r\n\r\n")
+    _, parsed = built(html="<p>Hi</p>", text="Mine")
+    assert parsed.get_body(("plain",)).get_content().strip() == "Mine"
+    _, parsed = built(html="<p>Hi</p>", text="")
+    assert parsed.get_body(("plain",)).get_content().strip() == ""
+
+
+def test_s6_the_size_is_known_before_the_bytes_are():
+    parts = tuple(PartToBuild("é" * 30, "x/y", size) for size in (0, 1, 57, 1000))
+    fields = {"attachments": parts, "html": "<p>é</p>", "bcc": BASE["to"]}
+    raw, _ = built([[b"x" * one.size] for one in parts], **fields)
+    assert mail_size(MailToBuild(**BASE, **fields)) == len(raw)
+
+
+def test_nothing_is_written_of_a_mail_that_is_refused():
+    mail = MailToBuild(**{**BASE, "subject": "a\0"})
+    with pytest.raises(Malformed):
+        next(write_mail(mail, lambda _: (), with_bcc=True))
+
+
+@pytest.mark.parametrize(
+    ("subject", "sent"),
+    [
+        (" An\r\n offer ", "An offer"),
+        ("x" * (MAX_SUBJECT_CHARS + 1), "x" * MAX_SUBJECT_CHARS),
+        ("x" * (MAX_SUBJECT_CHARS - 1) + " y", "x" * (MAX_SUBJECT_CHARS - 1)),
+    ],
+)
+def test_s10_the_subject_is_one_line_of_bounded_length(subject, sent):
+    assert subject_to_send(subject) == sent
+
+
+@pytest.mark.parametrize(
+    ("html", "part", "shown"),
+    [
+        ('<img src="cid:logo">', PartToBuild(None, "image/png", 1, "logo"), "logo"),
+        ('<img src="cid:logo">', PartToBuild("logo", "image/png", 1, "other"), None),
+        ('<img src="cid:logo">', PartToBuild(None, "image/png", 1), None),
+        ('<img src="cid:a\u00e9">', PartToBuild("a\u00e9", "image/png", 1), None),
+        (f'<img src="cid:{"a" * 200}">', PartToBuild("a" * 200, "x/y", 1), "a" * 200),
+        ("url(cid:logo)", PartToBuild("logo", "image/png", 1), "logo"),
+        ("cid: logo", PartToBuild("logo", "image/png", 1), None),
+        (None, PartToBuild("logo", "image/png", 1), None),
+    ],
+)
+def test_a_part_is_shown_inline_when_the_html_names_it(html, part, shown):
+    assert inline_ids(html, [part]) == (shown,)
 
 
 def test_inline_images_are_named_by_content_id_or_file_name():

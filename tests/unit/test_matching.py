@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.core.ids import SubaccountId
-from shared.core.matching.facts import AddressKey, MessageIdKey
+from shared.core.ids import ContactId, MailboxId, SubaccountId, ThreadId, UserId
+from shared.core.mail import MessageHeaders
+from shared.core.matching.ancestors import new_thread
+from shared.core.matching.facts import (
+    AddressKey,
+    ContactKey,
+    MessageIdKey,
+    ThreadFact,
+)
 from shared.core.matching.rules import Decision, Place
-from tests.support.crm import ALIAS, CONNECTED, ME, Crm, mail
+from tests.support.crm import ALIAS, CONNECTED, ME, Crm, S, mail
 
 ADA = "ada@client.example"
 BOB = "bob@client.example"
@@ -252,6 +262,107 @@ def test_m6_outbound_is_the_first_permitted_contact_in_to_then_cc_then_bcc(
     assert contact_of(crm.decide(mail(sender, to, cc, bcc))) == contact
 
 
+def test_m5_m6_a_mail_with_a_contact_is_recorded_whole() -> None:
+    crm = Crm().contact(ADA, c="ada").user("v")
+    received = mail(ADA, [ME], [EVE], message_id=None)
+    assert crm.decide(received).places == (
+        Place(
+            S,
+            contact="ada",
+            thread=new_thread(received, MailboxId("b"), "ada", forward=False),
+            direction="inbound",
+            rule="M5",
+            holders=("u", "v"),
+            user=None,
+            exclusive=False,
+            link_gmail_thread=True,
+            participants=(ADA, EVE),
+            message=None,
+            route="gmail",
+            new_contacts=(),
+            establish=(),
+        ),
+    )
+    sent = mail(ME, [EVE, ADA], message_id=None)
+    assert crm.decide(sent).places == (
+        Place(
+            S,
+            contact="ada",
+            thread=new_thread(sent, MailboxId("b"), "ada", forward=False),
+            direction="outbound",
+            rule="M6",
+            holders=("u", "v"),
+            user="u",
+            participants=(EVE, ADA),
+        ),
+    )
+
+
+def test_m10_a_forward_is_recorded_whole() -> None:
+    message = mail(ME, [BOB], subject="Fwd: Hello", references=["<1@x>"])
+    assert thread_with_ada().decide(message).places == (
+        Place(
+            S,
+            contact="bob",
+            thread=new_thread(message, MailboxId("b"), "bob", forward=True),
+            direction="outbound",
+            rule="M10",
+            holders=("u",),
+            user="u",
+            link_gmail_thread=False,
+            participants=(BOB,),
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("message", "direction", "user", "participants"),
+    [
+        (mail(EVE, [ME, ADA], in_reply_to=["<1@x>"]), "inbound", None, (EVE, ADA)),
+        (mail(ME, [ADA, MATE], in_reply_to=["<1@x>"]), "outbound", "u", (ADA,)),
+    ],
+)
+def test_t2_a_mail_of_a_known_thread_is_recorded_whole(
+    message: MessageHeaders,
+    direction: Any,
+    user: UserId | None,
+    participants: tuple[str, ...],
+) -> None:
+    crm = Crm().contact(ADA, c="ada").user("v").member(MATE)
+    crm.known("<1@x>", c="ada", participants=[ADA], exclusive=True)
+    assert crm.decide(message).places == (
+        Place(
+            S,
+            contact="ada",
+            thread="t",
+            direction=direction,
+            rule="T2",
+            holders=("u", "v"),
+            user=user,
+            exclusive=True,
+            participants=participants,
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("since", "sender"), [(CONNECTED - 1, "a"), (CONNECTED, "a"), (CONNECTED + 1, "u")]
+)
+def test_c4_own_mail_is_that_of_the_user_who_connected_first(
+    since: int, sender: str
+) -> None:
+    crm = Crm().user("a", since=since).user("z", ["s2"], since=0).subaccount("s2")
+    crm.contact(ADA)
+    assert only_place(crm.decide(mail(ME, [ADA]))).user == sender
+
+
+def test_m2_a_mail_from_an_internal_domain_may_be_nobodys_own() -> None:
+    crm = Crm().subaccount(internal_domains=("ours.example",)).contact(ADA)
+    assert only_place(crm.decide(mail("desk@ours.example", [ADA, ME]))).user is None
+    crm.member(MATE, "zoe").member(MATE, "amy")
+    assert only_place(crm.decide(mail(MATE, [ADA, ME]))).user == "amy"
+
+
 # --- M7, M8 ----------------------------------------------------------------------
 
 
@@ -413,6 +524,14 @@ def test_m12_any_address_of_the_contact_may_be_listed() -> None:
     assert crm.decide(mail(ADA)) == Decision("M12")
 
 
+@pytest.mark.parametrize(("assigned", "rule"), [("u", "M12"), (None, "M3")])
+def test_m12_a_listed_contact_without_a_relationship_is_first_of_all_that(
+    assigned: str | None, rule: str
+) -> None:
+    crm = Crm().never_log(ADA).contact(ADA, assigned=assigned)
+    assert crm.decide(mail(ADA)) == Decision(rule)
+
+
 def test_m12_one_users_list_leaves_the_mailbox_to_the_other() -> None:
     crm = Crm().user("other").never_log(ADA).contact(ADA, assigned="other")
     assert only_place(crm.decide(mail(ADA))).holders == ("other",)
@@ -453,6 +572,16 @@ def test_t1_in_reply_to_then_references_then_gmails_thread(
     assert (place.rule, place.thread) == ("T2", thread)
 
 
+def test_t1_of_several_threads_in_one_of_gmails_the_smallest_id_counts() -> None:
+    crm = Crm().contact(ADA)
+    erased, second, first = (
+        ThreadFact(ThreadId(name), ContactId(c), False, frozenset())
+        for name, c in (("t0", "erased"), ("t2", "c"), ("t1", "c"))
+    )
+    crm.gmail_threads["s", "gt"] = (second, erased, first)
+    assert only_place(crm.decide(mail(ADA))).thread == "t1"
+
+
 def test_t1_a_message_is_not_its_own_ancestor() -> None:
     crm = Crm().contact(ADA).known("<m@x>", thread="t1")
     place = only_place(crm.decide(mail(ADA, references=["<m@x>"])))
@@ -464,6 +593,9 @@ def test_t1_references_are_looked_up_in_pieces_from_the_last() -> None:
     crm.decide(mail(ADA, references=[f"<{n}@x>" for n in range(100)]))
     looked_up = [key for key in crm.asked if isinstance(key, MessageIdKey)]
     assert len(looked_up) == 10
+    stranger = Crm().contact(ADA)
+    stranger.decide(mail(ADA, references=[f"<{n}@x>" for n in range(100)]))
+    assert stranger.rounds == 12, "the sender, ten pieces, Gmail's thread"
 
 
 def test_t1_a_long_list_of_references_is_followed_to_its_root() -> None:
@@ -479,6 +611,17 @@ def test_t1_answers_before_their_question_meet_in_the_same_thread() -> None:
         crm.decide(mail(ME, [ADA], message_id="<a@x>", references=["<q@x>"]))
     )
     assert question.thread == answer.thread
+
+
+def test_t1_a_mail_without_message_id_begins_a_thread_of_its_own() -> None:
+    crm = Crm().contact(ADA)
+    nameless = mail(ADA, message_id=None)
+    elsewhere = replace(nameless, gmail_message_id="g2")
+    first, again, other = (
+        only_place(crm.decide(one)).thread for one in (nameless, nameless, elsewhere)
+    )
+    assert first == again
+    assert first != other
 
 
 def test_an_erased_contacts_thread_is_no_thread() -> None:
@@ -497,6 +640,7 @@ def test_an_erased_contacts_thread_is_no_thread() -> None:
         (BOB, [ME], True),  # a contact
         (EVE, [ME], False),  # nobody we know
         (EVE, [ME, ADA], True),  # a contact is in copy
+        (EVE, [ME, BOB], True),  # one who was not in it before
         ("guest@client.example", [ME], True),  # took part before
         (EVE, [ME, "guest@client.example"], True),
         (EVE, [ME, MATE], False),
@@ -510,6 +654,12 @@ def test_t2_whoever_of_the_participants_writes(
     decision = crm.decide(mail(sender, to, in_reply_to=["<1@x>"]))
     assert contact_of(decision) == ("ada" if recorded else None)
     assert decision.rule == "T2"
+
+
+def test_t2_nobody_took_part_in_a_thread_whose_document_is_gone() -> None:
+    crm = Crm().contact(ADA).known("<1@x>", participants=[EVE])
+    del crm.threads["s", "t"]
+    assert crm.decide(mail(EVE, in_reply_to=["<1@x>"])) == Decision("T2")
 
 
 def test_t2_a_colleagues_answer_in_the_thread_is_outbound() -> None:
@@ -532,6 +682,13 @@ def test_t3_an_answer_to_mail_from_the_crm_is_recorded_there_only() -> None:
     assert (place.subaccount, place.exclusive) == ("s", True)
 
 
+def test_t3_the_other_subaccounts_are_told_so() -> None:
+    crm = two_subaccounts().known("<crm@x>", c="c2", s="s2", exclusive=True)
+    decision = crm.decide(mail(ADA, in_reply_to=["<crm@x>"]))
+    assert only_place(decision).subaccount == "s2"
+    assert decision.refusals == {"s": "T3"}
+
+
 def test_t3_through_other_answers_and_from_either_side() -> None:
     crm = two_subaccounts().known("<crm@x>", c="c1", exclusive=True, participants=[ADA])
     crm.known("<answer@x>", c="c1", exclusive=True)
@@ -547,6 +704,15 @@ def test_t3_gmails_thread_counts_as_answering() -> None:
     crm = two_subaccounts()
     crm.known("<crm@x>", c="c1", exclusive=True, gmail_thread="gt")
     assert only_place(crm.decide(mail(ADA, gmail_thread="gt"))).subaccount == "s"
+
+
+def test_t3_of_gmails_threads_the_exclusive_one_decides() -> None:
+    crm = two_subaccounts()
+    crm.known("<crm@x>", c="c1", thread="t1", exclusive=True, gmail_thread="gt")
+    crm.known("<both@x>", c="c2", s="s2", thread="t2", gmail_thread="gt")
+    assert only_place(crm.decide(mail(ADA, gmail_thread="gt"))).thread == "t1"
+    nearer = crm.decide(mail(ADA, gmail_thread="gt", in_reply_to=["<both@x>"]))
+    assert {p.subaccount: p.thread for p in nearer.places} == {"s": "t1", "s2": "t2"}
 
 
 def test_t3_a_new_mail_goes_everywhere_again() -> None:
@@ -593,6 +759,23 @@ def test_a_strangers_mail_asks_for_the_sender_only() -> None:
     crm.decide(mail(EVE, [ME, ADA, BOB], [MATE]))
     addresses = [key.address for key in crm.asked if isinstance(key, AddressKey)]
     assert addresses == [EVE]
+
+
+@pytest.mark.parametrize("message", [mail(ADA), mail(ME, [ADA])])
+def test_a_contact_at_hand_is_not_asked_for_again(message: MessageHeaders) -> None:
+    crm = Crm().contact(ADA).known("<1@x>", gmail_thread="gt")
+    assert crm.decide(message).rule == "T2"
+    assert not any(isinstance(key, ContactKey) for key in crm.asked)
+
+
+def test_m11_only_external_addresses_become_participants_of_a_thread() -> None:
+    crm = Crm().subaccount(internal_domains=("inside.example",))
+    crm.contact(ADA).contact(BOB).member(MATE)
+    to, cc = [ADA, MATE, ME], ["x@inside.example", EVE, ADA]
+    sent = only_place(crm.decide(mail(ME, to, cc)))
+    assert sent.participants == (ADA, EVE)
+    received = only_place(crm.decide(mail(BOB, to, cc)))
+    assert received.participants == (BOB, ADA, MATE, EVE), "nobody was looked up"
 
 
 def test_own_addresses_are_never_asked_for() -> None:
@@ -657,6 +840,7 @@ def crms(draw: st.DrawFn) -> Crm:
     return crm
 
 
+@pytest.mark.slow
 @given(crms(), messages)
 def test_invariants(crm: Crm, message: object) -> None:
     """Whatever the situation: what is promised at the top of SPEC holds."""

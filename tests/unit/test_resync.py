@@ -75,6 +75,7 @@ def test_w3_a_page_is_read_from_its_end() -> None:
     assert still_to_read(newest_first, GmailMessageId("gone")) == ids("a", "b", "c")
 
 
+@pytest.mark.slow
 @given(
     moments=st.lists(st.integers(0, 5000), max_size=80),
     page=st.integers(1, 20),

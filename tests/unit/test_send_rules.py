@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.core.ids import MessageId
+from shared.core.records import HeldBy
 from shared.core.sending import send_window
 from shared.core.sending.replying import (
     MAX_REFERENCES_SENT,
@@ -19,18 +20,20 @@ from shared.core.sending.replying import (
 from shared.core.sending.send_window import WINDOW_MS, Full, SendWindow
 from shared.core.sending.states import (
     DELIVERIES_BEFORE_AFRESH,
+    Claim,
     Send,
     claim,
     is_past,
     set_free,
 )
-from shared.core.syncing.lease import LEASE_SECONDS
+from shared.core.syncing.lease import LEASE_SECONDS, TAKE_OVER_SECONDS
 from tests.support.api import a_message
 
 NOW = 1_793_600_000_000
 SEND = Send("s", MessageId("m"), "individual", "gmail", "u", NOW, mailbox="b")
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.integers(0, 3 * WINDOW_MS), max_size=60),
     st.integers(1, 8),
@@ -72,6 +75,33 @@ def test_s5_gmails_own_limit_blocks_until_its_time():
     assert send_window.block(window, NOW) == window
 
 
+def test_s5_what_counts_when_it_is_accepted_is_taken_all_or_none():
+    first = send_window.take(SendWindow(), 2, 4, NOW + 1)
+    assert first == SendWindow(taken=(NOW // 1000 + 1,) * 2)
+    assert send_window.take(first, 3, 4, NOW + 5000) == Full(NOW + 1000 + WINDOW_MS)
+    both = send_window.take(first, 2, 4, NOW - 5000)
+    assert both.taken == (NOW // 1000 - 5,) * 2 + (NOW // 1000 + 1,) * 2
+    assert send_window.take(both, 3, 4, NOW) == Full(NOW + 1000 + WINDOW_MS)
+    assert send_window.take(both, 2, 4, NOW) == Full(NOW - 5000 + WINDOW_MS)
+
+
+def test_s5_a_retry_is_never_asked_for_at_once():
+    full = SendWindow(reserved={MessageId("old"): NOW - WINDOW_MS})
+    assert send_window.reserve(full, MessageId("a"), 1, NOW) == Full(NOW + 1000)
+
+
+def test_s5_the_free_sends_are_what_the_cap_leaves():
+    window = SendWindow(
+        taken=(NOW // 1000 - 24 * 3600, NOW // 1000),
+        reserved={MessageId("a"): NOW},
+    )
+    assert send_window.left(window, 5, NOW) == 3
+    assert send_window.left(window, 1, NOW) == 0
+    assert send_window.left(replace(window, cap=10), 5, NOW) == 8
+    assert send_window.current(window, NOW - 1) == window
+
+
+@pytest.mark.slow
 @given(st.lists(st.integers(0, 2**32 - 1), max_size=50).map(tuple))
 def test_moments_are_packed_without_loss(moments):
     assert send_window.unpack(send_window.pack(moments)) == moments
@@ -91,6 +121,66 @@ def test_s7_a_relay_is_never_taken_over_before_the_lease_ends():
     held = replace(held, state="sending")
     assert claim(held, "d1", NOW + LEASE_SECONDS * 1000 - 1).action == "later"
     assert claim(held, "d1", NOW + LEASE_SECONDS * 1000).action == "work"
+
+
+def test_s7_a_claim_says_who_works_and_until_when():
+    before = replace(SEND, look_at=NOW, attempts=2, fence=4)
+    lease = NOW + LEASE_SECONDS * 1000
+    assert claim(before, "d1", NOW) == Claim(
+        "work",
+        replace(
+            before,
+            holder="d1",
+            fence=5,
+            lease_until=lease,
+            look_at=lease,
+            attempts=3,
+            delivery="d1",
+            deliveries=1,
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("route", "state", "action"),
+    [
+        ("gmail", "sending", "work"),
+        ("provider", "queued", "work"),
+        ("provider", "sending", "later"),
+    ],
+)
+def test_s7_a_dead_holders_own_delivery_goes_on_unless_a_relay_may_have_the_mail(
+    route, state, action
+):
+    held = replace(claim(SEND, "d1", NOW).send, route=route, state=state)
+    begun = NOW + TAKE_OVER_SECONDS * 1000
+    assert claim(held, "d1", begun - 1).action == "later"
+    assert claim(held, "d1", begun).action == action
+
+
+def test_s7_a_delivery_that_has_to_come_again_is_counted():
+    held = claim(SEND, "d1", NOW).send
+    again = claim(held, "d1", NOW + 1).send
+    assert again == replace(held, deliveries=2)
+    after = replace(again, holder=None, lease_until=0, look_at=NOW + 9)
+    assert claim(after, "d2", NOW) == Claim(
+        "later", replace(after, delivery="d2", deliveries=1)
+    )
+
+
+def test_s7_a_fresh_beginning_counts_from_nothing():
+    worn = replace(SEND, delivery="d1", deliveries=DELIVERIES_BEFORE_AFRESH)
+    assert claim(worn, "d1", NOW) == Claim("afresh", replace(worn, deliveries=0))
+    waiting = replace(worn, look_at=NOW + 1)
+    assert claim(waiting, "d1", NOW) == Claim("afresh", replace(waiting, deliveries=0))
+
+
+@pytest.mark.parametrize(("wait", "look_at"), [(None, NOW), (0.25, NOW + 250)])
+def test_s11_a_send_that_failed_for_now_is_let_go(wait, look_at):
+    held = claim(SEND, "d1", NOW).send
+    assert set_free(held, NOW, wait) == replace(
+        held, holder=None, lease_until=0, look_at=look_at
+    )
 
 
 def test_s11_waiting_is_counted_and_begun_afresh_before_it_is_poison():
@@ -151,6 +241,50 @@ def test_s4_references_go_from_the_oldest_to_the_parent_and_are_bounded():
     assert refers.in_reply_to == "<m39@example.org>"
     assert len(refers.references) == MAX_REFERENCES_SENT
     assert refers.references[-2:] == ("<m38@example.org>", "<m39@example.org>")
+
+
+def holds(mailbox, gmail_thread):
+    return HeldBy("u", mailbox, "mia@ours.example", "g", gmail_thread)
+
+
+@pytest.mark.parametrize(
+    ("subject", "mailbox", "gmail_thread"),
+    [
+        ("AW:  offer", "b", "parent's"),
+        ("Offer", "b", "parent's"),
+        ("Another offer", "b", None),
+        ("Offer", "b3", "newest"),
+        ("Offer", "b4", None),
+        ("Offer", None, None),
+    ],
+)
+def test_s4_c5_gmails_thread_counts_in_its_own_mailbox_and_subject(
+    subject, mailbox, gmail_thread
+):
+    parent = a_message("a", subject="Re: Offer", held_by=(holds("b", "parent's"),))
+    thread = [
+        a_message("b", sent_at=NOW, held_by=(holds("b3", "older"),)),
+        a_message("c", sent_at=NOW + 2, held_by=(holds("b", "child's"),)),
+        a_message(
+            "d", sent_at=NOW + 1, held_by=(holds("b2", "?"), holds("b3", "newest"))
+        ),
+        parent,
+    ]
+    assert answering(parent, thread, mailbox, subject).gmail_thread == gmail_thread
+
+
+def test_s4_an_ancestor_that_is_not_recorded_is_still_referred_to():
+    parent = a_message("a", in_reply_to="<gone@example.org>")
+    refers = answering(parent, [], None, "Hello")
+    assert refers.references == ("<gone@example.org>", "<a@example.org>")
+
+
+def test_s10_an_ancestor_whose_id_is_none_is_left_out():
+    parent = a_message("a", in_reply_to="<a b@c>")
+    nameless = a_message("n", rfc822_message_id=None)
+    odd = a_message("b", rfc822_message_id="<a b@c>", in_reply_to="<root@c>")
+    refers = answering(parent, [odd, nameless], None, "Hello")
+    assert refers.references == ("<root@c>", "<a@example.org>")
 
 
 def test_s4_a_circle_of_answers_ends():

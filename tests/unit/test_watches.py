@@ -13,7 +13,7 @@ from shared.core.syncing.watches import (
     is_expiring,
     shard_of,
 )
-from shared.core.syncing.work import work, work_from
+from shared.core.syncing.work import Work, to_sync, work, work_from
 from shared.errors import Malformed
 
 HOUR = 3600_000
@@ -26,10 +26,12 @@ def test_w1_mailboxes_of_one_company_are_spread_evenly() -> None:
     assert max(found.values()) < 300
 
 
-def test_w1_a_mailbox_keeps_its_shard() -> None:
-    assert shard_of(mailbox_id("rep@ours.example")) == shard_of(
-        mailbox_id("rep@ours.example")
-    )
+def test_w1_a_mailbox_keeps_its_shard_from_version_to_version() -> None:
+    assert [shard_of(mailbox_id(f"rep{n}@ours.example")) for n in range(3)] == [
+        30,
+        11,
+        27,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -84,6 +86,26 @@ def test_work_survives_its_way_through_the_topic() -> None:
         5,
         False,
     )
+
+
+def test_work_is_written_as_the_topics_other_consumers_read_it() -> None:
+    assert work("renew", mailbox="m").to_bytes() == b'{"work": "renew", "mailbox": "m"}'
+    assert work_from(b'{"work": "renew", "mailbox": "m"}') == Work(
+        "renew", {"mailbox": "m"}
+    )
+    assert Work("sweep").to_bytes() == b'{"work": "sweep"}'
+
+
+def test_w2_a_sweep_reads_a_mailbox_only_if_it_was_quiet() -> None:
+    mailbox = mailbox_id("rep@ours.example")
+    assert to_sync(mailbox) == Work("sync", {"mailbox": mailbox})
+    assert to_sync(mailbox, 0) == Work("sync", {"mailbox": mailbox, "silent_since": 0})
+
+
+def test_the_bounds_of_a_field_are_part_of_it() -> None:
+    assert work("renew", started=0, mailbox="x" * 128).number("started") == 0
+    assert work("renew", mailbox="x" * 128).text("mailbox") == "x" * 128
+    assert work("renew", after="").has("after")
 
 
 @pytest.mark.parametrize("value", [None, True, -1, 1.5, "1"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from shared.core.ids import (
@@ -14,13 +14,8 @@ from shared.core.ids import (
     digest,
 )
 from shared.core.mail import MessageHeaders
-from shared.core.matching.facts import (
-    Asking,
-    ContactKey,
-    GmailThreadKey,
-    Known,
-    MessageIdKey,
-)
+from shared.core.matching.asking import Asking, Known
+from shared.core.matching.facts import ContactKey, GmailThreadKey, MessageIdKey
 
 REFERENCES_PER_LOOKUP = 10
 """References are looked up in pieces from the last one: the nearest is nearly always
@@ -102,6 +97,11 @@ def find_threads(
     if not found and (exclusive := _exclusive(here)):
         return exclusive
     return here | found
+
+
+def is_exclusive(threads: Mapping[SubaccountId, KnownThread]) -> bool:
+    """T3: the nearest ancestor of all forbids every other subaccount."""
+    return bool(threads) and all(one.exclusive for one in threads.values())
 
 
 def _exclusive(

@@ -48,8 +48,7 @@ class DropFormat:
         """Read the setting BCC_ADDRESS_FORMAT; None where there is none."""
         if not text:
             return None
-        local, _, domain = text.rpartition("@")
-        prefix, _, _ = local.partition("{token}")
+        prefix, _, domain = text.partition("{token}@")
         return cls(fold(prefix), normalise_domain(domain) or domain.lower())
 
     def address(self, token: str) -> str:
@@ -62,11 +61,9 @@ class DropFormat:
         A token that has been rotated away, or was never issued, is one by its form:
         it must not become a contact either.
         """
-        local, _, domain = address.rpartition("@")
-        if domain != self.domain or not local.startswith(self.prefix):
-            return None
-        token = local[len(self.prefix) :]
-        return token if _TOKEN.fullmatch(token) else None
+        token = address.removeprefix(self.prefix).removesuffix(f"@{self.domain}")
+        is_one = _TOKEN.fullmatch(token) and address == self.address(token)
+        return token if is_one else None
 
 
 def derive_token(
@@ -88,7 +85,7 @@ def token_key(token: str) -> str:
     return digest("bcc-token", token)
 
 
-def contact_id(subaccount: SubaccountId, address: str, attempt: int = 0) -> str:
+def contact_id(subaccount: SubaccountId, address: str, attempt: int) -> str:
     """Id of the contact that B2 makes of an address; the same for whoever makes it.
 
     A later attempt is for an id that the CRM has given another address since.

@@ -7,44 +7,43 @@ same record, whichever is read first (B4).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from shared.core.ids import ContactId, SubaccountId, UserId
 from shared.core.limits import MAX_NEW_CONTACTS
 from shared.core.mail import MessageHeaders
-from shared.core.matching.ancestors import KnownThread, find_threads, new_thread
-from shared.core.matching.bcc import LOGGING, contact_id
-from shared.core.matching.facts import (
-    AddressKey,
-    Asking,
-    ContactKey,
-    DropFact,
-    DropKey,
-    Known,
-    ThreadKey,
-)
-from shared.core.matching.places import NewContact, Place, recipients
-from shared.core.parsing.address import in_domains, is_listed
-from shared.core.parsing.headers import is_forward_subject
-from shared.core.people import MailboxForMatching, UserForMatching
-
-_ID_ATTEMPTS = 8
+from shared.core.matching.ancestors import find_threads, is_exclusive, new_thread
+from shared.core.matching.asking import Asking, Known
+from shared.core.matching.bcc_contacts import first_contact, may_make, new_contacts
+from shared.core.matching.facts import DropFact, DropKey
+from shared.core.matching.mailbox_copy import MailboxCopy
+from shared.core.matching.parties import Parties, holders, is_any_listed
+from shared.core.matching.places import Answer, NewContact, Place, recipients
 
 
 @dataclass(frozen=True, slots=True)
-class _Logged:
-    """One message, and the BCC address that it names."""
+class _Case:
+    """One message, and a BCC address that it names."""
 
-    message: MessageHeaders
-    mailbox: MailboxForMatching
-    users: tuple[UserForMatching, ...]
+    copy: MailboxCopy
     drop: DropFact
+    parties: Parties
 
     @property
     def subaccount(self) -> SubaccountId:
-        """The subaccount of the BCC address."""
         return self.drop.subaccount.id
+
+    def lists(self, emails: tuple[str, ...]) -> bool:
+        """M12: on the subaccount's list, or on that of the user who logs."""
+        never_log = (*self.drop.subaccount.never_log, *self.drop.never_log)
+        return is_any_listed(emails, never_log)
+
+    def holders(self, emails: tuple[str, ...]) -> tuple[UserId, ...]:
+        """Whose copy the record lists; nobody's when the contact is listed (M12)."""
+        if self.lists(emails):
+            return ()
+        return holders(self.copy.users, self.subaccount, emails)
 
 
 def drops_of(known: Known, message: MessageHeaders) -> Asking[tuple[DropFact, ...]]:
@@ -54,265 +53,154 @@ def drops_of(known: Known, message: MessageHeaders) -> Asking[tuple[DropFact, ..
     return tuple(one for one in found if one is not None)
 
 
-def may_log(
-    message: MessageHeaders, mailbox: MailboxForMatching, drop: DropFact
-) -> bool:
+def logged(
+    copy: MailboxCopy, drops: Sequence[DropFact]
+) -> Asking[dict[SubaccountId, Answer]]:
+    """Answer for the subaccounts whose BCC addresses the message names.
+
+    In a user's mailbox one that may not log changes nothing: M and T decide. Of several
+    of one subaccount the first that logs counts.
+    """
+    ours = copy.mailbox.own_addresses
+    answers: dict[SubaccountId, Answer] = {}
+    cases = [
+        _Case(copy, one, Parties(copy.known, one.subaccount, ours | one.addresses))
+        for one in drops
+    ]
+    # The sender's own address says more than another's that is in copy.
+    for case in sorted(filter(_counts, cases), key=_may_log, reverse=True):
+        if isinstance(answers.get(case.subaccount), Place):
+            continue
+        rule = _own_mail if _may_log(case) else _answer_in_thread
+        answer = yield from rule(case)
+        if isinstance(answer, Place) or case.subaccount not in answers:
+            answers[case.subaccount] = answer
+    return answers
+
+
+def _counts(case: _Case) -> bool:
+    """Say whether the mailbox lets this BCC address decide."""
+    if case.copy.at_logging_mailbox:
+        return True
+    return _may_log(case) and bool(case.copy.members(case.subaccount))
+
+
+def _may_log(case: _Case) -> bool:
     """B5: From is the user's, and it is true.
 
-    True is what the receiving Google server authenticated, and a Sent copy in the
-    mailbox that the address belongs to.
+    A Sent copy is true in the mailbox that the address belongs to; anywhere else it is
+    what the receiving Google server authenticated.
     """
-    if message.sender is None or message.sender.address not in drop.addresses:
+    copy = case.copy
+    if copy.sender not in case.drop.addresses:
         return False
-    sent_here = (
-        "SENT" in message.labels and message.sender.address in mailbox.own_addresses
-    )
-    return sent_here or message.authenticated
+    return copy.is_believed if copy.is_own else copy.message.authenticated
 
 
-def log_own(
-    known: Known,
-    message: MessageHeaders,
-    mailbox: MailboxForMatching,
-    users: tuple[UserForMatching, ...],
-    drop: DropFact,
-) -> Asking[Place | str]:
-    """B2: the user's own mail, logged on purpose. A rule says why it is not."""
-    case = _Logged(message, mailbox, users, drop)
+def _own_mail(case: _Case) -> Asking[Answer]:
+    """B2: the user's own mail, logged on purpose."""
+    copy, user, parties = case.copy, case.drop.user, case.parties
+    message, mailbox, subaccount = copy.message, copy.mailbox.id, case.subaccount
     everybody = recipients(message)
-    yield from known.ask(*(AddressKey(case.subaccount, one) for one in everybody))
-    external = tuple(one for one in everybody if not _is_internal(known, case, one))
+    yield from copy.ask_addresses((subaccount,), everybody)
+    external = parties.external(everybody)
     if not external:
         return "M11"
-    threads = yield from find_threads(known, message, mailbox.id, drop.memberships)
-    thread = threads.get(case.subaccount)
-    exclusive = _is_exclusive(threads.values())
+    threads = yield from find_threads(
+        copy.known, message, mailbox, case.drop.memberships
+    )
+    exclusive, thread = is_exclusive(threads), threads.get(subaccount)
     if exclusive and thread is None:
         return "T3"
-    outside = frozenset(external)
-    to = tuple(one.address for one in message.to if one.address in outside)
-    makes = len(to) <= MAX_NEW_CONTACTS
-    wanted = tuple(one for one in to if not _is_never_logged(known, case, one))
-    new = (yield from _new_contacts(known, case, wanted)) if makes else ()
-    forward = is_forward_subject(message.subject)
+    forward = yield from parties.is_forward(message.subject, thread, external)
+    to = tuple(one.address for one in message.to if one.address in external)
+    crowd = len(to) > MAX_NEW_CONTACTS
+    wanted = () if crowd else tuple(one for one in to if not _never_logs(case, one))
+    made = yield from new_contacts(copy, subaccount, user, wanted)
+    capped = not (yield from may_make(copy.known, subaccount, user, len(made)))
+    if capped:
+        made = ()
     if thread is not None and not forward:
-        yield from known.ask(ThreadKey(case.subaccount, thread.thread))
-        forward = not _continues(known, case, thread, external)
-    if thread is None or forward:
-        if makes and to and to[0] not in wanted:
-            return "M12"
-        contact = _conversation(known, case, to if makes else (), external, new)
-        if contact is None:
-            return "M7" if makes else "B7"
-        name = new_thread(message, mailbox.id, contact, forward=forward)
-    else:
         contact, name = thread.contact, thread.thread
-    made = tuple(one.address for one in new if one.id == contact)
-    emails = made or known.emails(case.subaccount, contact)
-    holders = _holders(case, emails)
-    if _is_listed(case, emails) or not holders:
+    elif to[:1] != wanted[:1] and not crowd:
         return "M12"
-    related = tuple(
-        one for one in external if _is_of(known, case.subaccount, one, contact)
-    )
+    else:
+        first = first_contact(parties, external, made)
+        if first is None:
+            return "B7" if crowd or capped else "M7"
+        contact, name = first, new_thread(message, mailbox, first, forward=forward)
+    emails = tuple(one.address for one in made if one.id == contact)
+    shown_to = case.holders(emails or copy.known.emails(subaccount, contact))
+    if not shown_to:
+        return "M12"
     return Place(
-        subaccount=case.subaccount,
+        subaccount=subaccount,
         contact=contact,
         thread=name,
         direction="outbound",
-        rule="B2",
-        holders=holders,
-        user=drop.user,
+        rule="B7" if capped else "B2",
+        holders=shown_to,
+        user=user,
         exclusive=exclusive,
         link_gmail_thread=not forward,
         participants=external,
         route="bcc",
-        new_contacts=new,
-        establish=tuple(
-            one
-            for one in dict.fromkeys((*(wanted if makes else ()), *related))
-            if drop.user not in known.address(case.subaccount, one).established
-        ),
+        new_contacts=made,
+        establish=_to_establish(case, external, wanted, made, contact),
     )
 
 
-def log_answer(
-    known: Known,
-    message: MessageHeaders,
-    mailbox: MailboxForMatching,
-    users: tuple[UserForMatching, ...],
-    drop: DropFact,
-) -> Asking[Place | str]:
+def _to_establish(
+    case: _Case,
+    external: tuple[str, ...],
+    wanted: tuple[str, ...],
+    made: tuple[NewContact, ...],
+    contact: ContactId,
+) -> tuple[str, ...]:
+    """B3: contacts in To, old and new, and all addresses of the conversation's."""
+    parties, user = case.parties, case.drop.user
+    logged_to = {one for one in wanted if parties.contact(one) is not None}
+    logged_to.update(one.address for one in made)
+    return tuple(
+        one
+        for one in external
+        if one in logged_to or parties.is_contacts(one, contact)
+        if user not in parties.known.address(case.subaccount, one).established
+    )
+
+
+def _never_logs(case: _Case, address: str) -> bool:
+    contact = case.parties.contact(address)
+    return case.lists((address, *(contact.emails if contact else ())))
+
+
+def _answer_in_thread(case: _Case) -> Asking[Answer]:
     """B6: a participant answers in a known thread, and the BCC address is in copy."""
-    case = _Logged(message, mailbox, users, drop)
-    sender = message.sender
-    if sender is None or not message.authenticated:
+    copy, parties, subaccount = case.copy, case.parties, case.subaccount
+    if not copy.message.authenticated:
         return "B5"
-    yield from known.ask(AddressKey(case.subaccount, sender.address))
-    if _is_internal(known, case, sender.address):
+    yield from copy.ask_addresses((subaccount,), (copy.sender,))
+    if parties.is_internal(copy.sender):
         return "B5"
-    threads = yield from find_threads(known, message, mailbox.id, drop.memberships)
-    thread = threads.get(case.subaccount)
+    threads = yield from find_threads(
+        copy.known, copy.message, copy.mailbox.id, case.drop.memberships
+    )
+    exclusive, thread = is_exclusive(threads), threads.get(subaccount)
     if thread is None:
-        return "T3" if _is_exclusive(threads.values()) else "B5"
-    yield from known.ask(ThreadKey(case.subaccount, thread.thread))
-    if sender.address not in _participants(known, case, thread):
+        return "T3" if exclusive else "B5"
+    if copy.sender not in (yield from parties.took_part(thread)):
         return "B5"
-    emails = known.emails(case.subaccount, thread.contact)
-    holders = _holders(case, emails)
-    if _is_listed(case, emails) or not holders:
+    shown_to = case.holders(copy.known.emails(subaccount, thread.contact))
+    if not shown_to:
         return "M12"
-    everybody = (sender.address, *recipients(message))
     return Place(
-        subaccount=case.subaccount,
+        subaccount=subaccount,
         contact=thread.contact,
         thread=thread.thread,
         direction="inbound",
         rule="B6",
-        holders=holders,
-        exclusive=_is_exclusive(threads.values()),
-        participants=tuple(
-            one
-            for one in dict.fromkeys(everybody)
-            if one not in drop.addresses
-            and one not in mailbox.own_addresses
-            and not in_domains(one, drop.subaccount.internal_domains)
-        ),
+        holders=shown_to,
+        exclusive=exclusive,
+        participants=parties.participants((copy.sender, *recipients(copy.message))),
         route="bcc",
     )
-
-
-# --- who is who ------------------------------------------------------------------
-
-
-def _is_internal(known: Known, case: _Logged, address: str) -> bool:
-    """M11; the logging mailbox itself is nobody's contact either."""
-    return (
-        address in case.drop.addresses
-        or address in case.mailbox.own_addresses
-        or in_domains(address, case.drop.subaccount.internal_domains)
-        or bool(known.address(case.subaccount, address).members)
-    )
-
-
-def _is_listed(case: _Logged, emails: Iterable[str]) -> bool:
-    """M12: on the subaccount's list, or on that of the user who logs."""
-    lists = (*case.drop.subaccount.never_log, *case.drop.never_log)
-    return any(is_listed(one, lists) for one in emails)
-
-
-def _is_never_logged(known: Known, case: _Logged, address: str) -> bool:
-    contact = known.address(case.subaccount, address).contact
-    return _is_listed(case, (address, *(contact.emails if contact else ())))
-
-
-def _holders(case: _Logged, emails: Iterable[str]) -> tuple[UserId, ...]:
-    """Whose copy the record lists: users of this mailbox who do not forbid it."""
-    listed = tuple(emails)
-    return tuple(
-        user.id
-        for user in case.users
-        if user.id == LOGGING
-        or any(
-            one.subaccount == case.subaccount
-            and not any(is_listed(email, one.never_log) for email in listed)
-            for one in user.memberships
-        )
-    )
-
-
-# --- conversation and contacts ---------------------------------------------------
-
-
-def _conversation(
-    known: Known,
-    case: _Logged,
-    to: tuple[str, ...],
-    external: tuple[str, ...],
-    new: tuple[NewContact, ...],
-) -> ContactId | None:
-    """The contact of the first To recipient; else the first contact of all."""
-    made = {one.address: one.id for one in new}
-    for address in (*to, *external):
-        found = known.address(case.subaccount, address).contact
-        if found is not None:
-            return found.id
-        if address in made:
-            return made[address]
-    return None
-
-
-def _new_contacts(
-    known: Known, case: _Logged, to: tuple[str, ...]
-) -> Asking[tuple[NewContact, ...]]:
-    """B2: every external To recipient that is nobody's address yet.
-
-    Mail from before a contact was erased does not bring it back.
-    """
-    unknown = [
-        one
-        for one in to
-        if not known.address(case.subaccount, one).contacts
-        and (known.address(case.subaccount, one).erased_at or 0)
-        < case.message.internal_date
-    ]
-    names = {one.address: one.name for one in case.message.to}
-    ids: dict[str, ContactId] = {}
-    for attempt in range(_ID_ATTEMPTS):
-        asked = {
-            one: ContactId(contact_id(case.subaccount, one, attempt))
-            for one in unknown
-            if one not in ids
-        }
-        yield from known.ask(*(ContactKey(case.subaccount, c) for c in asked.values()))
-        ids |= {
-            address: contact
-            for address, contact in asked.items()
-            if _is_free(known, case, address, contact)
-        }
-    return tuple(
-        NewContact(ids[one], one, names[one] or one, case.drop.user)
-        for one in unknown
-        if one in ids
-    )
-
-
-def _is_free(known: Known, case: _Logged, address: str, contact: ContactId) -> bool:
-    """Say whether the id may be made for this address.
-
-    One that has this very address was made by another copy of the mail after we asked
-    who has the address: making it fails, and the mail is decided anew.
-    """
-    fact = known.contact(case.subaccount, contact)
-    return not fact.taken or address in fact.emails
-
-
-# --- threads ---------------------------------------------------------------------
-
-
-def _is_exclusive(threads: Iterable[KnownThread]) -> bool:
-    found = tuple(threads)
-    return bool(found) and all(one.exclusive for one in found)
-
-
-def _participants(known: Known, case: _Logged, thread: KnownThread) -> frozenset[str]:
-    fact = known.thread(case.subaccount, thread.thread)
-    return fact.participants if fact else frozenset()
-
-
-def _continues(
-    known: Known, case: _Logged, thread: KnownThread, external: Iterable[str]
-) -> bool:
-    """M10: somebody of the thread is among the recipients; else it is a forward."""
-    took_part = _participants(known, case, thread)
-    return any(
-        one in took_part or _is_of(known, case.subaccount, one, thread.contact)
-        for one in external
-    )
-
-
-def _is_of(
-    known: Known, subaccount: SubaccountId, address: str, contact: ContactId
-) -> bool:
-    contacts = known.address(subaccount, address).contacts
-    return any(one.id == contact for one in contacts)

@@ -1,14 +1,8 @@
-"""What matching may ask about the CRM, and the answers.
-
-A rule asks by key; the shell looks many keys up in one round trip. Nothing here knows
-where the answers come from.
-"""
+"""What matching may ask about the CRM (keys), and the answers (facts)."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
 from dataclasses import dataclass
-from typing import TypeVar, cast
 
 from shared.core.ids import (
     ContactId,
@@ -70,8 +64,8 @@ class ContactAtAddress:
 
     id: ContactId
     created_at: int
-    assigned_to: UserId | None = None
-    emails: tuple[str, ...] = ()
+    assigned_to: UserId | None
+    emails: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +99,12 @@ class KnownMessage:
 
 @dataclass(frozen=True, slots=True)
 class ThreadFact:
-    """A recorded thread. `participants` are external addresses; None: unknown."""
+    """A recorded thread. `participants` are external addresses."""
 
     id: ThreadId
     contact: ContactId
-    exclusive: bool = False
-    participants: frozenset[str] = frozenset()
+    exclusive: bool
+    participants: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +115,9 @@ class ContactFact:
     erased.
     """
 
-    exists: bool = False
-    emails: tuple[str, ...] = ()
-    taken: bool = False
+    exists: bool
+    emails: tuple[str, ...]
+    taken: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,9 +137,17 @@ class DropFact:
 
     subaccount: SubaccountForMatching
     user: UserId
-    never_log: tuple[str, ...] = ()
-    addresses: frozenset[str] = frozenset()
-    memberships: tuple[SubaccountId, ...] = ()
+    never_log: tuple[str, ...]
+    addresses: frozenset[str]
+    memberships: tuple[SubaccountId, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaKey:
+    """How many contacts may mail to this user's BCC address still make today?"""
+
+    subaccount: SubaccountId
+    user: UserId
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +178,7 @@ Key = (
     | ContactKey
     | CrmMessageKey
     | DropKey
+    | QuotaKey
 )
 Fact = (
     AddressFact
@@ -185,99 +188,6 @@ Fact = (
     | ContactFact
     | CrmMessageFact
     | DropFact
+    | int
     | None
 )
-Facts = Mapping[Key, Fact]
-Result = TypeVar("Result")
-Asking = Generator[frozenset[Key], Facts, Result]
-"""A pure computation that yields the keys it needs next and is sent their facts."""
-
-
-class Known:
-    """The facts one computation has been told so far."""
-
-    def __init__(self) -> None:
-        """Know nothing."""
-        self._facts: dict[Key, Fact] = {}
-
-    def ask(self, *keys: Key) -> Asking[None]:
-        """Ask for those keys that are not known yet, in one go."""
-        missing = frozenset(key for key in keys if key not in self._facts)
-        if missing:
-            answers = yield missing
-            for key in missing:
-                self._facts[key] = answers[key]
-
-    def address(self, subaccount: SubaccountId, address: str) -> AddressFact:
-        """What is known of an address that has been asked for."""
-        return cast(AddressFact, self._facts[AddressKey(subaccount, address)])
-
-    def has_address(self, subaccount: SubaccountId, address: str) -> bool:
-        """Say whether this address has been asked for."""
-        return AddressKey(subaccount, address) in self._facts
-
-    def is_contact(self, subaccount: SubaccountId, contact: ContactId) -> bool:
-        """Say whether an address that has been asked for shows that it exists."""
-        return any(
-            isinstance(key, AddressKey)
-            and key.subaccount == subaccount
-            and isinstance(fact, AddressFact)
-            and any(one.id == contact for one in fact.contacts)
-            for key, fact in self._facts.items()
-        )
-
-    def emails(self, subaccount: SubaccountId, contact: ContactId) -> tuple[str, ...]:
-        """All addresses of a contact, as far as the facts at hand tell."""
-        for key, fact in self._facts.items():
-            if isinstance(key, DropKey) or key.subaccount != subaccount:
-                continue
-            if isinstance(fact, AddressFact):
-                for one in fact.contacts:
-                    if one.id == contact:
-                        return one.emails
-            elif (
-                isinstance(fact, ContactFact)
-                and isinstance(key, ContactKey)
-                and key.contact == contact
-            ):
-                return fact.emails
-        return ()
-
-    def messages(
-        self, subaccount: SubaccountId, message_id: Rfc822MessageId
-    ) -> tuple[KnownMessage, ...]:
-        """Recorded messages with this Message-ID, first recorded first."""
-        return cast(
-            tuple[KnownMessage, ...],
-            self._facts.get(MessageIdKey(subaccount, message_id), ()),
-        )
-
-    def threads(self, key: GmailThreadKey) -> tuple[ThreadFact, ...]:
-        """Recorded threads of a Gmail thread."""
-        return cast(tuple[ThreadFact, ...], self._facts[key])
-
-    def thread(self, subaccount: SubaccountId, thread: ThreadId) -> ThreadFact | None:
-        """A thread that has been asked for."""
-        return cast(ThreadFact | None, self._facts[ThreadKey(subaccount, thread)])
-
-    def crm_message(self, key: CrmMessageKey) -> CrmMessageFact | None:
-        """A mail of the CRM that has been asked for."""
-        return cast(CrmMessageFact | None, self._facts[key])
-
-    def drop(self, token: str) -> DropFact | None:
-        """The owner of a BCC address that has been asked for."""
-        return cast(DropFact | None, self._facts[DropKey(token)])
-
-    def contact(self, subaccount: SubaccountId, contact: ContactId) -> ContactFact:
-        """A contact that has been asked for."""
-        return cast(ContactFact, self._facts[ContactKey(subaccount, contact)])
-
-
-def run(asking: Asking[Result], facts: Facts) -> Result:
-    """Run a computation against facts that are all at hand."""
-    try:
-        keys = next(asking)
-        while True:
-            keys = asking.send({key: facts[key] for key in keys})
-    except StopIteration as done:
-        return cast(Result, done.value)

@@ -47,6 +47,10 @@ class Place:
     establish: tuple[str, ...] = ()
 
 
+Answer = Place | str
+"""What a rule answers for one subaccount: the place, or which rule forbids it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
     """Where a message is recorded; with no place, `rule` says why it is not.

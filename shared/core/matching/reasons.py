@@ -5,6 +5,7 @@ The texts name no person: they are shown next to ids, in logs too.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 Outcome = Literal["recorded", "ignored", "quarantined"]
@@ -16,6 +17,7 @@ _RECORDED = {
     "T2": "It continues a thread that is in the CRM already.",
     "T3": "It answers mail sent from this subaccount's CRM, so it is here only.",
     "B2": "Logged with the user's BCC address.",
+    "B7": "Logged with the BCC address; too many contacts to make in a day, so none.",
     "B6": "A participant answered in a known thread that has the BCC address in copy.",
     "S1": "Sent from the CRM through the user's Gmail.",
     "S2": "Sent from the CRM through the subaccount's own sending service.",
@@ -23,7 +25,7 @@ _RECORDED = {
 _IGNORED = {
     "B1": "It names no BCC address that is in use; an old one stopped working.",
     "B5": "The BCC address takes only the user's own, authenticated mail.",
-    "B7": "It goes to more than 50 people, none of whom is a contact.",
+    "B7": "Nobody in it is a contact, and it would make more than a mail or day may.",
     "C2": "It is from before the mailbox was connected, which is never synced.",
     "C6": "The mailbox was disconnected when it came.",
     "M1": "Drafts, chats, spam and trash stay out of the CRM.",
@@ -43,6 +45,19 @@ _UNKNOWN = {
     "ignored": "No rule permits to record it.",
 }
 _QUARANTINED = "It could not be processed, is kept aside, and can be replayed."
+
+_TELLING = (
+    *("T3", "M2", "M12", "M10", "M3", "T2"),
+    *("B5", "B7", "M11", "M7", "B1"),
+)
+
+
+def most_telling(rules: Iterable[str]) -> str:
+    """Which of the subaccounts' refusals tells the user most.
+
+    No refusal at all means that no subaccount had a say: the mail names no BCC address.
+    """
+    return min(rules, key=_TELLING.index, default="B1")
 
 
 def explain(rule: str, outcome: Outcome) -> str:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from shared.core.ids import MailboxId, MessageId, Rfc822MessageId, digest
 from shared.core.limits import MAX_INDEXED_ADDRESSES
 from shared.core.mail import Address, Content, MessageHeaders
-from shared.core.matching.rules import Place
+from shared.core.matching.places import Place
 from shared.core.people import MailboxForMatching
 from shared.core.records import Attachment, Envelope, HeldBy, Message, Route
 

@@ -13,7 +13,6 @@ import idna
 
 from shared.core.limits import MAX_ADDRESS_CHARS, MAX_LOCAL_PART_CHARS
 
-_MAX_LABEL = 63
 _MAX_INPUT = 4 * MAX_ADDRESS_CHARS
 
 _ATEXT = r"[a-z0-9!#$%&'*+/=?^_`{|}~-]"
@@ -26,8 +25,8 @@ _NUMBER = re.compile(r"[0-9]+")
 _DOT_ATOM = re.compile(
     r"[^\x00-\x20()<>\[\]:;@\\,.\"\x7f]+(?:\.[^\x00-\x20()<>\[\]:;@\\,.\"\x7f]+)*+"
 )
-_QUOTED_LOCAL = re.compile(r'"((?:[^"\\]|\\.)*+)"', re.DOTALL)
-_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+_QUOTED_LOCAL = re.compile(r'"((?:[^"\\]|\\.)*+)"')
+_ESCAPED = re.compile(r"\\(.)")
 _BLANKS = " \t\u00a0\u2002\u2003\u2009\u3000"
 # Joiners have meaning in Persian and Indic names; idna checks where they stand.
 _JOINERS = frozenset("\u200c\u200d")
@@ -63,7 +62,7 @@ def compose(local: str, domain: str, *, quoted: bool = False) -> str | None:
         return None
     folded = fold(local)
     host = normalise_domain(domain)
-    if host is None or not _printable(folded, blank=" "):
+    if host is None or not _printable(folded):
         return None
     if not _DOT_ATOM.fullmatch(folded):
         if not quoted or not folded:
@@ -93,12 +92,12 @@ def normalise_domain(domain: str) -> str | None:
         return None
     host = domain.lower()
     if not host.isascii():
-        if not _printable(host.translate(dict.fromkeys(map(ord, _JOINERS))), blank=""):
+        if not _printable(host.translate(dict.fromkeys(map(ord, _JOINERS)))):
             return None
         try:
             # UTS 46 without transitional mapping, as browsers and Gmail do: ß is a
             # letter of its own.
-            host = idna.encode(host, uts46=True).decode("ascii")
+            host = idna.encode(host, uts46=True).decode()
         except (UnicodeError, ValueError, IndexError):
             return None
     if len(host) > MAX_ADDRESS_CHARS - 1 or not _DOMAIN.fullmatch(host):
@@ -117,14 +116,14 @@ def is_within(host: str, domain: str) -> bool:
     return host == domain or host.endswith("." + domain)
 
 
-def _printable(text: str, *, blank: str) -> bool:
+def _printable(text: str) -> bool:
     return all(
-        unicodedata.category(char)[0] not in "CZ" or char == blank for char in text
+        unicodedata.category(char)[0] not in "CZ" or char == " " for char in text
     )
 
 
 def _checked(local: str, host: str) -> str | None:
-    octets = len(local.encode("utf-8", "replace"))
+    octets = len(local.encode())
     if octets > MAX_LOCAL_PART_CHARS or octets + 1 + len(host) > MAX_ADDRESS_CHARS:
         return None
     return None if _NUMBER.fullmatch(host.rpartition(".")[2]) else f"{local}@{host}"

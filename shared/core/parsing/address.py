@@ -46,10 +46,8 @@ _COMMON = re.compile(
     r"[ \t\r\n]*+(?:,|\Z)"
 )
 
-
 _PHRASE = frozenset({"atom", "quoted", "@"})
 _ADDR_SPEC_TOKENS = 3  # local part, @, domain
-_ANGLE_TOKENS = _ADDR_SPEC_TOKENS + 2
 
 
 class _Entry(NamedTuple):
@@ -118,15 +116,12 @@ def is_listed(address: str, entries: Iterable[str]) -> bool:
     An entry is an address, or a domain (with or without `@`), which stands for its
     subdomains too. Entries need not be normalised; malformed ones match nothing.
     """
-    for entry in entries:
-        listed = normalise_entry(entry)
-        if listed is None:
-            continue
-        if listed == address or (
-            "@" not in listed and is_within(domain_of(address), listed)
-        ):
-            return True
-    return False
+    host = domain_of(address)
+    return any(
+        listed == address or is_within(host, listed)
+        for listed in map(normalise_entry, entries)
+        if listed
+    )
 
 
 def normalise_entry(entry: str) -> str | None:
@@ -162,36 +157,29 @@ def _entries(header: str) -> Iterator[_Entry]:
 
 
 def _uncommon(header: str, position: int) -> tuple[list[_Entry], int]:
-    """Read one entry of any form, or a whole group, and say where it ended."""
-    found: list[_Entry] = []
+    """Read one entry of any form, with the names of groups before it."""
+    names: list[_Entry] = []
     entry: list[Token] = []
     in_angle = False
-    in_group = False
     for token in tokens_of(header, position):
         if token.kind in {"<", ">"}:
             in_angle = token.kind == "<"
         elif in_angle:
             pass  # the commas and colons of a route (RFC 5322 §4.4) do not separate
         elif token.kind in {",", ";"}:
-            found += _read(entry, in_group=in_group)
-            entry = []
             # A semicolon ends a group; between addresses it is Outlook's comma.
-            if token.kind == ";" or not in_group:
-                return found, token.end
-            continue
+            return [*names, *_read(entry)], token.end
         elif token.kind == ":":
             # What came before is the group's name, and no address. A group is no
             # sender.
-            found.append(_BROKEN)
+            names.append(_BROKEN)
             entry = []
-            in_group = True
             continue
         entry.append(token)
-    found += _read(entry, in_group=in_group)
-    return found, len(header)
+    return [*names, *_read(entry)], len(header)
 
 
-def _read(entry: Sequence[Token], *, in_group: bool) -> Iterator[_Entry]:
+def _read(entry: Sequence[Token]) -> Iterator[_Entry]:
     parts = _without_comments(entry)
     if not parts:
         return
@@ -201,8 +189,9 @@ def _read(entry: Sequence[Token], *, in_group: bool) -> Iterator[_Entry]:
         phrase: Sequence[Token] = ()
     elif parts[-1].kind == ">" and all(t.kind in _PHRASE for t in parts[:angle]):
         phrase = parts[:angle]
-        address, clean = _addr_spec(_without_route(parts[angle + 1 : -1]))
-        clean = clean and len(parts) - angle <= _ANGLE_TOKENS
+        inside = parts[angle + 1 : -1]
+        address, clean = _addr_spec(_without_route(inside))
+        clean = clean and len(inside) == _ADDR_SPEC_TOKENS
     else:
         yield _BROKEN
         return
@@ -216,7 +205,7 @@ def _read(entry: Sequence[Token], *, in_group: bool) -> Iterator[_Entry]:
     if not name:
         # The old way to name somebody: alice@example.org (Alice).
         name = next((t.text for t in reversed(entry) if t.kind == "comment"), "")
-    clean = clean and not in_group and not any(token.odd for token in entry)
+    clean = clean and not any(token.odd for token in entry)
     yield _Entry(Address(clean_name(name), address), clean)
 
 

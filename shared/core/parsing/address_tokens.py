@@ -68,7 +68,7 @@ def tokens_of(header: str, position: int = 0) -> Iterator[Token]:
 def _atom(header: str, position: int) -> Token:
     # Mailers forget to encode specials inside Q words; the word is still one token,
     # but one that others may cut.
-    word = WORD.match(header, position) if header[position] == "=" else None
+    word = WORD.match(header, position)
     if word:
         return Token("atom", word[0], word.end(), odd=bool(_HIDING.search(word[0])))
     # The pattern takes at least one character: all others have been dealt with.

@@ -13,7 +13,7 @@ from shared.core.parsing.addr_spec import domain_of, is_within, normalise_domain
 from shared.core.parsing.authentication_results import Result, read_results
 from shared.core.parsing.headers import Header, values_of
 
-AUTHSERV_ID = "mx.google.com"
+_AUTHSERV_ID = "mx.google.com"
 
 # A country's second level under which anybody may register: "co.uk", "com.br", "ne.jp".
 # No list of them is complete, so a short second level under a country code is taken for
@@ -22,16 +22,7 @@ _COUNTRY_CODE_CHARS = 2
 _REGISTRY_LABEL_CHARS = 3
 
 
-def is_authenticated(
-    headers: Sequence[Header], sender: Address | None, authserv_id: str = AUTHSERV_ID
-) -> bool:
-    """Whether the sender is proven: DMARC pass, or aligned DKIM pass (B5, M2)."""
-    return authenticity(headers, sender, authserv_id) == "pass"
-
-
-def authenticity(
-    headers: Sequence[Header], sender: Address | None, authserv_id: str = AUTHSERV_ID
-) -> Authenticity:
+def authenticity(headers: Sequence[Header], sender: Address | None) -> Authenticity:
     """Judge a message by the topmost Authentication-Results.
 
     `pass`: DMARC pass for exactly the sender's domain; or, where DMARC says nothing,
@@ -41,9 +32,9 @@ def authenticity(
     """
     if sender is None:
         return "unknown"
-    topmost = values_of(headers, "Authentication-Results")[:1]
-    checked = read_results(topmost[0]) if topmost else None
-    if checked is None or checked.authserv_id != authserv_id:
+    values = values_of(headers, "Authentication-Results")
+    checked = read_results(values[0]) if values else None
+    if checked is None or checked.authserv_id != _AUTHSERV_ID:
         return "unknown"
     host = domain_of(sender.address)
     dmarc = [result for result in checked.results if result.method == "dmarc"]

@@ -7,8 +7,6 @@ Pure: the same mail and contents give the same bytes. Written as a stream becaus
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -21,14 +19,13 @@ from shared.core.mail import Address
 from shared.core.parsing.plain_text import one_line
 from shared.core.parsing.text_from_html import text_from_html
 from shared.core.sending import mime_headers as headers
+from shared.core.sending.transfer_encoding import (
+    base64_lines,
+    base64_size,
+    encode_text,
+)
 
 CRM_MESSAGE_HEADER = "X-CRM-Message"
-
-_LINE_BYTES = 57
-_LINE_CHARS = 76
-_NEWLINES = re.compile(r"\r\n|\r|\n")
-# More than this share of bytes beyond ASCII is shorter in base64.
-_BASE64_SHARE = 1 / 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +94,7 @@ def mail_size(mail: MailToBuild) -> int:
         lambda _: (),
         with_bcc=True,
     )
-    encoded = sum(_encoded_size(part.size) for part in mail.attachments)
+    encoded = sum(base64_size(part.size) for part in mail.attachments)
     return sum(map(len, written)) + encoded
 
 
@@ -187,19 +184,7 @@ def _multipart(
 
 
 def _text(kind: str, text: str) -> Iterator[bytes]:
-    raw = _NEWLINES.sub("\r\n", text).encode("utf-8", "replace")
-    foreign = len(raw) - len(raw.translate(None, bytes(range(0x80, 0x100))))
-    if foreign > len(raw) * _BASE64_SHARE or b"\0" in raw:
-        encoding, written = "base64", b"".join(_base64((raw,)))
-    else:
-        # Only CRLF ends a line: binascii follows the first line end it meets.
-        encoding, written = (
-            "quoted-printable",
-            b"\r\n".join(
-                binascii.b2a_qp(line).replace(b"=\n", b"=\r\n")
-                for line in raw.split(b"\r\n")
-            ),
-        )
+    encoding, written = encode_text(text)
     yield (
         f"Content-Type: text/{kind}; charset=utf-8\r\n"
         f"Content-Transfer-Encoding: {encoding}\r\n\r\n"
@@ -218,31 +203,4 @@ def _attachment(
     if part.content_id:
         fields.append(headers.token_field("Content-ID", f"<{part.content_id}>"))
     yield b"".join(fields) + b"\r\n"
-    yield from _base64(contents)
-
-
-def _base64(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Base64 in lines, whatever the pieces' sizes; nothing is held but a piece."""
-    rest = b""
-    for piece in pieces:
-        data = rest + piece if rest else piece
-        whole = len(data) - len(data) % _LINE_BYTES
-        rest = data[whole:]
-        if whole:
-            yield _lines(data[:whole])
-    if rest:
-        yield _lines(rest)
-
-
-def _lines(data: bytes) -> bytes:
-    text = base64.b64encode(data)
-    return b"".join(
-        text[at : at + _LINE_CHARS] + b"\r\n" for at in range(0, len(text), _LINE_CHARS)
-    )
-
-
-def _encoded_size(size: int) -> int:
-    """Bytes that `_base64` makes of so many."""
-    lines, rest = divmod(size, _LINE_BYTES)
-    last = -(-rest // 3) * 4 + 2 if rest else 0
-    return lines * (_LINE_CHARS + 2) + last
+    yield from base64_lines(contents)

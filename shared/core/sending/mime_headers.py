@@ -23,7 +23,7 @@ _FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _PLAIN = re.compile(r"[\x21-\x7e]+(?: [\x21-\x7e]+)*")
 _MESSAGE_ID = re.compile(r"<[\x21-\x3b\x3d\x3f-\x7e]{3,990}>")
 _MEDIA_TYPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,80}")
-_PLAIN_FILENAME = re.compile(r"[A-Za-z0-9_()+,-](?:[A-Za-z0-9 ._()+,-]{0,58}[\w)])?")
+_PLAIN_FILENAME = re.compile(r"[\w()+,-](?:[\w .()+,-]{0,58}[\w)])?", re.ASCII)
 _CONTENT_ID = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.@-]{1,200}")
 # A word may break between characters only, so that each can be decoded by itself.
 _WORD_OVERHEAD = len("=?utf-8?B??=")

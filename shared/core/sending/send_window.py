@@ -1,7 +1,8 @@
-"""The daily cap (S5): which sends of a mailbox count, and when one is free again.
+"""Daily caps (S5): what counts in a rolling day, and when there is room again.
 
-A send is reserved before it begins and becomes a moment when Gmail has taken it; one
-that was not sent leaves nothing. See docs/decisions/2026-11-daily-cap.md.
+A mailbox's send is reserved before it begins and becomes a moment when Gmail has taken
+it; one that was not sent leaves nothing. What counts when it is accepted is taken at
+once. See docs/decisions/2026-11-daily-cap.md and 2026-11-abuse-limits.md.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ WINDOW_MS = 24 * 3600 * 1000
 
 @dataclass(frozen=True, slots=True)
 class SendWindow:
-    """The sends of one mailbox that count.
+    """What counts for one cap: the sends of a mailbox, or of a provider.
 
-    `taken` are the moments (seconds) at which Gmail took one, oldest first; `reserved`
+    `taken` are the moments (seconds) at which one counted, oldest first; `reserved`
     those under way, with the moment (ms) they were accepted. `blocked_until` (ms) is
     when Gmail itself allows sending again. `cap` overrides the deployment's.
     """
@@ -32,7 +33,7 @@ class SendWindow:
 
 @dataclass(frozen=True, slots=True)
 class Full:
-    """No send is free before `retry_at` (ms)."""
+    """There is no room before `retry_at` (ms)."""
 
     retry_at: int
 
@@ -63,25 +64,23 @@ def reserve(
     live = current(window, now)
     if message in live.reserved:
         return live
-    if live.blocked_until > now:
-        return Full(live.blocked_until)
-    cap = live.cap or default_cap
-    used = len(live.taken) + len(live.reserved)
-    if used < cap:
-        return replace(live, reserved={**live.reserved, message: now})
-    ends = sorted(
-        [at * 1000 + WINDOW_MS for at in live.taken]
-        + [at + WINDOW_MS for at in live.reserved.values()]
-    )
-    return Full(max(now + 1000, ends[used - cap]))
+    full = _room(live, 1, live.cap or default_cap, now)
+    return full or replace(live, reserved={**live.reserved, message: now})
+
+
+def take(window: SendWindow, number: int, cap: int, now: int) -> SendWindow | Full:
+    """Count so many at this moment, all or none; `number` is no more than the cap."""
+    live = current(window, now)
+    moments = (_second(now),) * number
+    full = _room(live, number, cap, now)
+    return full or replace(live, taken=tuple(sorted((*live.taken, *moments))))
 
 
 def confirm(window: SendWindow, message: MessageId, sent_at: int) -> SendWindow:
     """Gmail took it at this moment (ms)."""
-    second = -(-sent_at // 1000)
     return replace(
         window,
-        taken=tuple(sorted((*window.taken, second))),
+        taken=tuple(sorted((*window.taken, _second(sent_at)))),
         reserved=_without(window, message),
     )
 
@@ -104,6 +103,25 @@ def pack(taken: tuple[int, ...]) -> bytes:
 def unpack(data: bytes) -> tuple[int, ...]:
     """Read what `pack` wrote."""
     return struct.unpack(f">{len(data) // 4}I", data)
+
+
+def _room(live: SendWindow, number: int, cap: int, now: int) -> Full | None:
+    """None when so many fit, else when they will."""
+    if live.blocked_until > now:
+        return Full(live.blocked_until)
+    too_many = len(live.taken) + len(live.reserved) + number - cap
+    if too_many <= 0:
+        return None
+    ends = sorted(
+        [at * 1000 + WINDOW_MS for at in live.taken]
+        + [at + WINDOW_MS for at in live.reserved.values()]
+    )
+    return Full(max(now + 1000, ends[too_many - 1]))
+
+
+def _second(at: int) -> int:
+    """A moment (ms) in whole seconds, rounded up: it counts for 24 hours at least."""
+    return -(-at // 1000)
 
 
 def _without(window: SendWindow, message: MessageId) -> dict[MessageId, int]:

@@ -65,16 +65,22 @@ class Send:
 class Claim:
     """What a delivery does with a send, which is to be stored as `send` first.
 
-    `work` on it; `leave` it to the holder, whose own delivery comes again if it dies;
-    come `later`; or begin `afresh`: publish it anew and be done.
+    `work` on it; `leave` it to the holder, whose own delivery comes again if it dies,
+    or to the end of a pause; come `later`; or begin `afresh`: publish it anew and be
+    done.
     """
 
     action: Literal["work", "leave", "later", "afresh"]
     send: Send
 
 
-def claim(send: Send, delivery: str, now: int) -> Claim:
-    """Take a send for this delivery, or say why not."""
+def claim(send: Send, delivery: str, now: int, *, paused: bool = False) -> Claim:
+    """Take a send for this delivery, or say why not.
+
+    A paused one is left where it is.
+    """
+    if waits(send, paused=paused):
+        return Claim("leave", send)
     count = send.deliveries + 1 if send.delivery == delivery else 1
     own = send.holder == delivery
     if send.holder is not None and send.lease_until > now:
@@ -123,6 +129,25 @@ def set_free(send: Send, now: int, retry_after: float | None) -> Send:
     """Let go of a send that could not be finished now."""
     wait = int((retry_after or 0.0) * 1000)
     return replace(send, holder=None, lease_until=0, look_at=now + wait)
+
+
+def waits(send: Send, *, paused: bool) -> bool:
+    """Whether it has to wait for the end of a pause.
+
+    What Gmail has taken, or is to be cleaned up, is brought to its end all the same.
+    """
+    return paused and send.state in {"queued", "sending"}
+
+
+def is_dropped(send: Send, drop_until: int) -> bool:
+    """Whether the operator wants it not to be sent, and that can still be had.
+
+    What a relay may have taken cannot be called back.
+    """
+    undecided = send.state == "queued" or (
+        send.state == "sending" and send.route == "gmail"
+    )
+    return undecided and send.accepted_at <= drop_until
 
 
 def is_past(since: int, minutes: float, now: int, retry_after: float | None) -> bool:

@@ -96,6 +96,23 @@ class Idle:
     at: int
 
 
+LOOK_AGAIN_SECONDS = 5
+"""So soon after an empty answer nobody looks for the same change once more."""
+
+
+def was_just_looked_for(
+    hint: HistoryId, idle: Idle | None, looked_at: int | None, now: int
+) -> bool:
+    """Say whether an answer of a moment ago counted this change, and was empty.
+
+    So replays of one notification cost one look in LOOK_AGAIN_SECONDS, however many
+    come; `looked_at` (ms) is when the last look ended.
+    """
+    if idle is None or looked_at is None or order(hint) > order(idle.history_id):
+        return False
+    return now - looked_at < LOOK_AGAIN_SECONDS * 1000
+
+
 def after_empty(
     before: Idle | None, seen: HistoryId, now: int
 ) -> tuple[HistoryId | None, Idle]:

@@ -1,4 +1,4 @@
-"""Who may work on a mailbox (DESIGN §2): a lease with expiry and fencing number.
+"""Who may work on a mailbox: a lease with expiry and fencing number.
 
 The numbers nest so that a dead holder's own redelivery comes after its lease: HTTP call
 20 s < work budget 100 s < function 120 s < lease 130 s < ack deadline 180 s.

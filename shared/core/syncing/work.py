@@ -15,6 +15,8 @@ from typing import Any
 from shared.core.ids import MailboxId
 from shared.errors import Malformed
 
+SYNC = "sync"
+"""Kind of the work that brings one mailbox up to date."""
 _MAX_CHARS = 128
 
 
@@ -58,6 +60,13 @@ class Work:
 def work(kind: str, **fields: Any) -> Work:
     """Describe a piece of work."""
     return Work(kind, fields)
+
+
+def to_sync(mailbox: MailboxId, silent_since: int | None = None) -> Work:
+    """The work of reading a mailbox; with `silent_since` only if it is quiet since."""
+    if silent_since is None:
+        return work(SYNC, mailbox=mailbox)
+    return work(SYNC, mailbox=mailbox, silent_since=silent_since)
 
 
 def work_from(data: bytes) -> Work:

@@ -1,0 +1,221 @@
+"""What a mailbox shows of mail with contacts (M2-M12, T2, T3).
+
+Each rule takes one message in one subaccount, and answers the place where it belongs or
+the rule by which it does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from shared.core.ids import SubaccountId, UserId
+from shared.core.matching.ancestors import (
+    KnownThread,
+    find_threads,
+    is_exclusive,
+    new_thread,
+)
+from shared.core.matching.asking import Asking
+from shared.core.matching.facts import ContactAtAddress
+from shared.core.matching.mailbox_copy import MailboxCopy
+from shared.core.matching.parties import Parties, holders, is_any_listed
+from shared.core.matching.places import Answer, Place, recipients
+from shared.core.people import UserForMatching
+from shared.core.records import Direction
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """One message in one subaccount, and the mailbox's users who belong to it.
+
+    `ids` are all the subaccounts in which it is looked at: one question goes to all.
+    """
+
+    copy: MailboxCopy
+    ids: Sequence[SubaccountId]
+    parties: Parties
+    members: tuple[UserForMatching, ...]
+    thread: KnownThread | None
+    exclusive: bool
+
+    @property
+    def subaccount(self) -> SubaccountId:
+        return self.parties.subaccount.id
+
+
+def matched(
+    copy: MailboxCopy, ids: Sequence[SubaccountId], done: Collection[SubaccountId]
+) -> Asking[dict[SubaccountId, Answer]]:
+    """M4: answer for each of the subaccounts, but those where BCC has answered."""
+    answers: dict[SubaccountId, Answer] = {}
+    todo = [one for one in ids if one not in done]
+    if not todo:
+        return answers
+    first = recipients(copy.message) if copy.is_own else (copy.sender,)
+    yield from copy.ask_addresses(ids, first)
+    threads = yield from find_threads(copy.known, copy.message, copy.mailbox.id, todo)
+    exclusive = is_exclusive(threads)
+    for subaccount in todo:
+        if exclusive and subaccount not in threads:
+            answers[subaccount] = "T3"
+            continue
+        settings = copy.mailbox.subaccount(subaccount)
+        case = _Case(
+            copy,
+            ids,
+            Parties(copy.known, settings, copy.mailbox.own_addresses),
+            copy.members(subaccount),
+            threads.get(subaccount),
+            exclusive,
+        )
+        answers[subaccount] = yield from _decide(case)
+    return answers
+
+
+def _decide(case: _Case) -> Asking[Answer]:
+    """M2: who is internal is believed only when it is true."""
+    copy = case.copy
+    if not case.parties.is_internal(copy.sender):
+        return (yield from _inbound(case))
+    if not copy.is_believed:
+        return "M2"
+    if copy.is_marked_for_another(case.subaccount):
+        return "T3"
+    everybody = recipients(copy.message)
+    yield from copy.ask_addresses(case.ids, everybody)
+    external = case.parties.external(everybody)
+    if not external:
+        return "M11"
+    return (yield from _outbound(case, external))
+
+
+def _inbound(case: _Case) -> Asking[Answer]:
+    """M5, T2: the sender is external."""
+    sender = case.copy.sender
+    contact = case.parties.contact(sender)
+    if case.thread is not None:
+        if contact is None and not (yield from _anybody_belongs(case, case.thread)):
+            return "T2"
+        return _in_thread(case, case.thread, "inbound")
+    if contact is None:
+        return "M7"
+    return _by_contact(case, sender, contact, "inbound", "M5")
+
+
+def _anybody_belongs(case: _Case, thread: KnownThread) -> Asking[bool]:
+    """T2: somebody external is a contact, or took part in the thread."""
+    took_part = yield from case.parties.took_part(thread)
+    if case.copy.sender in took_part:
+        return True
+    everybody = recipients(case.copy.message)
+    yield from case.copy.ask_addresses(case.ids, everybody)
+    return any(
+        one in took_part or case.parties.contact(one) is not None
+        for one in case.parties.external(everybody)
+    )
+
+
+def _outbound(case: _Case, external: tuple[str, ...]) -> Asking[Answer]:
+    """M6, M10, T2: the sender is internal and believed."""
+    subject = case.copy.message.subject
+    forward = yield from case.parties.is_forward(subject, case.thread, external)
+    if case.thread is not None and not forward:
+        return _in_thread(case, case.thread, "outbound")
+    rule = "M10" if forward else "M6"
+    known = [
+        (address, contact)
+        for address in external
+        if (contact := case.parties.contact(address)) is not None
+    ]
+    if not known:
+        return "M10" if forward else "M7"
+    address, contact = next((one for one in known if _permits(case, one[0])), known[0])
+    return _by_contact(case, address, contact, "outbound", rule)
+
+
+def _permits(case: _Case, address: str) -> bool:
+    """M3: the setting permits this address for one of the users."""
+    setting = case.parties.subaccount.logging
+    if setting == "established":
+        return any(_is_established(case, user, address) for user in case.members)
+    return setting == "all_contacts"
+
+
+def _is_established(case: _Case, user: UserForMatching, address: str) -> bool:
+    """M3: the user and the address have a relationship, in any of the subaccounts."""
+    facts = [
+        case.copy.known.address(one.subaccount, address) for one in user.memberships
+    ]
+    return any(
+        user.id in fact.established
+        or any(contact.assigned_to == user.id for contact in fact.contacts)
+        for fact in facts
+    )
+
+
+def _by_contact(
+    case: _Case,
+    address: str,
+    contact: ContactAtAddress,
+    direction: Direction,
+    rule: str,
+) -> Answer:
+    """Record under the contact of this address, in a thread that begins here.
+
+    The place has rule M3 when the setting does not permit the address.
+    """
+    permitted = _permits(case, address)
+    shown_to = _holders(case, (*contact.emails, address))
+    if not shown_to:
+        return "M12" if permitted else "M3"
+    message, mailbox = case.copy.message, case.copy.mailbox.id
+    forward = rule == "M10"
+    return Place(
+        subaccount=case.subaccount,
+        contact=contact.id,
+        thread=new_thread(message, mailbox, contact.id, forward=forward),
+        direction=direction,
+        rule=rule if permitted else "M3",
+        holders=shown_to,
+        user=_sending_user(case),
+        link_gmail_thread=not forward,
+        participants=_participants(case),
+    )
+
+
+def _in_thread(case: _Case, thread: KnownThread, direction: Direction) -> Answer:
+    """T2: record in the thread's conversation, unless its contact is listed (M12)."""
+    emails = case.copy.known.emails(case.subaccount, thread.contact)
+    shown_to = _holders(case, emails)
+    if not shown_to:
+        return "M12"
+    return Place(
+        subaccount=case.subaccount,
+        contact=thread.contact,
+        thread=thread.thread,
+        direction=direction,
+        rule="T2",
+        holders=shown_to,
+        user=_sending_user(case),
+        exclusive=case.exclusive,
+        participants=_participants(case),
+    )
+
+
+def _holders(case: _Case, emails: tuple[str, ...]) -> tuple[UserId, ...]:
+    if is_any_listed(emails, case.parties.subaccount.never_log):
+        return ()
+    return holders(case.members, case.subaccount, emails)
+
+
+def _sending_user(case: _Case) -> UserId | None:
+    """Who sent it from our side: a user of the mailbox, a team member, or nobody."""
+    copy = case.copy
+    if copy.is_own:
+        return min(case.members, key=lambda user: (user.since, user.id)).id
+    return min(copy.known.address(case.subaccount, copy.sender).members, default=None)
+
+
+def _participants(case: _Case) -> tuple[str, ...]:
+    return case.parties.participants((case.copy.sender, *recipients(case.copy.message)))

@@ -1,0 +1,68 @@
+"""One mailbox's copy of an email: what every rule starts from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from shared.core.ids import SubaccountId
+from shared.core.mail import MessageHeaders
+from shared.core.matching.asking import Asking, Known
+from shared.core.matching.bcc import LOGGING
+from shared.core.matching.facts import AddressKey
+from shared.core.people import MailboxForMatching, UserForMatching
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxCopy:
+    """A message in one mailbox, its one sender, and the users it is considered for.
+
+    `known` collects the facts that the rules have asked for so far.
+    """
+
+    message: MessageHeaders
+    sender: str
+    mailbox: MailboxForMatching
+    users: tuple[UserForMatching, ...]
+    known: Known
+
+    @property
+    def at_logging_mailbox(self) -> bool:
+        """Say whether it came to the mailbox that BCC addresses lead to (B4)."""
+        return any(user.id == LOGGING for user in self.users)
+
+    @property
+    def is_own(self) -> bool:
+        """Say whether the mailbox's owner claims to be the sender."""
+        return self.sender in self.mailbox.own_addresses
+
+    @property
+    def is_believed(self) -> bool:
+        """Say whether From is true: sent from here, or authenticated by Google (M2)."""
+        return "SENT" in self.message.labels or self.message.authenticated
+
+    def is_marked_for_another(self, subaccount: SubaccountId) -> bool:
+        """Say whether another subaccount's CRM sent it, by our header (T3).
+
+        Ask it of mail that is believed: whoever lies then hides mail of their own.
+        """
+        owner = (self.message.crm_message or "").partition("/")[0]
+        return owner not in {"", subaccount}
+
+    def members(self, subaccount: SubaccountId) -> tuple[UserForMatching, ...]:
+        """Those of its users who belong to a subaccount."""
+        return tuple(
+            user
+            for user in self.users
+            if any(one.subaccount == subaccount for one in user.memberships)
+        )
+
+    def ask_addresses(
+        self, subaccounts: Iterable[SubaccountId], addresses: Iterable[str]
+    ) -> Asking[None]:
+        """Ask for addresses; the mailbox's own are known without."""
+        own = self.mailbox.own_addresses
+        others = [one for one in addresses if one not in own]
+        yield from self.known.ask(
+            *(AddressKey(s, one) for s in subaccounts for one in others)
+        )

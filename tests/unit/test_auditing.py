@@ -1,0 +1,117 @@
+"""E4: what Gmail has against what was recorded."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from shared.core.ids import SubaccountId
+from shared.core.matching.places import Decision, Place
+from shared.core.matching.recording import message_id
+from shared.core.records import HeldBy, Message
+from shared.core.syncing.auditing import (
+    Difference,
+    DifferencePlace,
+    RecordKey,
+    compare,
+    records_to_read,
+)
+from tests.support.api import a_message
+from tests.support.crm import ME, Crm, mail
+
+MAILBOX = Crm().mailbox()
+MAIL = mail()
+OWN = message_id(MAIL, MAILBOX.id)
+S, S2, S3 = (SubaccountId(one) for one in ("s", "s2", "s3"))
+HERE = HeldBy("u", MAILBOX.id, ME, MAIL.gmail_message_id, MAIL.gmail_thread_id)
+
+
+def place(subaccount: SubaccountId = S, rule: str = "M5") -> Place:
+    return Place(subaccount, "c", "t", "inbound", rule, ("u",))
+
+
+def record(
+    subaccount: SubaccountId = S, held_by: HeldBy = HERE
+) -> tuple[RecordKey, Message]:
+    found = a_message(OWN, subaccount, held_by=(held_by,))
+    return (subaccount, OWN), found
+
+
+def compared(
+    decided: Decision,
+    *found: tuple[RecordKey, Message],
+    only: tuple[SubaccountId, ...] = (S, S2, S3),
+) -> tuple[Difference, ...]:
+    return compare(MAIL, MAILBOX, decided, only, dict(found))
+
+
+def difference(outcome: str, rule: str, *places: DifferencePlace) -> Difference:
+    return Difference("g", "<m@x>", outcome, rule, places)  # type: ignore[arg-type]
+
+
+HELD_ELSEWHERE = [
+    replace(HERE, mailbox="b2"),
+    replace(HERE, gmail_message_id="g2"),
+]
+
+
+def test_e4_records_are_looked_for_under_the_own_id_and_that_of_crm_mail() -> None:
+    sent = replace(place(S2, "S1"), message="m1")
+    decided = Decision("S1", (sent, place(S3)))
+    assert records_to_read(MAIL, MAILBOX, decided, {S2, S}) == (
+        (S, OWN),
+        (S2, OWN),
+        (S2, "m1"),
+    )
+
+
+def test_e4_no_difference_where_all_is_as_the_rules_say() -> None:
+    assert compared(Decision("M5", (place(),)), record()) == ()
+    assert compared(Decision("M7")) == ()
+
+
+def test_e4_a_record_may_be_missing() -> None:
+    decided = Decision("M5", (place(S), place(S2, "T2"), place(S3, "B2")))
+    assert compared(decided, record()) == (
+        difference(
+            "recorded",
+            "B2",
+            DifferencePlace(S2, "c", OWN),
+            DifferencePlace(S3, "c", OWN),
+        ),
+    )
+    assert compared(decided, record(), only=(S,)) == ()
+    assert compared(decided, record(), only=(S2,)) == (
+        difference("recorded", "T2", DifferencePlace(S2, "c", OWN)),
+    )
+
+
+@pytest.mark.parametrize("elsewhere", HELD_ELSEWHERE)
+def test_e4_a_record_that_does_not_name_this_copy_is_missing(elsewhere: HeldBy) -> None:
+    assert compared(Decision("M5", (place(),)), record(held_by=elsewhere)) == (
+        difference("recorded", "M5", DifferencePlace(S, "c", OWN)),
+    )
+
+
+def test_e4_a_record_may_be_there_that_no_rule_permits() -> None:
+    decided = Decision("M11", refusals={S2: "M12"})
+    assert compared(decided, record(S), record(S2)) == (
+        difference("ignored", "M11", DifferencePlace(S, "c1", OWN)),
+        difference("ignored", "M12", DifferencePlace(S2, "c1", OWN)),
+    )
+
+
+def test_e4_a_record_that_another_mailbox_brought_is_no_difference() -> None:
+    by_another = Decision("M3", copies=(place(rule="M3"),))
+    assert compared(by_another, record()) == ()
+    for elsewhere in HELD_ELSEWHERE:
+        assert compared(Decision("M11"), record(held_by=elsewhere)) == ()
+
+
+def test_e4_one_message_can_be_missing_here_and_too_much_there() -> None:
+    decided = Decision("M5", (place(S),), refusals={S2: "M7"})
+    assert [one.outcome for one in compared(decided, record(S2))] == [
+        "recorded",
+        "ignored",
+    ]

@@ -1,0 +1,88 @@
+"""Who may work on a mailbox: one holder, and another when it has died."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from shared.core.syncing.lease import (
+    ACK_DEADLINE_SECONDS,
+    FUNCTION_SECONDS,
+    GMAIL_CALL_SECONDS,
+    LEASE_SECONDS,
+    SUSPICIOUS_AFTER,
+    TAKE_OVER_SECONDS,
+    WORK_BUDGET_SECONDS,
+    Lease,
+    LeaseDecision,
+    release,
+    take,
+)
+
+NOW = 1_793_600_000_000
+LEASE = LEASE_SECONDS * 1000
+HELD = take(Lease(), "d1", NOW).lease
+
+
+def test_the_times_nest() -> None:
+    times = [
+        TAKE_OVER_SECONDS,
+        GMAIL_CALL_SECONDS,
+        WORK_BUDGET_SECONDS,
+        FUNCTION_SECONDS,
+        LEASE_SECONDS,
+        ACK_DEADLINE_SECONDS,
+    ]
+    assert times == sorted(set(times))
+    assert GMAIL_CALL_SECONDS + WORK_BUDGET_SECONDS <= FUNCTION_SECONDS
+
+
+def test_a_free_mailbox_is_taken_with_the_next_fencing_number() -> None:
+    free = Lease(fence=7, dirty=True)
+    assert take(free, "d1", NOW) == LeaseDecision(
+        "work",
+        Lease("d1", fence=8, expires_at=NOW + LEASE, unreleased=1, dirty=False),
+        changed=True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("delivery", "after", "action"),
+    [
+        ("d2", 0, "wait"),
+        ("d2", LEASE - 1, "wait"),
+        ("d2", LEASE, "work"),
+        ("d1", 0, "again"),
+        ("d1", TAKE_OVER_SECONDS * 1000 - 1, "again"),
+        ("d1", TAKE_OVER_SECONDS * 1000, "work"),
+    ],
+)
+def test_who_takes_a_held_mailbox_over_and_when(
+    delivery: str, after: int, action: str
+) -> None:
+    assert take(HELD, delivery, NOW + after).action == action
+
+
+def test_others_leave_their_work_to_the_holder_once() -> None:
+    left = take(HELD, "d2", NOW + 1)
+    assert left == LeaseDecision("wait", replace(HELD, dirty=True), changed=True)
+    assert take(left.lease, "d3", NOW + 2) == replace(left, changed=False)
+
+
+def test_the_holders_own_delivery_too_soon_changes_nothing() -> None:
+    assert take(HELD, "d1", NOW + 1) == LeaseDecision("again", HELD, changed=False)
+
+
+def test_a_mailbox_that_keeps_killing_is_worked_on_with_care() -> None:
+    lease, careful = Lease(), []
+    for n in range(SUSPICIOUS_AFTER + 1):
+        decision = take(lease, f"d{n}", NOW + n * LEASE)
+        careful.append(decision.careful)
+        lease = decision.lease
+    assert careful == [False] * SUSPICIOUS_AFTER + [True]
+    assert not take(release(lease), "d", NOW).careful
+
+
+def test_a_released_mailbox_is_free_and_keeps_its_fencing_number() -> None:
+    assert release(replace(HELD, fence=7, dirty=True)) == Lease(fence=7)
