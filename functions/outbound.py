@@ -6,7 +6,7 @@ from flask import Request, Response
 
 from functions import push
 from shared import bootstrap
-from shared.services.sending.outbound import OutboundWork
+from shared.services.sending.outbound_work import OutboundWork
 
 
 def outbound(request: Request) -> Response:

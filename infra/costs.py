@@ -71,7 +71,7 @@ UNMATCHED_MAIL = Operations(
 """One mail that is not: its decision is all that is written."""
 SENT_MAIL = Operations(
     gmail={"drafts.create": 1, "drafts.send": 1, "history.list": 1, "messages.get": 2},
-    reads=27,
+    reads=28,
     writes=18,
     deletes=2,
     messages=8,

@@ -1,13 +1,16 @@
-"""The operator's questions at the command line, asked of the HTTP API.
+"""The operator's questions and orders at the command line.
 
     python -m infra.operator why --subaccount s1 --message-id '<m@example.org>'
     python -m infra.operator quarantine --subaccount s1
     python -m infra.operator replay ITEM --subaccount s1
     python -m infra.operator audit USER --from 2026-11-01T00:00:00Z --to … [--repair]
     python -m infra.operator backfill CONTACT --subaccount s1
+    python -m infra.operator pause-sending [--subaccount s1]
+    python -m infra.operator resume-sending [--subaccount s1] [--drop]
 
 Against any deployment: `--api` (or SYNC_API) says where, SYNC_TOKEN holds a caller's
-token. Without them it asks the local system, with a token of its own.
+token. Orders need no token but the operator's own Google credentials, and `--project`
+(or SYNC_PROJECT). Without them it is the local system that is asked and told.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from typing import Any, Protocol
 
 import requests
 
+from infra import operator_orders as orders
 from shared.core.matching.reasons import explain
 
 _LOCAL = "http://localhost:8080"
@@ -142,7 +146,10 @@ def arguments(words: Sequence[str]) -> argparse.Namespace:
     """Read the command line."""
     where = argparse.ArgumentParser(add_help=False)
     where.add_argument("--api", default=os.environ.get("SYNC_API", _LOCAL))
+    told = argparse.ArgumentParser(add_help=False, parents=[where])
     where.add_argument("--subaccount", default="s1", help="one id (the token's)")
+    told.add_argument("--subaccount", help="only this one, else all")
+    told.add_argument("--project", default=os.environ.get("SYNC_PROJECT"))
     parser = argparse.ArgumentParser(
         prog="operator",
         description=__doc__,
@@ -167,6 +174,13 @@ def arguments(words: Sequence[str]) -> argparse.Namespace:
     audit.add_argument("--repair", action="store_true")
     backfill = command("backfill", "bring in a contact's older mail")
     backfill.add_argument("contact")
+    commands.add_parser(orders.PAUSE, help="no mail goes out any more", parents=[told])
+    resume = commands.add_parser(
+        orders.RESUME, help="mail goes out again", parents=[told]
+    )
+    resume.add_argument(
+        "--drop", action="store_true", help="what waits is not sent: it fails"
+    )
     return parser.parse_args(words)
 
 
@@ -200,9 +214,20 @@ def _local_token(subaccount: str) -> str:
     return mint(key, sub="crm", subaccounts=subaccount.split(","))
 
 
+def give_order(given: argparse.Namespace) -> str:
+    """Pause or resume sending, and say that it is so."""
+    name, subaccount = given.command, given.subaccount
+    drop = getattr(given, "drop", False)
+    orders.order(orders.publisher(given.project), name, subaccount, drop=drop)
+    return orders.confirmed(given.api, name, subaccount)
+
+
 def main() -> None:
     """Ask, and print the answer."""
     given = arguments(sys.argv[1:])
+    if given.command in {orders.PAUSE, orders.RESUME}:
+        print(give_order(given))  # noqa: T201
+        return
 
     def show(text: str) -> None:
         print(f"\r{text}", end="", file=sys.stderr, flush=True)  # noqa: T201

@@ -2,6 +2,8 @@
 
 Google's client libraries are imported where they are built, so that a function pays
 only for what it uses.
+
+Longer than other modules: it is one list, read by name; nothing in it decides.
 """
 
 from __future__ import annotations
@@ -15,7 +17,9 @@ from shared import config
 from shared.ports import Blobs, Clock, Documents, Google, Relay, Secrets, Topics
 
 if TYPE_CHECKING:
+    from shared.repositories.contact_quota import ContactQuota
     from shared.repositories.outbox import Outbox
+    from shared.repositories.work_queue import WorkQueue
     from shared.services.callers.authentication import Authentication
     from shared.services.callers.push_authentication import PushAuthentication
     from shared.services.connecting.accounts import Accounts
@@ -31,14 +35,16 @@ if TYPE_CHECKING:
     from shared.services.operating.quarantine import DeadLetters, QuarantineDesk
     from shared.services.sending.bulk import Bulk
     from shared.services.sending.caps import SendCaps
+    from shared.services.sending.fan_out import FanOut
+    from shared.services.sending.mailroom import Mailroom
     from shared.services.sending.outbound import Outbound
+    from shared.services.sending.pausing import Pausing
     from shared.services.sending.send import Sending
     from shared.services.sending.senders import Senders
     from shared.services.syncing.record import Recorder
     from shared.services.syncing.sweep import Sweep
     from shared.services.syncing.sync import Sync
     from shared.services.syncing.watches import Watches
-    from shared.services.syncing.work_queue import WorkQueue
 
 OAUTH_CLIENT_SECRET = "google-oauth-client"  # noqa: S105  (the secret's name)
 API_SIGNING_KEY = "api-signing-key"
@@ -118,6 +124,7 @@ class Gateways:
 
         return SmtpRelay(
             allow_loopback=self.settings.development,
+            allow_private=self.settings.smtp_private_networks,
             ca_file=self.settings.smtp_ca_file,
         )
 
@@ -267,6 +274,7 @@ class Services:
             self.directory,
             self.gateways.clock,
             self.settings,
+            self.caps.left_today,
         )
 
     @cached_property
@@ -320,7 +328,7 @@ class Services:
     @cached_property
     def queue(self) -> WorkQueue:
         """Work on mailboxes that is to be done by itself."""
-        from shared.services.syncing.work_queue import WorkQueue
+        from shared.repositories.work_queue import WorkQueue
 
         return WorkQueue(self.gateways.topics)
 
@@ -335,7 +343,18 @@ class Services:
             self.gateways.blobs,
             self.outbox,
             self.gateways.clock,
+            self._contact_quota,
             DropFormat.parse(self.settings.bcc_address_format),
+        )
+
+    @cached_property
+    def _contact_quota(self) -> ContactQuota:
+        from shared.repositories.contact_quota import ContactQuota
+
+        return ContactQuota(
+            self.gateways.documents,
+            self.gateways.clock,
+            self.settings.daily_contact_cap,
         )
 
     @cached_property
@@ -375,7 +394,14 @@ class Services:
             self.queue,
             clock,
             {
-                "audit": Audit(documents, self.accounts, self.recorder, clock, drop),
+                "audit": Audit(
+                    documents,
+                    self.accounts,
+                    self.recorder,
+                    clock,
+                    self._contact_quota,
+                    drop,
+                ),
                 "backfill": Backfill(documents, self.accounts, self.recorder),
             },
         )
@@ -415,12 +441,18 @@ class Services:
 
     @cached_property
     def caps(self) -> SendCaps:
-        """Daily caps of mailboxes."""
-        from shared.services.sending.caps import SendCaps
+        """Daily caps of mailboxes and of providers."""
+        from shared.services.sending.caps import DailyCaps, SendCaps
 
-        return SendCaps(
-            self.gateways.documents, self.gateways.clock, self.settings.daily_send_cap
-        )
+        caps = DailyCaps(self.settings.daily_send_cap, self.settings.daily_provider_cap)
+        return SendCaps(self.gateways.documents, self.gateways.clock, caps)
+
+    @cached_property
+    def pausing(self) -> Pausing:
+        """The operator's switch."""
+        from shared.services.sending.pausing import Pausing
+
+        return Pausing(self.gateways.documents, self.gateways.clock)
 
     @cached_property
     def _senders(self) -> Senders:
@@ -429,34 +461,39 @@ class Services:
         return Senders(self.gateways.documents, self.directory, self.accounts)
 
     @cached_property
+    def _mailroom(self) -> Mailroom:
+        from shared.services.sending.mailroom import Mailroom
+
+        return Mailroom(
+            documents=self.gateways.documents,
+            blobs=self.gateways.blobs,
+            topics=self.gateways.topics,
+            directory=self.directory,
+            senders=self._senders,
+            caps=self.caps,
+            pausing=self.pausing,
+            clock=self.gateways.clock,
+        )
+
+    @cached_property
+    def _fan_out(self) -> FanOut:
+        from shared.services.sending.fan_out import FanOut
+
+        return FanOut(self._mailroom)
+
+    @cached_property
     def sending(self) -> Sending:
         """Accepting mail of the CRM."""
         from shared.services.sending.send import Sending
 
-        return Sending(
-            self.gateways.documents,
-            self.gateways.blobs,
-            self.gateways.topics,
-            self.directory,
-            self._senders,
-            self.caps,
-            self.gateways.clock,
-        )
+        return Sending(self._mailroom)
 
     @cached_property
     def bulk(self) -> Bulk:
-        """Accepting bulk mail, and fanning it out."""
+        """Accepting bulk mail."""
         from shared.services.sending.bulk import Bulk
 
-        return Bulk(
-            self.gateways.documents,
-            self.gateways.blobs,
-            self.gateways.topics,
-            self.directory,
-            self._senders,
-            self.sending,
-            self.gateways.clock,
-        )
+        return Bulk(self._mailroom, self._fan_out)
 
     @cached_property
     def outbound(self) -> Outbound:
@@ -470,9 +507,7 @@ class Services:
         documents, clock = self.gateways.documents, self.gateways.clock
         letters = Letters(documents, self.gateways.blobs)
         return Outbound(
-            documents,
-            self.gateways.blobs,
-            self.gateways.topics,
+            self._mailroom,
             GmailRoute(documents, self.accounts, letters, clock),
             ProviderRoute(
                 documents,
@@ -482,10 +517,8 @@ class Services:
                 self.gateways,
                 clock,
             ),
-            self.bulk,
+            self._fan_out,
             Ending(documents, self.outbox, clock),
-            self.caps,
-            clock,
             patience_minutes=self.settings.send_patience_minutes,
             fate_minutes=self.settings.send_fate_minutes,
         )

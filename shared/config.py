@@ -71,6 +71,10 @@ class Settings(BaseSettings):
     bcc_address_format: str | None = None
     consumer_addresses: Literal["allow", "warn", "block"] = "warn"
     daily_send_cap: int = Field(default=500, ge=1, le=10_000)
+    daily_provider_cap: int = Field(default=10_000, ge=1, le=100_000)
+    """Mails that a subaccount's default provider is given in any 24 hours."""
+    daily_contact_cap: int = Field(default=500, ge=1, le=10_000)
+    """Contacts that mail to one BCC address makes in any 24 hours."""
     return_to_allowed: Origins = ()
     frame_ancestors: Origins = ()
 
@@ -78,6 +82,8 @@ class Settings(BaseSettings):
     """How long Gmail's or the provider's outages are waited out before a mail fails."""
     send_fate_minutes: float = Field(default=15, gt=0, le=24 * 60)
     """How long a mail is looked for that Gmail may have sent."""
+    smtp_private_networks: bool = False
+    """Whether a default provider may be at an address of a private network."""
     smtp_ca_file: Path | None = None
     """Certificates of providers' own authorities, trusted besides the usual ones."""
 

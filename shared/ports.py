@@ -2,6 +2,8 @@
 
 Each has a real gateway and an in-memory one in `shared/gateways`; one contract suite
 (`tests/contract`) holds both to the same promises.
+
+Longer than other modules: the whole border is read on one page.
 """
 
 from __future__ import annotations

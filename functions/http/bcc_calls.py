@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from functions.http import models, problems
+from functions.http import admission
+from functions.http.models import connections, subaccounts
+from functions.http.models.base import NoFields
 from functions.http.routing import Call
 from shared.core.access import may_name_user
 from shared.core.matching.bcc import LOGGING
 
 
-def rotate_bcc_address(call: Call[models.NoFields, None]) -> models.BccAddress:
+def rotate_bcc_address(call: Call[NoFields, None]) -> subaccounts.BccAddress:
     """Give a user a new BCC address; the old one stops working."""
-    if not may_name_user(call.caller, call.user):
-        raise problems.make("forbidden")
+    admission.only_for_oneself(call)
     address = call.services.bcc.rotate(call.subaccount, call.user)
-    return models.BccAddress(bcc_address=address)
+    return subaccounts.BccAddress(bcc_address=address)
 
 
 def shown_address(call: Call[Any, Any]) -> str | None:
@@ -36,33 +37,28 @@ def addresses(call: Call[Any, Any]) -> dict[str, str]:
 
 
 def begin_logging_connection(
-    call: Call[models.NoFields, None],
-) -> models.Authorization:
+    call: Call[NoFields, None],
+) -> connections.Authorization:
     """Begin to connect the deployment's logging mailbox."""
-    _only_the_backend(call)
+    admission.only_the_backend(call)
     url = call.services.connections.begin(LOGGING)
-    return models.Authorization(authorization_url=url)
+    return connections.Authorization(authorization_url=url)
 
 
-def get_logging_connection(call: Call[None, None]) -> models.LoggingConnection:
+def get_logging_connection(call: Call[None, None]) -> connections.LoggingConnection:
     """The logging mailbox as the operator sees it."""
-    _only_the_backend(call)
+    admission.only_the_backend(call)
     view = call.services.connections.view(LOGGING)
-    fields = models.LoggingConnection.model_fields
+    fields = connections.LoggingConnection.model_fields
     shown = {name: value for name, value in view.items() if name in fields}
     # Nobody sends from it: that it is a consumer address harms no deliverability.
     shown["warnings"] = [
         one for one in shown["warnings"] if one["code"] != "consumer_address"
     ]
-    return models.LoggingConnection.model_validate(shown)
+    return connections.LoggingConnection.model_validate(shown)
 
 
 def delete_logging_connection(call: Call[None, None]) -> None:
     """Disconnect the logging mailbox; mail to BCC addresses is read no more."""
-    _only_the_backend(call)
+    admission.only_the_backend(call)
     call.services.connections.disconnect(LOGGING)
-
-
-def _only_the_backend(call: Call[Any, Any]) -> None:
-    if not call.caller.is_backend:
-        raise problems.make("forbidden")

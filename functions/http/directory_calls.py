@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from functions.http import bcc_calls, models, reading_bodies
+from functions.http import bcc_calls, problems, reading_bodies
 from functions.http.fields import to_milliseconds
+from functions.http.models import contacts, subaccounts
 from functions.http.routing import Call
 from shared.core import records
+from shared.core.access import may_name_user, shares_subaccount
 from shared.core.ids import ContactId, UserId
 from shared.core.parsing.address import normalise
 from shared.errors import Conflict, Problem
@@ -16,7 +18,9 @@ from shared.services.crm.contact_import import ContactImport, Row
 from shared.services.crm.directory import KEEP_PASSWORD, not_found
 
 
-def put_subaccount(call: Call[models.SubaccountIn, None]) -> models.Subaccount:
+def put_subaccount(
+    call: Call[subaccounts.SubaccountIn, None],
+) -> subaccounts.Subaccount:
     """Create or replace a subaccount's settings."""
     body = call.body
     smtp = body.default_provider.smtp if body.default_provider else None
@@ -42,13 +46,21 @@ def put_subaccount(call: Call[models.SubaccountIn, None]) -> models.Subaccount:
     return _subaccount(saved)
 
 
-def get_subaccount(call: Call[None, None]) -> models.Subaccount:
+def get_subaccount(call: Call[None, None]) -> subaccounts.Subaccount:
     """Read a subaccount's settings."""
     return _subaccount(call.services.directory.require(call.subaccount))
 
 
-def put_user(call: Call[models.UserIn, None]) -> models.User:
-    """Create or replace a team member."""
+def put_user(call: Call[subaccounts.UserIn, None]) -> subaccounts.User:
+    """Create or replace a team member.
+
+    Whom the token's subaccounts do not have, only the backend adds: with a membership
+    comes the user's connection, which may be another tenant's.
+    """
+    if not may_name_user(call.caller, call.user):
+        memberships = call.services.directory.subaccounts_of(call.user)
+        if not shares_subaccount(call.caller, memberships):
+            raise problems.make("forbidden")
     body = call.body
     member = MemberToWrite(
         id=call.user,
@@ -61,7 +73,7 @@ def put_user(call: Call[models.UserIn, None]) -> models.User:
     return _user(saved, bcc_calls.shown_address(call))
 
 
-def get_user(call: Call[None, None]) -> models.User:
+def get_user(call: Call[None, None]) -> subaccounts.User:
     """Read a team member."""
     member = call.services.directory.member(call.subaccount, call.user)
     if member is None:
@@ -80,13 +92,13 @@ def delete_user(call: Call[None, None]) -> None:
     connections.disconnect_outside(call.user)
 
 
-def put_contact(call: Call[models.ContactIn, None]) -> models.Contact:
+def put_contact(call: Call[contacts.ContactIn, None]) -> contacts.Contact:
     """Create or replace a contact; its conversation stays."""
     wanted = _to_write(call.contact, call.body)
     return _contact(call.services.directory.put_contact(call.subaccount, wanted))
 
 
-def get_contact(call: Call[None, None]) -> models.Contact:
+def get_contact(call: Call[None, None]) -> contacts.Contact:
     """Read a contact."""
     found = call.services.directory.contact_as_given(call.subaccount, call.contact)
     return _contact(found)
@@ -97,7 +109,7 @@ def delete_contact(call: Call[None, None]) -> None:
     call.services.directory.delete_contact(call.subaccount, call.contact)
 
 
-def import_contacts(call: Call[None, None]) -> models.Imported:
+def import_contacts(call: Call[None, None]) -> contacts.Imported:
     """Create or replace many contacts; a bad row stops no other."""
     call.services.directory.require(call.subaccount)
     job = ContactImport(call.services.directory, call.subaccount)
@@ -107,31 +119,31 @@ def import_contacts(call: Call[None, None]) -> models.Imported:
             continue
         try:
             value = reading_bodies.json_object(line)
-            row = reading_bodies.checked(value, models.ContactRow)
+            row = reading_bodies.checked(value, contacts.ContactRow)
         except Problem as problem:
             job.refuse(number, problem)
         else:
             job.add(Row(number, _to_write(ContactId(row.id), row)))
     done = job.finish()
-    return models.Imported(
+    return contacts.Imported(
         imported=done.imported,
         failed=[
-            models.FailedRow(line=one.line, code=one.code, detail=one.detail)
+            contacts.FailedRow(line=one.line, code=one.code, detail=one.detail)
             for one in done.failed
         ],
     )
 
 
-def _subaccount(subaccount: records.Subaccount) -> models.Subaccount:
+def _subaccount(subaccount: records.Subaccount) -> subaccounts.Subaccount:
     provider: Any = subaccount.default_provider
-    return models.Subaccount(
+    return subaccounts.Subaccount(
         id=subaccount.id,
         name=subaccount.name,
         logging=subaccount.logging,
         internal_domains=list(subaccount.internal_domains),
         never_log=list(subaccount.never_log),
-        default_provider=models.Provider(
-            smtp=models.Smtp.model_validate(
+        default_provider=subaccounts.Provider(
+            smtp=subaccounts.Smtp.model_validate(
                 {
                     name: value
                     for name, value in provider["smtp"].items()
@@ -144,8 +156,8 @@ def _subaccount(subaccount: records.Subaccount) -> models.Subaccount:
     )
 
 
-def _user(member: records.Member, bcc_address: str | None) -> models.User:
-    return models.User(
+def _user(member: records.Member, bcc_address: str | None) -> subaccounts.User:
+    return subaccounts.User(
         id=member.id,
         name=member.name,
         email=member.email,
@@ -154,8 +166,8 @@ def _user(member: records.Member, bcc_address: str | None) -> models.User:
     )
 
 
-def _contact(contact: ContactToWrite) -> models.Contact:
-    return models.Contact(
+def _contact(contact: ContactToWrite) -> contacts.Contact:
+    return contacts.Contact(
         id=contact.id,
         name=contact.name,
         emails=list(contact.given_emails),
@@ -164,7 +176,7 @@ def _contact(contact: ContactToWrite) -> models.Contact:
     )
 
 
-def _to_write(contact: ContactId, body: models.ContactIn) -> ContactToWrite:
+def _to_write(contact: ContactId, body: contacts.ContactIn) -> ContactToWrite:
     return ContactToWrite(
         id=contact,
         name=body.name,

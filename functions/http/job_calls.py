@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from functions.http import models, problems
-from functions.http.connection_calls import admit_to_connection
+from functions.http import admission, problems
 from functions.http.fields import to_milliseconds
+from functions.http.models import jobs
+from functions.http.models.base import NoFields
 from functions.http.routing import Call
 
 
-def audit_connection(call: Call[models.AuditIn, None]) -> models.Started:
+def audit_connection(call: Call[jobs.AuditIn, None]) -> jobs.Started:
     """Compare a mailbox with what was recorded."""
-    admit_to_connection(call)
+    admission.to_connection(call)
     begin, end = to_milliseconds(call.body.from_), to_milliseconds(call.body.to)
     if not 0 <= begin < end:
         error = {"pointer": "/to", "detail": "must be later than from"}
@@ -18,19 +19,19 @@ def audit_connection(call: Call[models.AuditIn, None]) -> models.Started:
     job = call.services.jobs.audit(
         call.caller, call.user, begin, end, repair=call.body.repair
     )
-    return models.Started(id=job.id)
+    return jobs.Started(id=job.id)
 
 
-def backfill_contact(call: Call[models.NoFields, None]) -> models.Started:
+def backfill_contact(call: Call[NoFields, None]) -> jobs.Started:
     """Bring in older mail of a contact."""
     job = call.services.jobs.backfill(call.subaccount, call.contact)
-    return models.Started(id=job.id)
+    return jobs.Started(id=job.id)
 
 
-def get_job(call: Call[None, None]) -> models.Job:
+def get_job(call: Call[None, None]) -> jobs.Job:
     """How far a job is, and what came of it."""
     job, result = call.services.jobs.view(call.caller, call.ids["id"])
-    return models.Job.model_validate(
+    return jobs.Job.model_validate(
         {
             "id": job.id,
             "kind": job.kind,

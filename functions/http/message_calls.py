@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 from flask import Request, Response
 
-from functions.http import fields, models, problems, reading_bodies
-from functions.http.connection_calls import admit_to_connection, get_connection
+from functions.http import admission, fields, problems, reading_bodies
+from functions.http.connection_calls import get_connection
+from functions.http.models import connections, sending
 from functions.http.multipart import form_of
 from functions.http.routing import Call
 from shared.core.ids import ContactId, MessageId, UserId
@@ -40,11 +41,10 @@ def send_message(call: Call[None, None]) -> Response:
     return _accepted({"id": one.ids[0], "status": one.status})
 
 
-def set_daily_cap(call: Call[models.CapIn, None]) -> models.Connection:
+def set_daily_cap(call: Call[connections.CapIn, None]) -> connections.Connection:
     """Give the user's mailbox its own daily cap; the CRM's backend only."""
-    admit_to_connection(call)
-    if not call.caller.is_backend:
-        raise problems.make("forbidden")
+    admission.to_connection(call)
+    admission.only_the_backend(call)
     mailbox = call.services.connections.mailbox_of(call.user)
     call.services.caps.set_cap(mailbox, call.body.daily_send_cap)
     return get_connection(call)  # type: ignore[arg-type]  # it reads no body
@@ -52,7 +52,7 @@ def set_daily_cap(call: Call[models.CapIn, None]) -> models.Connection:
 
 def _accepted(fields_given: dict[str, object]) -> Response:
     """202 with the fields of this kind only."""
-    answer = models.SendAccepted.model_validate(fields_given)
+    answer = sending.SendAccepted.model_validate(fields_given)
     return Response(
         answer.model_dump_json(exclude_unset=True),
         status=202,
@@ -60,16 +60,16 @@ def _accepted(fields_given: dict[str, object]) -> Response:
     )
 
 
-def _read(request: Request) -> tuple[models.SendIn, Sequence[Upload]]:
+def _read(request: Request) -> tuple[sending.SendIn, Sequence[Upload]]:
     """The message as JSON, or as form data with files."""
     if request.mimetype != "multipart/form-data":
-        return reading_bodies.body_of(request, models.SendIn), ()
+        return reading_bodies.body_of(request, sending.SendIn), ()
     text, uploads = form_of(request)
     value = reading_bodies.json_object(text)
-    return reading_bodies.checked(value, models.SendIn), uploads
+    return reading_bodies.checked(value, sending.SendIn), uploads
 
 
-def _asked(call: Call[None, None], body: models.SendIn) -> SendRequest:
+def _asked(call: Call[None, None], body: sending.SendIn) -> SendRequest:
     return SendRequest(
         subaccount=call.subaccount,
         kind=body.kind,
@@ -86,7 +86,7 @@ def _asked(call: Call[None, None], body: models.SendIn) -> SendRequest:
     )
 
 
-def _recipients(name: str, entries: Sequence[models.RecipientIn]) -> tuple[Asked, ...]:
+def _recipients(name: str, entries: Sequence[sending.RecipientIn]) -> tuple[Asked, ...]:
     return tuple(
         Asked(
             pointer=f"/{name}/{number}",

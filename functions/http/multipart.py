@@ -22,8 +22,7 @@ from werkzeug.sansio.multipart import (
 )
 
 from functions.http import problems
-from shared.services.sending.send import MAX_ATTACHMENTS_BYTES
-from shared.services.sending.send_records import Upload
+from shared.services.sending.send_records import MAX_ATTACHMENTS_BYTES, Upload
 
 MAX_MESSAGE_BYTES = 1024 * 1024
 MAX_PARTS = 100

@@ -11,7 +11,8 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from functions.http import fields, models, problems, reading_bodies
+from functions.http import fields, problems, reading_bodies
+from functions.http.models import service
 from functions.http.routing import Route
 
 _REF = "#/components/schemas/{model}"
@@ -90,7 +91,7 @@ def _schemas(routes: Iterable[Route]) -> dict[str, Any]:
                 taken[model] = "validation"
         if isinstance(route.answers, type):
             taken[route.answers] = "serialization"
-    wanted = [*taken.items(), (models.ProblemDocument, "serialization")]
+    wanted = [*taken.items(), (service.ProblemDocument, "serialization")]
     _, generated = models_json_schema(wanted, ref_template=_REF)  # type: ignore[arg-type]
     schemas: dict[str, Any] = generated["$defs"]
     schemas["ProblemDocument"]["properties"]["code"]["enum"] = sorted(problems.CODES)

@@ -85,6 +85,11 @@ CODES: dict[str, Code] = {
         "Nothing to send with",
         "The user has no connection, and the subaccount no default provider.",
     ),
+    "sending_paused": Code(
+        409,
+        "Sending is paused",
+        "The operator has paused sending: repeat the call when it is resumed.",
+    ),
     "unknown_contact": Code(
         422, "Unknown contact", "A named contact, or any contact in To, is missing."
     ),
@@ -102,7 +107,8 @@ CODES: dict[str, Code] = {
     "daily_limit_reached": Code(
         429,
         "Daily limit reached",
-        "The mailbox may send again at `retry_at`, in `Retry-After` seconds.",
+        "The mailbox, or the subaccount's provider, may send again at `retry_at`, in "
+        "`Retry-After` seconds.",
     ),
     "return_to_not_allowed": Code(
         422, "Return address not allowed", "`return_to` is not at an allowed origin."

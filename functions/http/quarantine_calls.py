@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from functions.http import models, page_tokens, problems
+from functions.http import admission, page_tokens
+from functions.http.models import quarantine
+from functions.http.models.base import NoFields, PageQuery
 from functions.http.routing import Call
 
 _LIST = "quarantine"
 
 
-def list_quarantine(call: Call[None, models.PageQuery]) -> models.Quarantine:
+def list_quarantine(call: Call[None, PageQuery]) -> quarantine.Quarantine:
     """Messages and work that could not be processed, the newest first."""
-    _only_the_backend(call)
+    admission.only_the_backend(call)
     after = page_tokens.decode(_LIST, call.query.page_token)
     left = [
         one
@@ -21,9 +21,9 @@ def list_quarantine(call: Call[None, models.PageQuery]) -> models.Quarantine:
     ]
     page = left[: call.query.page_size]
     more = len(left) > len(page)
-    return models.Quarantine(
+    return quarantine.Quarantine(
         items=[
-            models.QuarantinedItem.model_validate(
+            quarantine.QuarantinedItem.model_validate(
                 {
                     "id": one.id,
                     "mailbox": one.mailbox,
@@ -43,13 +43,8 @@ def list_quarantine(call: Call[None, models.PageQuery]) -> models.Quarantine:
     )
 
 
-def replay_quarantined(call: Call[models.NoFields, None]) -> models.Replayed:
+def replay_quarantined(call: Call[NoFields, None]) -> quarantine.Replayed:
     """Try one item again; it leaves the quarantine when that succeeds."""
-    _only_the_backend(call)
+    admission.only_the_backend(call)
     outcome = call.services.quarantine.replay(call.caller, call.ids["id"])
-    return models.Replayed(id=call.ids["id"], outcome=outcome)
-
-
-def _only_the_backend(call: Call[Any, Any]) -> None:
-    if not call.caller.is_backend:
-        raise problems.make("forbidden")
+    return quarantine.Replayed(id=call.ids["id"], outcome=outcome)

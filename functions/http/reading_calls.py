@@ -7,7 +7,9 @@ from urllib.parse import quote
 
 from flask import Response
 
-from functions.http import models, page_tokens
+from functions.http import page_tokens
+from functions.http.models import decisions, messages
+from functions.http.models.base import PageQuery
 from functions.http.routing import Call
 from shared.core import mail, records
 from shared.core.ids import GmailMessageId, Rfc822MessageId
@@ -30,7 +32,7 @@ _UNSAFE_IN_NAMES = re.compile(
 _MAX_FILENAME_CHARS = 150
 
 
-def list_conversations(call: Call[None, models.PageQuery]) -> models.Conversations:
+def list_conversations(call: Call[None, PageQuery]) -> messages.Conversations:
     """Conversations of a subaccount, newest first."""
     name = f"{call.subaccount}/conversations"
     page = call.services.reading.conversations(
@@ -38,9 +40,9 @@ def list_conversations(call: Call[None, models.PageQuery]) -> models.Conversatio
         limit=call.query.page_size,
         after=page_tokens.decode(name, call.query.page_token),
     )
-    return models.Conversations(
+    return messages.Conversations(
         items=[
-            models.Conversation.model_validate(
+            messages.Conversation.model_validate(
                 {
                     "contact": one.id,
                     "name": one.name,
@@ -54,7 +56,7 @@ def list_conversations(call: Call[None, models.PageQuery]) -> models.Conversatio
     )
 
 
-def list_messages(call: Call[None, models.PageQuery]) -> models.Messages:
+def list_messages(call: Call[None, PageQuery]) -> messages.Messages:
     """Messages of one conversation, newest first."""
     name = f"{call.subaccount}/conversations/{call.contact}"
     page = call.services.reading.conversation(
@@ -63,13 +65,13 @@ def list_messages(call: Call[None, models.PageQuery]) -> models.Messages:
         limit=call.query.page_size,
         after=page_tokens.decode(name, call.query.page_token),
     )
-    return models.Messages(
+    return messages.Messages(
         items=[message_answer(one) for one in page.items],
         next_page_token=page_tokens.encode(name, page.end),
     )
 
 
-def get_message(call: Call[None, None]) -> models.Message:
+def get_message(call: Call[None, None]) -> messages.Message:
     """One message."""
     return message_answer(call.services.reading.message(call.subaccount, call.message))
 
@@ -92,7 +94,7 @@ def get_attachment(call: Call[None, None]) -> Response:
     )
 
 
-def list_decisions(call: Call[None, models.DecisionQuery]) -> models.Decisions:
+def list_decisions(call: Call[None, decisions.DecisionQuery]) -> decisions.Decisions:
     """Why mail is recorded, or is not (E2)."""
     query, explaining = call.query, call.services.explaining
     asked = query.address or query.gmail_message_id or query.rfc822_message_id
@@ -116,7 +118,7 @@ def list_decisions(call: Call[None, models.DecisionQuery]) -> models.Decisions:
         )
         found = explaining.by_message_id(call.caller, call.subaccount, rfc822)
         page = _part(found, query.page_size, after)
-    return models.Decisions(
+    return decisions.Decisions(
         items=[_decision_answer(one) for one in page.items],
         next_page_token=page_tokens.encode(name, page.end),
     )
@@ -136,8 +138,8 @@ def _part(
     return Page(tuple(left[:limit]), (last.decided_at, last.id) if last else None)
 
 
-def _decision_answer(decision: Decision) -> models.Decision:
-    return models.Decision.model_validate(
+def _decision_answer(decision: Decision) -> decisions.Decision:
+    return decisions.Decision.model_validate(
         {
             "gmail_message_id": decision.gmail_message_id,
             "rfc822_message_id": decision.rfc822_message_id,
@@ -157,10 +159,10 @@ def _decision_answer(decision: Decision) -> models.Decision:
     )
 
 
-def message_answer(message: records.Message) -> models.Message:
+def message_answer(message: records.Message) -> messages.Message:
     """Show a message as SPEC §4 has it."""
     envelope = message.envelope or records.Envelope()
-    return models.Message.model_validate(
+    return messages.Message.model_validate(
         {
             "id": message.id,
             "subaccount": message.subaccount,

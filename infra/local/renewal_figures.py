@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from infra.costs import GMAIL_UNITS
 from shared.core.ids import HistoryId, UserId, mailbox_id
-from shared.core.limits import GMAIL_UNITS
 from shared.core.syncing.watches import SHARDS
 from shared.core.syncing.work import Work, work_from
 from shared.gateways.memory import MemoryDocuments, MemorySecrets, MemoryTopics
@@ -23,9 +23,9 @@ from shared.ports import Create, Event, Query, Watch
 from shared.repositories import paths
 from shared.repositories.mailboxes import Mailbox, to_document
 from shared.repositories.outbox import Outbox
+from shared.repositories.work_queue import WorkQueue
 from shared.services.connecting.accounts import Accounts, token_secret
 from shared.services.syncing.watches import Watches
-from shared.services.syncing.work_queue import WorkQueue
 
 LATENCY = {
     "gmail.watch": 0.30,
@@ -39,7 +39,7 @@ LATENCY = {
 }
 """Seconds that a call takes: cautious round figures for one region, not measured."""
 
-UNITS = {"gmail.watch": GMAIL_UNITS["gmail.users.watch"], "gmail.send_as": 5}
+UNITS = {"gmail.watch": GMAIL_UNITS["watch"], "gmail.send_as": 5}
 PROJECT_UNITS_PER_MINUTE = 1_200_000
 MILLION = 1_000_000
 

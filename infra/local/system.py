@@ -77,7 +77,7 @@ class System:
         self._closing.callback(parts.schedule().stop)
         sink = parts.serve_smtp(self._folder / "smtp-sink")
         self._closing.callback(sink.stop)
-        self._tell(settings, gmail, sink.port)
+        self._tell(settings, gmail, shim, sink.port)
 
     def stop(self) -> None:
         """End all parts, the last started first."""
@@ -129,12 +129,13 @@ class System:
             os.environ.setdefault("BCC_ADDRESS_FORMAT", LOCAL_BCC_FORMAT)
 
     def _tell(
-        self, settings: LocalSettings, gmail: Door | None, smtp_port: int
+        self, settings: LocalSettings, gmail: Door | None, shim: Door, smtp_port: int
     ) -> None:
         """Write the addresses for tools, then say them to people."""
         url = settings.public_url
         smtp = f"localhost:{smtp_port}"
         addresses = {"api": url, "project": settings.project, "smtp": smtp}
+        addresses["push"] = shim.url
         if gmail is not None:
             addresses["gmail"] = gmail.url
         for variable in (*_HOST_VARIABLES.values(), "SECRET_MANAGER_ENDPOINT"):

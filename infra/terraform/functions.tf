@@ -117,6 +117,8 @@ locals {
     {
       BLOB_BUCKET             = google_storage_bucket.blobs.name
       CONSUMER_ADDRESSES      = var.consumer_addresses
+      DAILY_CONTACT_CAP       = tostring(var.daily_contact_cap)
+      DAILY_PROVIDER_CAP      = tostring(var.daily_provider_cap)
       DAILY_SEND_CAP          = tostring(var.daily_send_cap)
       GMAIL_API_ENDPOINT      = var.gmail_api_endpoint
       GMAIL_HEADERS_PER_BATCH = tostring(var.gmail_headers_per_batch)
@@ -125,6 +127,7 @@ locals {
       PUSH_SERVICE_ACCOUNT    = google_service_account.push.email
       SEND_FATE_MINUTES       = tostring(var.send_fate_minutes)
       SEND_PATIENCE_MINUTES   = tostring(var.send_patience_minutes)
+      SMTP_PRIVATE_NETWORKS   = tostring(var.smtp_private_networks)
     },
     {
       for name, value in {

@@ -62,6 +62,30 @@ variable "crm_subscribers" {
   }
 }
 
+variable "daily_contact_cap" {
+  description = "Contacts that mail to one BCC address makes in any 24 hours (B7)."
+  type        = number
+  default     = 500
+  nullable    = false
+
+  validation {
+    condition     = var.daily_contact_cap >= 1 && var.daily_contact_cap <= 10000 && floor(var.daily_contact_cap) == var.daily_contact_cap
+    error_message = "It must be a whole number from 1 to 10000."
+  }
+}
+
+variable "daily_provider_cap" {
+  description = "Mails that a subaccount's default provider is given in any 24 hours: bulk, workflow, and individual mail of users without Gmail."
+  type        = number
+  default     = 10000
+  nullable    = false
+
+  validation {
+    condition     = var.daily_provider_cap >= 1 && var.daily_provider_cap <= 100000 && floor(var.daily_provider_cap) == var.daily_provider_cap
+    error_message = "It must be a whole number from 1 to 100000."
+  }
+}
+
 variable "daily_send_cap" {
   description = "Individual mails per mailbox in any 24 hours (S5); Gmail itself stops at 500, Workspace at 2,000."
   type        = number
@@ -257,4 +281,11 @@ variable "send_patience_minutes" {
     condition     = var.send_patience_minutes > 0 && var.send_patience_minutes <= 1440
     error_message = "It must be more than 0 and at most 1440."
   }
+}
+
+variable "smtp_private_networks" {
+  description = "Whether a default provider may be at an address of a private network, such as 10.0.0.5: one of your own VPC, to which the functions must be connected."
+  type        = bool
+  default     = false
+  nullable    = false
 }

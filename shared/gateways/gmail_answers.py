@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import base64
 import binascii
+import io
+import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
@@ -18,6 +20,9 @@ from shared.ports import Draft, HistoryEntry, HistoryPage, MessagePage, Watch
 Answer = Mapping[str, Any]
 Kind = Literal["added", "labels_added", "labels_removed"]
 
+_DATA = re.compile(rb'\s*\{\s*(?:"data"\s*:\s*"([A-Za-z0-9_=-]*)"\s*)?\}\s*')
+# Whole groups of four, so that each piece can be decoded by itself.
+_PIECE_CHARS = 1024 * 1024
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _KINDS: tuple[tuple[str, Kind], ...] = (
     ("messagesAdded", "added"),
@@ -128,13 +133,23 @@ def objects(answer: Answer, name: str) -> list[Answer]:
     return _objects(answer, name)
 
 
-def decoded(answer: Answer) -> bytes:
-    """The bytes of an attachment; an empty one may lack `data`."""
-    data = answer.get("data") or ""
+def attachment(_response: Any, content: bytes) -> bytes:
+    """The bytes in an answer of attachments.get, decoded piece by piece.
+
+    As JSON a big one would be in memory four times. An empty one may lack `data`.
+    """
+    found = _DATA.fullmatch(content)
+    if found is None:
+        raise _garbled("data")
+    begin, end = found.span(1)
+    data = io.BytesIO()
     try:
-        return base64.urlsafe_b64decode(data + "=" * (-len(data) % 4))
-    except (binascii.Error, ValueError, TypeError):
+        for at in range(begin, end, _PIECE_CHARS):
+            piece = content[at : min(at + _PIECE_CHARS, end)]
+            data.write(base64.urlsafe_b64decode(piece + b"=" * (-len(piece) % 4)))
+    except binascii.Error:
         raise _garbled("data") from None
+    return data.getvalue()
 
 
 def _entries(history_id: HistoryId, record: Answer) -> Iterator[HistoryEntry]:

@@ -5,7 +5,8 @@ cannot tell, whether a server took a mail before the connection broke, is FateUn
 the choice is at most once (docs/decisions/2026-11-draft-based-sending.md).
 
 The host's name comes from the CRM's engineers. It is resolved here, once, and never to
-an address where only this machine or the cloud's metadata server answers.
+an address where only this machine, the cloud's metadata server or (unless a deployment
+wants it) a private network answers.
 """
 
 from __future__ import annotations
@@ -16,20 +17,29 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from shared.errors import FateUnknown, Permanent, Transient
+from shared.errors import Permanent
+from shared.gateways.smtp_conversation import (
+    CheckedSmtp,
+    address_mail,
+    hand_over,
+    translated,
+)
 from shared.ports import RelayServer
 
-_SECONDS = 20.0
 # Servers end idle connections after minutes (RFC 5321 §4.5.3.2.7); ours end first.
 _IDLE_SECONDS = 20.0
 _MAILS_PER_CONNECTION = 100
 _IDLE_CONNECTIONS = 8
-_TEMPORARY, _PERMANENT, _GO_AHEAD, _OK = 400, 500, 354, 250
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052 §2.1
+_OK = 250
+
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class SmtpRelay:
@@ -39,11 +49,16 @@ class SmtpRelay:
         self,
         *,
         allow_loopback: bool = False,
+        allow_private: bool = False,
         ca_file: Path | None = None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        """With `ca_file` its certificates are trusted besides the usual ones."""
+        """With `ca_file` its certificates are trusted besides the usual ones.
+
+        `allow_private` is for a provider inside the deployment's own network.
+        """
         self._allow_loopback = allow_loopback
+        self._allow_private = allow_private
         self._ca_file = ca_file
         self._now = now
         self._lock = threading.Lock()
@@ -60,8 +75,8 @@ class SmtpRelay:
         """Hand a mail over; see `ports.Relay`."""
         connection = self._connection(server)
         try:
-            with _translated():
-                _address(connection.smtp, sender, recipients)
+            with translated():
+                address_mail(connection.smtp, sender, recipients)
         except Permanent:
             # The server is fine, it only does not like this mail.
             self._after_refusal(connection)
@@ -71,7 +86,7 @@ class SmtpRelay:
             raise
         try:
             begin()
-            _hand_over(connection.smtp, mail)
+            hand_over(connection.smtp, mail)
         except Permanent:
             self._after_refusal(connection)
             raise
@@ -95,7 +110,7 @@ class SmtpRelay:
                 if kept.smtp.noop()[0] == _OK:
                     return kept
             kept.close()
-        with _translated():
+        with translated():
             return _Connection(server, self._connect(server), self._now())
 
     def _take(self, server: RelayServer) -> _Connection | None:
@@ -138,7 +153,7 @@ class SmtpRelay:
                 "The provider's password is not sent over an open connection."
             )
         # The name is the caller's, the address is ours: TLS checks the name.
-        smtp = _Smtp(server.host, address, self._context(server))
+        smtp = CheckedSmtp(server.host, address, self._context(server))
         try:
             smtp.open(server)
             if server.username is not None:
@@ -163,15 +178,27 @@ class SmtpRelay:
         """
         found = socket.getaddrinfo(server.host, server.port, type=socket.SOCK_STREAM)
         for *_, place in found:
-            address = ipaddress.ip_address(str(place[0]).partition("%")[0])
-            if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
-                address = address.ipv4_mapped
-            if address.is_link_local or address.is_multicast or address.is_unspecified:
-                continue
-            if address.is_loopback and not self._allow_loopback:
-                continue
-            return str(address), address.is_loopback
+            address = _plain(ipaddress.ip_address(str(place[0]).partition("%")[0]))
+            if self._may_use(address):
+                return str(address), address.is_loopback
         raise Permanent("The provider's host is at no address that may be used.")
+
+    def _may_use(self, address: Address) -> bool:
+        if address.is_link_local or address.is_multicast or address.is_unspecified:
+            return False
+        if address.is_loopback:
+            return self._allow_loopback
+        # RFC 1918, unique local, carrier-grade NAT, and what is nobody's.
+        return address.is_global or self._allow_private
+
+
+def _plain(address: Address) -> Address:
+    """The IPv4 address that an IPv6 one stands for, where it does."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return address
+    if address in _NAT64:
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return address.ipv4_mapped or address.sixtofour or address
 
 
 @dataclass(slots=True)
@@ -187,111 +214,3 @@ class _Connection:
         with suppress(smtplib.SMTPException, OSError):
             self.smtp.quit()
         self.smtp.close()
-
-
-class _Smtp(smtplib.SMTP):
-    """Connects to an address that was checked, and checks the name in TLS."""
-
-    def __init__(self, name: str, address: str, context: ssl.SSLContext | None) -> None:
-        super().__init__(timeout=_SECONDS)
-        self._name, self._address, self._tls = name, address, context
-        self._at_once = False
-
-    def open(self, server: RelayServer) -> None:
-        self._at_once = server.security == "tls"
-        self._host = self._name  # what smtplib hands to TLS as the server's name
-        code, _ = self.connect(self._name, server.port)
-        if code != 220:  # noqa: PLR2004  # ready
-            raise smtplib.SMTPConnectError(code, "not ready")
-        self.ehlo_or_helo_if_needed()
-        if server.security == "starttls":
-            self.starttls(context=self._tls)
-            self.ehlo()
-
-    def _get_socket(self, _host: str, port: int, timeout: float) -> socket.socket:
-        plain = socket.create_connection((self._address, port), timeout)
-        if not self._at_once or self._tls is None:
-            return plain
-        return self._tls.wrap_socket(plain, server_hostname=self._name)
-
-
-def _address(smtp: smtplib.SMTP, sender: str, recipients: Sequence[str]) -> None:
-    """MAIL and RCPT; a recipient that is refused refuses the whole."""
-    options = []
-    if not all(one.isascii() for one in (sender, *recipients)):
-        if not smtp.has_extn("smtputf8"):
-            raise Permanent("The provider takes no addresses beyond ASCII.")
-        options.append("SMTPUTF8")
-        smtp.command_encoding = "utf-8"
-    _check(*smtp.mail(sender, options), "the sender")
-    for recipient in recipients:
-        _check(*smtp.rcpt(recipient), "a recipient")
-
-
-def _hand_over(smtp: smtplib.SMTP, mail: Iterable[bytes]) -> None:
-    """DATA. Until the go-ahead nothing was sent; from then on only the reply tells."""
-    with _translated():
-        code, text = smtp.docmd("DATA")
-        if code != _GO_AHEAD:
-            _check(code, text, "the mail")
-            raise Transient("The provider answers out of turn.")
-    try:
-        for piece in _dotted(mail):
-            smtp.send(piece)
-        code, text = smtp.getreply()
-    except (smtplib.SMTPException, OSError) as fault:
-        kind = type(fault).__name__
-        raise FateUnknown(
-            f"The connection to the provider broke while it took the mail ({kind})."
-        ) from None
-    _check(code, text, "the mail")
-
-
-def _dotted(mail: Iterable[bytes]) -> Iterator[bytes]:
-    """Lines that begin with a dot get another (RFC 5321 §4.5.2), then the end."""
-    at_start, last = True, b""
-    for piece in mail:
-        if not piece:
-            continue
-        dotted = piece.replace(b"\n.", b"\n..")
-        if piece[:1] == b"." and at_start:
-            dotted = b"." + dotted
-        at_start = piece.endswith(b"\n")
-        last = (last + piece)[-2:]
-        yield dotted
-    yield b".\r\n" if last == b"\r\n" else b"\r\n.\r\n"
-
-
-def _check(code: int, text: bytes, what: str) -> None:
-    if code >= _PERMANENT:
-        raise Permanent(f"The provider refused {what} ({code}{_enhanced(text)}).")
-    if code >= _TEMPORARY:
-        raise Transient(f"The provider cannot take {what} now ({code}).")
-
-
-def _enhanced(text: bytes) -> str:
-    """The code of RFC 3463, never the text: it can quote addresses."""
-    word = text.split(b" ", 1)[0].decode("ascii", "replace")
-    numbers = word.split(".")
-    known = len(numbers) == 3 and all(n.isdigit() for n in numbers)  # noqa: PLR2004
-    return f" {word[:12]}" if known else ""
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    """Raise our errors while the server certainly has no mail of ours."""
-    try:
-        yield
-    except smtplib.SMTPResponseException as fault:
-        what = (
-            "our name" if isinstance(fault, smtplib.SMTPAuthenticationError) else "us"
-        )
-        _check(fault.smtp_code, b"", what)
-        raise Transient("The provider answers out of turn.") from None
-    except smtplib.SMTPNotSupportedError:
-        raise Permanent("The provider offers no such encryption or login.") from None
-    except ssl.SSLCertVerificationError:
-        raise Permanent("The provider's certificate is not valid.") from None
-    except (smtplib.SMTPException, OSError) as fault:
-        kind = type(fault).__name__
-        raise Transient(f"The provider cannot be reached ({kind}).") from None

@@ -151,11 +151,14 @@ def remove_member(
 ) -> list[Write]:
     """Remove a membership, its address entries, and the user with the last one."""
     writes: list[Write] = []
-    left = [one for one in user.data.get("subaccounts", ()) if one != subaccount]
-    if user.exists and left:
+    memberships = user.data.get("subaccounts", ())
+    left = [one for one in memberships if one != subaccount]
+    if subaccount not in memberships:
+        pass  # whoever this is belongs to others
+    elif left:
         data = {"subaccounts": left, "updated_at": now}
         writes.append(Update(user.path, data, user.version))
-    elif user.exists:
+    else:
         writes.append(Delete(user.path, user.version))
     if member.exists:
         writes.append(Delete(member.path, member.version))

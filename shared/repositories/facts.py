@@ -8,44 +8,38 @@ from dataclasses import replace
 from typing import TypeVar, cast
 
 from shared.core.ids import (
-    ContactId,
     MailboxId,
     MessageId,
     SubaccountId,
-    ThreadId,
-    UserId,
     gmail_thread_key,
 )
 from shared.core.mail import MessageHeaders
+from shared.core.matching.asking import Asking, Facts
 from shared.core.matching.facts import (
     AddressFact,
     AddressKey,
-    Asking,
     ContactAtAddress,
-    ContactFact,
-    ContactKey,
-    CrmMessageFact,
-    CrmMessageKey,
     DropKey,
     Fact,
-    Facts,
     GmailThreadKey,
     Key,
     KnownMessage,
     MessageIdKey,
+    QuotaKey,
     ThreadFact,
     ThreadKey,
 )
-from shared.core.matching.rules import Place
-from shared.ports import Documents, Query, Snapshot
+from shared.core.matching.places import Place
+from shared.ports import Documents, Query
 from shared.repositories import bcc, paths
+from shared.repositories.contact_quota import ContactQuota
+from shared.repositories.fact_documents import fact_from, path_of, thread_from
 
 DOCUMENTS_PER_READ = 300
 THREADS_PER_QUERY = 30
 """Firestore's `array_contains_any` takes at most 30 values."""
 
 Result = TypeVar("Result")
-_ByPath = AddressKey | MessageIdKey | ThreadKey | ContactKey | CrmMessageKey
 
 
 class FactFinder:
@@ -55,28 +49,32 @@ class FactFinder:
     `tell_recorded` overrides what was read.
     """
 
-    def __init__(self, documents: Documents) -> None:
-        """Remember nothing."""
+    def __init__(self, documents: Documents, quota: ContactQuota | None = None) -> None:
+        """Remember nothing. Without a quota no contacts can be made."""
         self._documents = documents
+        self._quota = quota
         self._facts: dict[Key, Fact] = {}
         self._told: dict[ThreadKey, ThreadFact] = {}
 
-    def prefetch(self, askings: Sequence[Asking[Result]]) -> None:
-        """Learn what these computations ask for; one that fails is left to fail later.
+    def prefetch(self, askings: Sequence[Asking[Result]]) -> list[Result]:
+        """Learn what these computations ask for; gives what comes of them so far.
 
-        They must be pure: they are run again with what was learnt.
+        They must be pure: they are run again, in order, with what was learnt. One that
+        fails is left to fail then.
         """
         running: list[Generator[frozenset[Key], Facts, Result]] = []
         questions: list[frozenset[Key]] = []
+        results: list[Result] = []
         for asking in askings:
-            self._step(asking, None, running, questions)
+            self._step(asking, None, running, questions, results)
         while running:
             self.learn(frozenset().union(*questions))
             before = list(zip(running, questions, strict=True))
             running, questions = [], []
             for asking, keys in before:
                 answers = {key: self._facts[key] for key in keys}
-                self._step(asking, answers, running, questions)
+                self._step(asking, answers, running, questions, results)
+        return results
 
     @staticmethod
     def _step(
@@ -84,10 +82,12 @@ class FactFinder:
         answers: Facts | None,
         running: list[Generator[frozenset[Key], Facts, Result]],
         questions: list[frozenset[Key]],
+        results: list[Result],
     ) -> None:
         try:
             keys = next(asking) if answers is None else asking.send(answers)
-        except StopIteration:
+        except StopIteration as done:
+            results.append(cast(Result, done.value))
             return
         except Exception:  # noqa: BLE001  (it fails again, alone, where it is handled)
             return
@@ -166,16 +166,21 @@ class FactFinder:
         queried = [key for key in missing if isinstance(key, GmailThreadKey)]
         drops = [key for key in missing if isinstance(key, DropKey)]
         by_path = [
-            key for key in missing if not isinstance(key, GmailThreadKey | DropKey)
+            key
+            for key in missing
+            if not isinstance(key, GmailThreadKey | DropKey | QuotaKey)
         ]
+        for key in missing:
+            if isinstance(key, QuotaKey):
+                self._facts[key] = self._contacts_left(key)
         if drops:
             owners = bcc.owners(self._documents, [one.token for one in drops])
             self._facts |= {key: owners[key.token] for key in drops}
         for start in range(0, len(by_path), DOCUMENTS_PER_READ):
             some = by_path[start : start + DOCUMENTS_PER_READ]
-            found = self._documents.get([_path(key) for key in some])
+            found = self._documents.get([path_of(key) for key in some])
             for one, snapshot in zip(some, found, strict=True):
-                self._facts[one] = self._with_told(one, _fact(one, snapshot))
+                self._facts[one] = self._with_told(one, fact_from(one, snapshot))
         by_subaccount: dict[SubaccountId, list[GmailThreadKey]] = defaultdict(list)
         for key in queried:
             by_subaccount[key.subaccount].append(key)
@@ -184,6 +189,9 @@ class FactFinder:
                 self._learn_threads(
                     subaccount, some_keys[start : start + THREADS_PER_QUERY]
                 )
+
+    def _contacts_left(self, key: QuotaKey) -> int:
+        return self._quota.left(key.subaccount, key.user) if self._quota else 0
 
     def _with_told(self, key: Key, fact: Fact) -> Fact:
         """Add what messages that are not written yet will change."""
@@ -202,84 +210,9 @@ class FactFinder:
             where=(("gmail_threads", "array_contains_any", sorted(named)),),
         )
         for snapshot in self._documents.query(query):
-            fact = _thread(snapshot)
+            fact = thread_from(snapshot)
             for name in snapshot.data["gmail_threads"]:
                 if name in named:
                     found[named[name]].append(fact)
         for key, facts in found.items():
             self._facts[key] = tuple(facts)
-
-
-def _path(key: _ByPath) -> str:
-    match key:
-        case AddressKey(subaccount, address):
-            return paths.address(subaccount, address)
-        case MessageIdKey(subaccount, rfc822):
-            return paths.message_id(subaccount, rfc822)
-        case ThreadKey(subaccount, thread):
-            return paths.thread(subaccount, thread)
-        case ContactKey(subaccount, contact):
-            return paths.contact(subaccount, contact)
-        case CrmMessageKey(subaccount, message):
-            return paths.message(subaccount, message)
-
-
-def _fact(key: _ByPath, snapshot: Snapshot) -> Fact:
-    data = snapshot.data
-    match key:
-        case AddressKey():
-            return AddressFact(
-                contacts=tuple(
-                    ContactAtAddress(
-                        id=ContactId(contact),
-                        created_at=entry["created_at"],
-                        assigned_to=entry.get("assigned_to"),
-                        emails=tuple(entry.get("emails", ())),
-                    )
-                    for contact, entry in data.get("contacts", {}).items()
-                ),
-                members=frozenset(UserId(one) for one in data.get("members", {})),
-                established=frozenset(
-                    UserId(one) for one in data.get("established", {})
-                ),
-                erased_at=data.get("erased_at"),
-            )
-        case MessageIdKey():
-            entries = [
-                KnownMessage(
-                    id=MessageId(message),
-                    thread=ThreadId(entry["thread"]),
-                    contact=ContactId(entry["contact"]),
-                    exclusive=entry["exclusive"],
-                    recorded_at=entry["recorded_at"],
-                )
-                for message, entry in data.get("entries", {}).items()
-            ]
-            return tuple(sorted(entries, key=lambda one: (one.recorded_at, one.id)))
-        case ThreadKey():
-            return _thread(snapshot) if snapshot.exists else None
-        case CrmMessageKey():
-            if data.get("route") != "crm":
-                return None
-            return CrmMessageFact(
-                id=MessageId(snapshot.id),
-                contact=ContactId(data["contact"]),
-                thread=ThreadId(data["thread"]),
-                sender=data["sender"]["address"],
-                subject=data["subject"],
-                user=data["user"],
-            )
-        case ContactKey():
-            if not snapshot.exists or "erased_at" in data:
-                return ContactFact(taken=snapshot.exists)
-            emails = tuple(data.get("emails", ()))
-            return ContactFact(exists=True, emails=emails, taken=True)
-
-
-def _thread(snapshot: Snapshot) -> ThreadFact:
-    return ThreadFact(
-        id=ThreadId(snapshot.id),
-        contact=ContactId(snapshot.data["contact"]),
-        exclusive=snapshot.data["exclusive"],
-        participants=frozenset(snapshot.data.get("participants", ())),
-    )

@@ -83,7 +83,6 @@ class Connection:
     address: str
     status: Status
     connected_at: int
-    daily_send_cap: int | None = None
 
 
 class Mailboxes:
@@ -273,7 +272,6 @@ def connection_from(user: UserId, data: Mapping[str, Any]) -> Connection:
         address=data["address"],
         status=data["status"],
         connected_at=data["connected_at"],
-        daily_send_cap=data.get("daily_send_cap"),
     )
 
 
@@ -284,5 +282,4 @@ def connection_document(connection: Connection) -> dict[str, Any]:
         "address": connection.address,
         "status": connection.status,
         "connected_at": connection.connected_at,
-        "daily_send_cap": connection.daily_send_cap,
     }

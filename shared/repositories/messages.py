@@ -7,9 +7,8 @@ before the document that names it, and deleted before it.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from shared.core.ids import (
@@ -26,9 +25,9 @@ from shared.core.ids import (
 )
 from shared.core.limits import INLINE_CONTENT_BYTES, MAX_INDEXED_ADDRESSES
 from shared.core.mail import Address
-from shared.core.records import Attachment, Envelope, HeldBy, Message
+from shared.core.records import HeldBy, Message
 from shared.ports import Blobs, Documents, Merge, Query, Snapshot, Write
-from shared.repositories import paths
+from shared.repositories import envelopes, paths
 
 ENVELOPE_TYPE = "application/json"
 
@@ -47,6 +46,11 @@ class MessageDocument:
 
     data: dict[str, Any]
     blob: EnvelopeBlob | None
+
+    def put_blob(self, blobs: Blobs) -> None:
+        """Store the blob; to be done before the document is written."""
+        if self.blob is not None:
+            blobs.put(self.blob.key, self.blob.data, ENVELOPE_TYPE)
 
 
 # --- keys ------------------------------------------------------------------------
@@ -79,20 +83,11 @@ def held_by_key(user: UserId, gmail_message_id: GmailMessageId) -> str:
 
 def held_by_fields(held_by: Sequence[HeldBy]) -> dict[str, dict[str, str]]:
     """The map `held_by` of a document; Merge it to let another copy join."""
-    return {
-        held_by_key(one.user, one.gmail_message_id): {
-            "user": one.user,
-            "mailbox": one.mailbox,
-            "address": one.address,
-            "gmail_message_id": one.gmail_message_id,
-            "gmail_thread_id": one.gmail_thread_id,
-        }
-        for one in held_by
-    }
+    return {held_by_key(one.user, one.gmail_message_id): asdict(one) for one in held_by}
 
 
 def to_document(message: Message) -> MessageDocument:
-    """Turn a message into its document; see `EnvelopeBlob` for the order of writing."""
+    """Turn a message into its document; its blob, if any, is to be put first."""
     data: dict[str, Any] = {
         "contact": message.contact,
         "thread": message.thread,
@@ -102,7 +97,7 @@ def to_document(message: Message) -> MessageDocument:
         "rule": message.rule,
         "sent_at": message.sent_at,
         "recorded_at": message.recorded_at,
-        "sender": _address(message.sender),
+        "sender": asdict(message.sender),
         "subject": message.subject,
         "snippet": message.snippet,
         "user": message.user,
@@ -119,40 +114,11 @@ def to_document(message: Message) -> MessageDocument:
     }
     if message.envelope is None:
         return MessageDocument(data, None)
-    text = json.dumps(
-        _envelope(message.envelope), ensure_ascii=False, separators=(",", ":")
-    )
-    raw = text.encode("utf-8", "replace")
+    raw = envelopes.to_json(message.envelope)
     if len(raw) <= INLINE_CONTENT_BYTES:
         return MessageDocument({**data, "envelope": raw.decode()}, None)
     key = envelope_key(message.subaccount, message.id)
     return MessageDocument({**data, "envelope_blob": key}, EnvelopeBlob(key, raw))
-
-
-def _address(address: Address) -> dict[str, str | None]:
-    return {"name": address.name, "address": address.address}
-
-
-def _envelope(envelope: Envelope) -> dict[str, Any]:
-    return {
-        "to": [_address(one) for one in envelope.to],
-        "cc": [_address(one) for one in envelope.cc],
-        "bcc": [_address(one) for one in envelope.bcc],
-        "text": envelope.text,
-        "html": envelope.html,
-        "html_original": envelope.html_original,
-        "attachments": [
-            {
-                "id": one.id,
-                "filename": one.filename,
-                "content_type": one.content_type,
-                "size": one.size,
-                "stored": one.stored,
-                "content_id": one.content_id,
-            }
-            for one in envelope.attachments
-        ],
-    }
 
 
 def index(message: Message) -> list[Write]:
@@ -205,7 +171,7 @@ def from_snapshot(snapshot: Snapshot, blobs: Blobs | None = None) -> Message:
         authenticity=data.get("authenticity", "unknown"),
         held_by=_held_by(data.get("held_by", {})),
         addresses=tuple(data.get("addresses", ())),
-        envelope=None if envelope is None else read_envelope(envelope),
+        envelope=None if envelope is None else envelopes.from_json(envelope),
     )
 
 
@@ -221,20 +187,6 @@ def _held_by(entries: Mapping[str, Mapping[str, str]]) -> tuple[HeldBy, ...]:
         for one in entries.values()
     ]
     return tuple(sorted(held_by, key=lambda one: (one.user, one.gmail_message_id)))
-
-
-def read_envelope(text: str | bytes) -> Envelope:
-    """Read an envelope's JSON text."""
-    data = json.loads(text)
-    return Envelope(
-        to=tuple(Address(**one) for one in data["to"]),
-        cc=tuple(Address(**one) for one in data["cc"]),
-        bcc=tuple(Address(**one) for one in data["bcc"]),
-        text=data["text"],
-        html=data["html"],
-        html_original=data["html_original"],
-        attachments=tuple(Attachment(**one) for one in data["attachments"]),
-    )
 
 
 def load(

@@ -97,6 +97,11 @@ def bcc_address(s: SubaccountId, u: UserId) -> str:
     return f"subaccounts/{s}/bcc_addresses/{u}"
 
 
+def contact_window(s: SubaccountId, u: UserId) -> str:
+    """The contacts that mail to a user's BCC address has made in the last day."""
+    return f"subaccounts/{s}/contact_windows/{u}"
+
+
 def bcc_token(key: str) -> str:
     """Whose BCC address it is; found by the digest of its token."""
     return f"bcc_tokens/{key}"

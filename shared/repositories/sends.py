@@ -6,7 +6,7 @@ the rest. Keys are kept for good: S7 has no date.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -17,7 +17,9 @@ from shared.errors import Conflict
 from shared.ports import Create, Documents, Put, Query, Snapshot, Write
 
 ATTEMPTS = 8
-STALLED_PER_LOOK = 200
+PAGE = 200
+MOST_PAGES = 100
+"""Of stalled sends, so that looking fits a function's time; the rest is found later."""
 
 
 def send_path(subaccount: SubaccountId, message: MessageId) -> str:
@@ -43,6 +45,11 @@ def batch_prefix(subaccount: SubaccountId, batch: str) -> str:
 def window_path(mailbox: MailboxId) -> str:
     """The sends of a mailbox that count for its daily cap."""
     return f"send_windows/{mailbox}"
+
+
+def provider_window_path(subaccount: SubaccountId) -> str:
+    """The mails that count for the daily cap of the subaccount's provider."""
+    return f"subaccounts/{subaccount}/send_windows/provider"
 
 
 # --- one send --------------------------------------------------------------------
@@ -100,15 +107,23 @@ class Sends:
         """Whether the mail is still under way."""
         return self._documents.get([send_path(subaccount, message)])[0].exists
 
-    def stalled_since(self, at: int) -> list[Send]:
-        """Sends that should have been looked at before `at` and were not."""
-        query = Query(
-            "sends",
-            where=(("look_at", "<", at),),
-            order_by=(("look_at", "asc"),),
-            limit=STALLED_PER_LOOK,
-        )
-        return [send_from(one) for one in self._documents.query(query)]
+    def stalled_since(self, at: int) -> Iterator[list[Send]]:
+        """Pages of sends that should have been looked at before `at` and were not."""
+        after: tuple[int, str] | None = None
+        for _ in range(MOST_PAGES):
+            query = Query(
+                "sends",
+                where=(("look_at", "<", at),),
+                order_by=(("look_at", "asc"),),
+                limit=PAGE,
+                start_after=after,
+            )
+            found = self._documents.query(query)
+            if found:
+                yield [send_from(one) for one in found]
+            if len(found) < PAGE:
+                return
+            after = (found[-1].data["look_at"], found[-1].id)
 
 
 # --- idempotency -----------------------------------------------------------------
@@ -165,7 +180,7 @@ def recipients_from(data: Sequence[Mapping[str, Any]]) -> list[BulkRecipient]:
 
 
 def window_from(snapshot: Snapshot) -> SendWindow:
-    """Read a mailbox's window; an empty one when nothing was sent yet."""
+    """Read a window; an empty one when nothing was counted yet."""
     data = snapshot.data
     return SendWindow(
         taken=unpack(data.get("taken", b"")),

@@ -177,3 +177,19 @@ def test_one_mail_makes_a_bounded_number_of_notifications() -> None:
     system.settle()
     assert not system.pushes
     assert delivered == 1
+
+
+@pytest.mark.parametrize("sender", [ADA, "eve@stranger.example"])
+def test_more_mail_in_a_notification_asks_firestore_no_more_often(sender: str) -> None:
+    """Records of a batch are looked for in one read and made in one commit."""
+    system, meter = metered()
+
+    def calls(number: int) -> tuple[int, int, int]:
+        before = meter.usage
+        arrive(system, sender, number)
+        system.pushes_merged()
+        system.settle()
+        spent = meter.usage - before
+        return spent.gets, spent.queries, spent.commits
+
+    assert calls(5) == calls(25)

@@ -275,8 +275,37 @@ def test_threats_13_no_way_to_this_machine_or_the_metadata_server(host):
     assert began == []
 
 
+PRIVATE = [
+    *("10.0.0.5", "172.16.0.1", "172.31.255.254", "192.168.1.1", "100.64.0.1"),
+    *("fd00::1", "::ffff:10.0.0.5", "64:ff9b::a00:5", "2002:a00:5::1", "192.0.2.1"),
+]
+
+
+@pytest.mark.parametrize("host", PRIVATE)
+def test_threats_13_no_way_into_a_private_network_unless_the_deployment_wants_it(host):
+    server = RelayServer(host, 25, "none")
+    with pytest.raises(Permanent, match="address"):
+        SmtpRelay()._resolve(server)
+    with pytest.raises(Permanent, match="address"):
+        SmtpRelay(allow_loopback=True)._resolve(server)
+    address, loopback = SmtpRelay(allow_private=True)._resolve(server)
+    assert (ipaddress.ip_address(address).is_global, loopback) == (False, False)
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "169.254.169.254", "64:ff9b::a9fe:a9fe", "2002:7f00:1::"]
+)
+def test_threats_13_allowing_private_networks_opens_nothing_else(host):
+    with pytest.raises(Permanent):
+        SmtpRelay(allow_private=True)._resolve(RelayServer(host, 25, "none"))
+
+
+def test_a_public_address_may_be_used():
+    assert SmtpRelay()._resolve(RelayServer("8.8.8.8", 25, "tls")) == ("8.8.8.8", False)
+
+
 def test_a_password_never_crosses_an_open_connection():
-    server = RelayServer("192.0.2.1", 25, "none", "me", SECRET)
+    server = RelayServer("8.8.8.8", 25, "none", "me", SECRET)
     with pytest.raises(Permanent, match="password"):
         SmtpRelay().send(server, "a@x.test", ["b@y.test"], [MAIL])
 

@@ -8,6 +8,7 @@ import pytest
 
 from functions.schedule import Job
 from functions.work import HANDLERS, _decoded
+from shared.core.ids import SubaccountId
 from shared.errors import Malformed
 from shared.ports import Event
 from tests.support.system import System
@@ -31,12 +32,27 @@ def test_the_jobs_of_the_contract_are_read() -> None:
         b'{"job":"sweep","silent_for":-1}',
         b'{"job":"sweep","silent_for":true}',
         b'{"job":"sweep","silent_for":"1"}',
+        b'{"job":"pause-sending","subaccount":""}',
+        b'{"job":"pause-sending","subaccount":7}',
+        b'{"job":"pause-sending","at":"now"}',
+        b'{"job":"resume-sending","at":-1}',
+        b'{"job":"resume-sending","at":1,"drop":"yes"}',
+        # Delivered twice, it would drop what came in between.
+        b'{"job":"resume-sending","drop":true}',
         b"[" * 100_000,
     ],
 )
 def test_a_malformed_job_is_refused(data: bytes) -> None:
     with pytest.raises(Malformed):
         Job.from_push(Event(data))
+
+
+def test_the_operators_orders_are_read() -> None:
+    assert Job.from_push(Event(b'{"job":"pause-sending"}')) == Job("pause-sending")
+    given = b'{"job":"resume-sending","subaccount":"s","at":5,"drop":true}'
+    assert Job.from_push(Event(given)) == Job(
+        "resume-sending", subaccount=SubaccountId("s"), at=5, drop=True
+    )
 
 
 @pytest.mark.parametrize("data", [b"", b"[]", b"{}", b'{"work":1}', b'{"work":"no"}'])

@@ -8,6 +8,7 @@ from urllib.parse import unquote
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
@@ -30,6 +31,10 @@ CHECKS = [
     content_type_conformance,
     response_schema_conformance,
 ]
+
+# The backend, and a user; then nobody, and two who are not let in.
+GOOD = [f"Bearer {support.token(['a'], sub)}" for sub in ("crm", "u1")]
+BAD = [None, "Basic dTpw", f"Bearer {support.token(['a'], key=b'x' * 32)}"]
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +65,15 @@ def schema() -> Any:
         yield schemathesis.openapi.from_wsgi("/openapi.json", app)
 
 
+def test_every_operation_of_the_served_document_is_called(schema: Any) -> None:
+    served = {
+        (method.upper(), path)
+        for path, item in schema.raw_schema["paths"].items()
+        for method in item.keys() - {"parameters", "summary", "description"}
+    }
+    assert served == {(route.method, route.path) for route in ROUTES}
+
+
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.name)
 @pytest.mark.parametrize(
     "route", ROUTES, ids=lambda route: f"{route.method} {route.path}"
@@ -72,14 +86,17 @@ def test_generated_calls_are_answered_as_documented(
         pytest.skip("nothing in this call can be wrong")
 
     @settings(
-        max_examples=15,
+        max_examples=20,
         deadline=None,
         suppress_health_check=list(HealthCheck),
         derandomize=True,
         database=None,
     )
-    @given(case=operation.as_strategy(generation_mode=mode))
-    def generated(case: Any) -> None:
+    @given(
+        case=operation.as_strategy(generation_mode=mode),
+        authorization=st.sampled_from([*GOOD, *GOOD, *GOOD, *BAD]),
+    )
+    def generated(case: Any, authorization: str | None) -> None:
         if "subaccount" in case.path_parameters:
             case.path_parameters["subaccount"] = "a"
         # A line break in a path never gets past the framework's own routing.
@@ -89,7 +106,10 @@ def test_generated_calls_are_answered_as_documented(
                 for one in case.path_parameters.values()
             )
         )
-        answer = case.call(headers={"Authorization": f"Bearer {support.token(['a'])}"})
+        headers = {} if authorization is None else {"Authorization": authorization}
+        answer = case.call(headers=headers)
         case.validate_response(answer, checks=CHECKS)
+        if authorization in BAD and not route.public:
+            assert answer.status_code == 401
 
     generated()

@@ -8,7 +8,7 @@ import pytest
 from urllib3.filepost import encode_multipart_formdata
 
 from shared import bootstrap
-from shared.services.sending.send import MAX_ATTACHMENTS_BYTES
+from shared.services.sending.send_records import MAX_ATTACHMENTS_BYTES
 from tests.support import api as support
 from tests.support.sending import BOB, CARLA, MIA, SendingSystem
 from tests.support.system import EPOCH
@@ -322,3 +322,31 @@ def test_the_openapi_document_describes_sending(crm):
     }
     assert operation["parameters"][-1]["name"] == "Idempotency-Key"
     assert "429" in operation["responses"]
+
+
+@pytest.mark.parametrize("kind", ["individual", "workflow", "bulk"])
+def test_a_paused_deployment_refuses_new_mail_and_says_so_in_healthz(crm, kind):
+    many = {"kind": "bulk", "user": "u", "contacts": ["c"], "text": "Hello"}
+    body = many if kind == "bulk" else {**MAIL, "kind": kind}
+    crm.services.pausing.pause(None)
+    refused = crm.send(body, key="k")
+    assert refused.content_type == "application/problem+json"
+    assert (refused.status_code, refused.json["code"]) == (409, "sending_paused")
+    assert "Idempotency-Key" in refused.json["detail"]
+    assert nothing_happened(crm)
+    shown = crm.get("/healthz")
+    assert (shown["status"], shown["troubles"]) == ("degraded", {"sending_paused": 1})
+    crm.system.clock.advance(seconds=1)
+    crm.services.pausing.release(None)
+    assert crm.get("/healthz")["status"] == "ok"
+    assert crm.send(body, key="k").status_code == 202
+
+
+def test_the_providers_daily_limit_is_told_as_the_mailboxs(wsgi, monkeypatch):
+    crm = Crm(SendingSystem(daily_provider_cap=1), wsgi)
+    monkeypatch.setattr(bootstrap, "services", lambda: crm.services)
+    assert crm.send({**MAIL, "kind": "workflow"}).status_code == 202
+    refused = crm.send({**MAIL, "kind": "workflow"})
+    assert (refused.status_code, refused.json["code"]) == (429, "daily_limit_reached")
+    assert refused.json["retry_at"] == "2026-03-03T09:00:00.000Z"
+    assert refused.headers["Retry-After"] == str(24 * 3600)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -13,7 +12,6 @@ from shared.core.ids import ContactId, SubaccountId, UserId
 from shared.core.matching.bcc import LOGGING, TOKEN_CHARS
 from shared.errors import Problem
 from tests.support.bcc import ADA, ALIAS, BOB, LOG, ME, PROFILE, BccSystem
-from tests.support.crash import Crash, CrashPlan
 
 S, U = SubaccountId("s"), UserId("u")
 
@@ -258,42 +256,6 @@ def test_b4_both_routes_at_the_same_moment_make_one_record(seed: int) -> None:
     assert system.contacts()[ADA]["messages"] == 5
     assert len({e["id"] for e in system.published("contact.created")}) == 2
     assert len({e["id"] for e in system.published("message.recorded")}) == 5
-
-
-def _crash_points(first: int) -> list[Any]:
-    system = BccSystem()
-    _both_routes(system)
-    plan = CrashPlan()
-    system.restart(plan)
-    system.pushes.rotate(first)
-    system.settle()
-    return plan.points()
-
-
-@pytest.mark.parametrize("first", [0, 1])
-def test_b4_a_crash_at_any_gateway_call_leaves_one_record_and_contacts_once(
-    first: int,
-) -> None:
-    for point in _crash_points(first):
-        system = BccSystem()
-        _both_routes(system)
-        system.pushes.rotate(first)
-        pushes = list(system.pushes)
-        system.restart(CrashPlan(point))
-        with contextlib.suppress(Crash):
-            system.settle()
-        system.restart()
-        system.clock.advance(seconds=200)
-        system.pushes.clear()
-        system.pushes.extend(pushes)
-        system.settle()
-        system.sweep(0)
-        assert len(system.recorded()) == 1, point
-        assert set(system.contacts()) == {ADA, BOB}, point
-        assert system.contacts()[ADA]["messages"] == 1, point
-        assert len({e["id"] for e in system.published("message.recorded")}) == 1
-        created = {e["id"] for e in system.published("contact.created")}
-        assert len(created) == 2, point
 
 
 def test_b4_the_sent_copy_alone_logs_when_there_is_no_logging_mailbox() -> None:

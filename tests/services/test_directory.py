@@ -16,6 +16,7 @@ from shared.repositories.directory import ContactToWrite, MemberToWrite
 from shared.services.crm.contact_import import ContactImport, Row
 from shared.services.crm.directory import Directory
 from tests.support.api import Memory, a_message, record_into
+from tests.support.crash import Crashing, CrashPlan, CrashPoint
 
 
 def contact(
@@ -38,39 +39,6 @@ def member(u: Any = "u1", email: Any = "uma@example.com") -> MemberToWrite:
     return MemberToWrite(id=u, name=u, email=email, address=email, never_log=())
 
 
-class Faulty:
-    """Gateways whose n-th call fails, before or after it took effect."""
-
-    def __init__(self, inner: Any, plan: Plan) -> None:
-        self._inner = inner
-        self._plan = plan
-
-    def __getattr__(self, name: str) -> Any:
-        method = getattr(self._inner, name)
-
-        def call(*args: Any) -> Any:
-            return self._plan.run(lambda: method(*args))
-
-        return call
-
-
-class Plan:
-    """Counts calls and makes one of them fail."""
-
-    def __init__(self) -> None:
-        self.calls = 0
-        self.fail_at: int | None = None
-        self.after = False
-
-    def run(self, call: Any) -> Any:
-        self.calls += 1
-        if self.calls != self.fail_at:
-            return call()
-        if self.after:
-            call()
-        raise Transient
-
-
 @pytest.fixture
 def memory() -> Memory:
     return Memory()
@@ -81,10 +49,10 @@ def directory(memory: Memory) -> Directory:
     return build(memory)
 
 
-def build(memory: Memory, plan: Plan | None = None) -> Directory:
+def build(memory: Memory, plan: CrashPlan | None = None) -> Directory:
     documents, blobs = memory.documents, memory.blobs
     if plan:
-        documents, blobs = Faulty(documents, plan), Faulty(blobs, plan)
+        documents, blobs = Crashing(documents, plan), Crashing(blobs, plan)
     found = Directory(documents, blobs, memory.secrets, memory.clock)
     if plan is None:
         for s in ("a", "b"):
@@ -339,36 +307,11 @@ def test_an_erased_contact_leaves_nothing_and_others_stay(
     check_erased(memory)
 
 
-def count_calls() -> int:
-    memory = Memory()
-    fill(memory, build(memory))
-    plan = Plan()
-    build(memory, plan).delete_contact("a", "c1")
-    return plan.calls
-
-
-@pytest.mark.parametrize("after", [False, True])
-def test_a_crash_anywhere_while_erasing_is_mended_by_the_same_call(after: Any) -> None:
-    calls = count_calls()
-    assert calls > 8
-    for number in range(1, calls + 1):
-        memory = Memory()
-        directory = build(memory)
-        fill(memory, directory)
-        plan = Plan()
-        plan.fail_at, plan.after = number, after
-        with pytest.raises(Transient):
-            build(memory, plan).delete_contact("a", "c1")
-        directory.delete_contact("a", "c1")
-        check_erased(memory)
-
-
 def test_a_contact_being_erased_is_gone_for_readers_and_begins_anew_when_put(
     memory: Memory, directory: Directory
 ) -> None:
     fill(memory, directory)
-    plan = Plan()
-    plan.fail_at = 5
+    plan = CrashPlan(CrashPoint(4, "lost"))
     with pytest.raises(Transient):
         build(memory, plan).delete_contact("a", "c1")
     assert memory.documents.get(["subaccounts/a/contacts/c1"])[0].data["erased_at"]

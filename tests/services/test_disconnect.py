@@ -12,17 +12,6 @@ ME, NEW, COLLEAGUE = "rep@ours.example", "rep@new.example", "boss@ours.example"
 ADA = "ada@client.example"
 
 
-@pytest.fixture
-def system() -> System:
-    one = System()
-    one.subaccount()
-    one.user("u", ME)
-    one.contact("ada", ADA)
-    one.connect("u", ME)
-    one.settle()
-    return one
-
-
 def tokens(system: System) -> list[str]:
     return [name for name in system.outside.secrets.names() if "gmail-token" in name]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -11,45 +10,7 @@ import pytest
 from infra import operator
 from infra.local.example_subscriber import Inbox
 from shared.core.matching.bcc import LOGGING
-from tests.support.bcc import ADA, BOB, LOG, ME, BccSystem
-from tests.support.crash import Crash, CrashPlan, CrashPoint
-
-
-def test_e1_every_event_is_published_after_a_crash_between_commit_and_publish() -> None:
-    system = BccSystem()
-    system.outlook(to=f"{ADA}, {BOB}")
-    plan = CrashPlan()
-    system.restart(plan)
-    before = len(system.events())
-    pushes = list(system.pushes)
-    system.settle()
-    publishes = [
-        number
-        for number, name in enumerate(plan.calls, 1)
-        if name == "MemoryTopics.publish"
-    ]
-    whole = [one["id"] for one in system.events()[before:]]
-    assert len(whole) == 3
-    for when in ("before", "after"):
-        again = BccSystem()
-        again.outlook(to=f"{ADA}, {BOB}")
-        pushes = list(again.pushes)
-        again.restart(CrashPlan(CrashPoint(publishes[0], when)))  # type: ignore[arg-type]
-        with contextlib.suppress(Crash):
-            again.settle()
-        assert [p for p in again.outside.documents.dump() if p.startswith("outbox/")]
-        again.restart()
-        again.clock.advance(seconds=200)
-        again.pushes.extend(pushes)
-        again.settle()
-        again.sweep(0)
-        kinds = {e["id"]: e["type"] for e in again.events()}
-        got = list(kinds.values())
-        assert got.count("contact.created") == 2
-        assert got.count("message.recorded") == 1
-        assert not [
-            p for p in again.outside.documents.dump() if p.startswith("outbox/")
-        ]
+from tests.support.bcc import LOG, ME, BccSystem
 
 
 def test_e1_a_subscriber_that_restarts_handles_each_event_once(tmp_path: Path) -> None:

@@ -19,17 +19,6 @@ CRM = Caller("crm", frozenset({SubaccountId("s")}))
 COMPOSE = recording.compose
 
 
-@pytest.fixture
-def system() -> System:
-    system = System()
-    system.subaccount()
-    system.user("u", ME)
-    system.contact("ada", ADA)
-    system.connect("u", ME)
-    system.settle()
-    return system
-
-
 def poisoned(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     """A mail with the subject Poison cannot be processed."""
 

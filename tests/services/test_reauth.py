@@ -14,17 +14,6 @@ from tests.support.system import System
 ME, ADA = "rep@ours.example", "ada@client.example"
 
 
-@pytest.fixture
-def system() -> System:
-    one = System()
-    one.subaccount()
-    one.user("u", ME)
-    one.contact("ada", ADA)
-    one.connect("u", ME)
-    one.settle()
-    return one
-
-
 def status(system: System, user: str = "u") -> str:
     return str(system.services.connections.view(UserId(user))["status"])
 

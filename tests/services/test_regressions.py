@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from shared.core.ids import ContactId
+from shared.services.sending.recipients import Asked as Recipient
 from shared.services.syncing.copies import Copies
 from tests.support.crash import Crash
+from tests.support.sending import BOB, CARLA, MIA, S, SendingSystem
 from tests.support.system import System
 
 ME = "rep@ours.example"
@@ -48,3 +51,37 @@ def test_m9_a_crash_after_the_record_does_not_lose_a_colleagues_earlier_copy(
     system.settle()
     (message,) = system.conversation("ada")
     assert {one.address for one in message.held_by} == {ME, MATE}
+
+
+def _two_subaccounts() -> SendingSystem:
+    """Mia in `s` and `s2`, each with Carla as a contact."""
+    system = SendingSystem()
+    system.subaccount("s2", logging="all_contacts")
+    system.contact("c2", CARLA, s="s2")
+    return system
+
+
+def test_t3_mail_of_another_subaccounts_crm_is_nothing_to_a_colleague_in_copy() -> None:
+    """Found by the simulation: a copy in the mailbox of somebody else's subaccount.
+
+    Bob belongs to `s2` only, where the mail's record cannot be looked up.
+    """
+    system = _two_subaccounts()
+    system.user("bob", BOB, s="s2")
+    system.user("u", MIA, s="s2")
+    system.connect("bob", BOB)
+    system.post(cc=(Recipient("/cc/0", address=BOB),))
+    system.settle()
+    assert len(system.conversation("c")) == 1
+    assert system.conversation("c2", s="s2") == []
+
+
+def test_t3_an_erased_mail_of_the_crm_does_not_come_back_elsewhere() -> None:
+    """Its Sent copy is read after the contact was erased in its own subaccount."""
+    system = _two_subaccounts()
+    system.user("u", MIA, s="s2")
+    system.post()
+    system.send_all()
+    system.services.directory.delete_contact(S, ContactId("c"))
+    system.settle()
+    assert system.conversation("c2", s="s2") == []

@@ -13,17 +13,6 @@ from tests.support.system import System
 ME, ADA = "rep@ours.example", "ada@client.example"
 
 
-@pytest.fixture
-def system() -> System:
-    one = System()
-    one.subaccount()
-    one.user("u", ME)
-    one.contact("ada", ADA)
-    one.connect("u", ME)
-    one.settle()
-    return one
-
-
 def subjects(system: System) -> list[str]:
     return [one.subject for one in system.conversation("ada")]
 

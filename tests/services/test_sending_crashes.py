@@ -15,7 +15,7 @@ from shared.core.sending.send_window import SendWindow
 from shared.errors import Problem, Transient
 from shared.repositories import sends
 from shared.services.sending.send_records import Upload
-from tests.support.crash import Crash, CrashPlan
+from tests.support.crash import CrashPlan
 from tests.support.sending import BOB, MIA, SendingSystem
 
 UPLOAD = (Upload("a.pdf", "application/pdf", b"x" * 300_000),)
@@ -64,38 +64,6 @@ def assert_exactly_one(system):
     assert len({one for _, one in system.new_events()}) == 1
     assert (system.drafts(), system.under_way()) == (0, 0)
     assert system.left_today() == 499
-
-
-def test_the_list_of_crash_points_covers_the_whole_flow():
-    names = {one.name for one in POINTS}
-    for call in ("create_draft", "send_draft", "headers"):
-        assert f"GmailMailbox.{call}" in names
-    assert "MemoryDocuments.commit" in names
-
-
-@pytest.mark.parametrize("point", POINTS, ids=str)
-def test_s7_a_crash_anywhere_sends_and_records_exactly_once(point):
-    system = SendingSystem()
-    system.restart(CrashPlan(point))
-    with contextlib.suppress(Crash):
-        post_and_send(system)
-    recover(system)
-    assert_exactly_one(system)
-
-
-@pytest.mark.parametrize("point", POINTS, ids=str)
-def test_s7_a_crash_with_the_sent_copy_read_first(point):
-    """The sync may meet the Sent copy before the sender recovers."""
-    system = SendingSystem()
-    system.restart(CrashPlan(point))
-    with contextlib.suppress(Crash):
-        post_and_send(system)
-    system.restart()
-    waiting, system.outgoing = system.outgoing, type(system.outgoing)()
-    system.settle()
-    system.outgoing = waiting
-    recover(system)
-    assert_exactly_one(system)
 
 
 CALLS = [
@@ -167,36 +135,6 @@ class Rival(CrashPlan):
         system.services = ours
 
 
-class Lost(CrashPlan):
-    """One call fails in passing: before it was done, or after, its answer lost."""
-
-    def __init__(self, point):
-        super().__init__(None)
-        self._at = point
-
-    def begin(self, name):
-        number = super().begin(name)
-        if (number, "before") == (self._at.number, self._at.when):
-            raise Transient
-        return number
-
-    def end(self, number):
-        if (number, "after") == (self._at.number, self._at.when):
-            raise Transient
-
-
-@pytest.mark.parametrize("point", POINTS, ids=str)
-def test_s7_a_lost_answer_of_any_gateway(point):
-    system = SendingSystem()
-    system.restart(Lost(point))
-    for _ in range(5):
-        with contextlib.suppress(Transient):
-            post_and_send(system)
-            break
-    recover(system)
-    assert_exactly_one(system)
-
-
 def test_s7_many_workers_and_callers_at_once():
     system = SendingSystem()
     with ThreadPoolExecutor(8) as pool:
@@ -247,68 +185,6 @@ def test_s5_fifty_at_once_all_fit_under_the_cap():
     system.settle()
     assert len(system.world.outside) == 50
     assert system.left_today() == 450
-
-
-def provider_points():
-    system = SendingSystem(connected=False)
-    plan = CrashPlan()
-    system.restart(plan)
-    post_and_send(system)
-    return plan.points()
-
-
-@pytest.mark.parametrize("point", provider_points(), ids=str)
-def test_s7_the_provider_gets_a_mail_at_most_once(point):
-    system = SendingSystem(connected=False)
-    system.restart(CrashPlan(point))
-    with contextlib.suppress(Crash):
-        post_and_send(system)
-    recover(system)
-    (record,) = system.conversation("b")
-    taken = len(system.relay.taken)
-    if record.status == "sent":
-        assert taken == 1
-    else:
-        assert record.reason["code"] == "fate_unknown"
-        assert taken <= 1
-    assert len({one for _, one in system.new_events()}) == 1
-    assert system.under_way() == 0
-
-
-def bulk_points():
-    system = SendingSystem()
-    plan = CrashPlan()
-    system.restart(plan)
-    system.bulk("c", "b", uploads=UPLOAD)
-    system.send_all()
-    return plan.points()
-
-
-@pytest.mark.parametrize("point", bulk_points(), ids=str)
-def test_s2_a_crash_in_a_bulk_call_doubles_nothing(point):
-    system = SendingSystem()
-    system.restart(CrashPlan(point))
-    with contextlib.suppress(Crash):
-        system.bulk("c", "b", uploads=UPLOAD)
-        system.send_all()
-    pushes = list(system.outgoing)
-    system.restart()
-    system.clock.advance(seconds=200)
-    accepted = system.bulk("c", "b", uploads=UPLOAD)
-    system.send_all()
-    for push in pushes:
-        system.push_out(push)
-    system.services.sending.resume(int(system.clock.now().timestamp() * 1000))
-    system.send_all()
-    everybody = [one.recipients for one in system.relay.taken]
-    assert len(everybody) == len(set(everybody))
-    for message, contact in zip(accepted.ids, ("c", "b"), strict=True):
-        (record,) = system.conversation(contact)
-        assert record.id == message
-        assert record.status in {"sent", "failed"}
-        if record.status == "failed":
-            assert record.reason["code"] == "fate_unknown"
-    assert system.under_way() == 0
 
 
 def test_a_draft_whose_answer_was_lost_is_used_and_spares_are_removed():

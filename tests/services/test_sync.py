@@ -361,16 +361,16 @@ def test_a_mail_to_10000_people_is_found_under_the_contact_at_the_end(
 def test_e3_a_message_that_always_trips_is_set_aside_and_the_rest_goes_on(
     system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from shared.services.syncing import record
+    from shared.services.syncing import contents
 
-    real = record.safe_html
+    real = contents.safe_html
 
     def trips(html: str) -> str:
         if "poison" in html:
             raise ValueError("a bug")
         return real(html)
 
-    monkeypatch.setattr(record, "safe_html", trips)
+    monkeypatch.setattr(contents, "safe_html", trips)
     for name in ("before", "poison", "after"):
         message = system.mail(ADA, ME, name)
         message.add_alternative(f"<p>{name}</p>", subtype="html")

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from shared.core.matching import recording
 from tests.support.crash import Crash, CrashPlan, CrashPoint
 from tests.support.system import Push, System
 
@@ -70,16 +71,6 @@ def assert_same(system: System, untroubled: tuple[dict[str, Any], set[str]]) -> 
     assert not [path for path in found if path.startswith(("outbox/", "quarantine/"))]
 
 
-def points() -> list[CrashPoint]:
-    system, plan = scene(), CrashPlan()
-    system.restart(plan)
-    system.settle()
-    return plan.points()
-
-
-POINTS = points()
-
-
 def run_until_dead(system: System, plan: CrashPlan) -> None:
     """Deliver until the process dies; what was in its hands is delivered again."""
     system.restart(plan)
@@ -94,35 +85,6 @@ def run_until_dead(system: System, plan: CrashPlan) -> None:
             system.clock.advance(seconds=10)
             system.pushes.append(push)
     system.restart()
-
-
-@pytest.mark.parametrize("point", POINTS, ids=str)
-def test_a_crash_before_or_after_any_gateway_call_changes_nothing(
-    point: CrashPoint, untroubled: tuple[dict[str, Any], set[str]]
-) -> None:
-    system = scene()
-    run_until_dead(system, CrashPlan(point))
-    # Pub/Sub comes again after the backoff (10 s), or after the ack deadline.
-    system.clock.advance(seconds=10)
-    system.settle()
-    assert_same(system, untroubled)
-
-
-def test_the_crash_points_cover_every_gateway_of_the_flow() -> None:
-    names = {point.name for point in POINTS}
-    for expected in (
-        "MemoryDocuments.commit",
-        "MemoryDocuments.get",
-        "MemoryDocuments.query",
-        "MemoryBlobs.put",
-        "MemorySecrets.read",
-        "MemoryTopics.publish",
-        "GmailMailbox.history",
-        "GmailMailbox.headers",
-        "GmailMailbox.contents",
-        "GmailMailbox.attachment",
-    ):
-        assert expected in names
 
 
 @pytest.mark.parametrize("kill", range(1, 4))
@@ -253,8 +215,6 @@ def test_a_message_that_kills_the_process_is_set_aside_and_the_rest_goes_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """E3: attempts are counted before they are made."""
-    from shared.services.syncing import record
-
     system = System()
     system.subaccount()
     system.user("u", ME)
@@ -262,14 +222,14 @@ def test_a_message_that_kills_the_process_is_set_aside_and_the_rest_goes_on(
     system.connect("u", ME)
     for name in ("before", "killer", "after"):
         system.arrives(ADA, ME, name)
-    real = record.recording.compose
+    real = recording.compose
 
     def dies(message: Any, *rest: Any) -> Any:
         if message.subject == "killer":
             raise Crash
         return real(message, *rest)
 
-    monkeypatch.setattr(record.recording, "compose", dies)
+    monkeypatch.setattr(recording, "compose", dies)
     for _ in range(30):
         if not system.pushes:
             break

@@ -9,6 +9,7 @@
         work(...)                           # and must recover
 
 One plan is shared by all ports of a run, so that the calls are numbered as they come.
+A call can also lose its answer: it is done, and the process that lives on cannot know.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-When = Literal["before", "after"]
+from shared.errors import FateUnknown, Transient
+
+When = Literal["before", "after", "lost"]
 
 
 class Crash(BaseException):
@@ -27,7 +30,7 @@ class Crash(BaseException):
 
 @dataclass(frozen=True, slots=True)
 class CrashPoint:
-    """Die before or after the call with this number (from 1)."""
+    """Die before or after the call with this number (from 1), or lose its answer."""
 
     number: int
     when: When
@@ -71,9 +74,13 @@ class CrashPlan:
             return number
 
     def end(self, number: int) -> None:
-        """Die after this call, if the plan says so."""
+        """Die after this call, or lose its answer, if the plan says so."""
         with self._lock:
             self._die_at(number, "after")
+            name = self.calls[number - 1]
+        if self._point == CrashPoint(number, "lost"):
+            # After a lost answer of SMTP nothing can be looked up (ports.Relay).
+            raise FateUnknown if name == "MemoryRelay.send" else Transient
 
     def _die_at(self, number: int, when: When) -> None:
         point = self._point

@@ -23,11 +23,14 @@ from shared.core.matching.facts import (
     ContactAtAddress,
     ContactFact,
     ContactKey,
+    CrmMessageFact,
+    CrmMessageKey,
     Fact,
     GmailThreadKey,
     Key,
     KnownMessage,
     MessageIdKey,
+    QuotaKey,
     ThreadFact,
     ThreadKey,
 )
@@ -101,6 +104,8 @@ class Crm:
     gmail_threads: dict[tuple[str, str], tuple[ThreadFact, ...]] = field(
         default_factory=dict
     )
+    sent: dict[tuple[str, str], CrmMessageFact] = field(default_factory=dict)
+    contacts_left: int = 500
     asked: list[Key] = field(default_factory=list)
     rounds: int = 0
 
@@ -195,6 +200,15 @@ class Crm:
             self.gmail_threads[s, gmail_thread] = (fact,)
         return self
 
+    def sent_from_crm(
+        self, m: str = "m1", s: str = "s", *, sender: str = ME, subject: str = "Hello"
+    ) -> Crm:
+        """A mail that the user sent from the CRM; its thread is only there (T3)."""
+        self.sent[s, m] = CrmMessageFact(
+            MessageId(m), ContactId("c"), ThreadId("t"), sender, subject, U
+        )
+        return self
+
     def mailbox(self) -> MailboxForMatching:
         """The connected mailbox of all the users."""
         return MailboxForMatching(
@@ -212,13 +226,19 @@ class Crm:
                 return self.addresses.get((s, address), AddressFact())
             case MessageIdKey(s, message_id):
                 return self.messages.get((s, message_id), ())
-            case GmailThreadKey(s, _, gmail_thread):
-                return self.gmail_threads.get((s, gmail_thread), ())
+            case GmailThreadKey(s, mailbox, gmail_thread):
+                here = mailbox == self.mailbox().id
+                return self.gmail_threads.get((s, gmail_thread), ()) if here else ()
             case ThreadKey(s, thread):
                 return self.threads.get((s, thread))
             case ContactKey(s, contact):
                 emails = self.emails.get((s, contact))
-                return ContactFact(exists=emails is not None, emails=emails or ())
+                known = emails is not None
+                return ContactFact(exists=known, emails=emails or (), taken=known)
+            case CrmMessageKey(s, message):
+                return self.sent.get((s, message))
+            case QuotaKey():
+                return self.contacts_left
 
     def decide(self, message: MessageHeaders) -> Decision:
         """Run the rules on one message."""

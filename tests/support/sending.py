@@ -10,13 +10,12 @@ from typing import Any
 from shared.bootstrap import Services
 from shared.core.ids import ContactId, MessageId, SubaccountId, UserId
 from shared.core.records import Message
-from shared.errors import NeedsReauth, Permanent, Transient
 from shared.gateways.memory import MemoryRelay
 from shared.ports import Event
 from shared.repositories import messages
-from shared.services.sending.outbound import OutboundWork
+from shared.services.sending.accepting import Accepted
+from shared.services.sending.outbound_work import OutboundWork
 from shared.services.sending.recipients import Asked
-from shared.services.sending.send import Accepted
 from shared.services.sending.send_records import SendRequest, Upload
 from tests.support.crash import Crashing, CrashPlan
 from tests.support.system import Push, System
@@ -124,15 +123,12 @@ class SendingSystem(System):
 
     def push_out(self, push: Push) -> bool:
         """Deliver a piece of outbound work once; says whether it was acknowledged."""
-        push.attempts += 1
-        try:
+
+        def handle() -> None:
             work = OutboundWork.from_push(push.event)
             self.services.outbound.handle(work, push.delivery)
-        except Transient:
-            return False
-        except (Permanent, NeedsReauth):
-            return True
-        return True
+
+        return push.acknowledged(handle)
 
     def send_all(self, limit: int = 3000, pause: float = 20) -> None:
         """Push outbound work until all is acknowledged."""
@@ -162,7 +158,7 @@ class SendingSystem(System):
         return found
 
     def left_today(self) -> int:
-        return self.services.sending.left_today(self.mailbox_id(MIA))
+        return self.services.caps.left_today(self.mailbox_id(MIA))
 
     def drafts(self) -> int:
         return len(self.world.account(MIA).mailbox.drafts)

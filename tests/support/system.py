@@ -7,6 +7,7 @@ Storage are in memory. Time stands still unless a test moves it.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 from collections import deque
@@ -19,9 +20,8 @@ from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-import requests
-
 from functions.work import HANDLERS
+from infra.local import in_process
 from infra.local.gmail_simulator.app import create_app
 from infra.local.gmail_simulator.consent import consent
 from infra.local.gmail_simulator.grants import (
@@ -29,9 +29,8 @@ from infra.local.gmail_simulator.grants import (
     DEFAULT_CLIENT_SECRET,
     Client,
 )
-from infra.local.gmail_simulator.oauth_records import client_file
-from infra.local.gmail_simulator.transport import InProcessHttp, WsgiAdapter
 from infra.local.gmail_simulator.world import GmailWorld
+from infra.local.in_process import PUBLIC
 from shared import config
 from shared.bootstrap import Services
 from shared.core.access import Caller
@@ -39,7 +38,6 @@ from shared.core.ids import ContactId, MailboxId, SubaccountId, UserId, mailbox_
 from shared.core.records import Message, Subaccount
 from shared.core.syncing.work import work_from
 from shared.errors import NeedsReauth, Permanent, Transient
-from shared.gateways.google_oauth import GoogleOAuth
 from shared.gateways.memory import (
     MemoryBlobs,
     MemoryDocuments,
@@ -52,8 +50,6 @@ from shared.repositories.directory import ContactToWrite, MemberToWrite
 from shared.services.syncing.sync import MailboxChanged
 from tests.support.crash import Crashing, CrashPlan
 
-BASE = "http://localhost:9"
-PUBLIC = "http://localhost:8"
 EPOCH = datetime(2026, 3, 2, 9, tzinfo=UTC)
 PROJECT = "test-project"
 
@@ -79,6 +75,23 @@ class Push:
     delivery: str
     attempts: int = 0
 
+    def acknowledged(self, handle: Callable[[], object]) -> bool:
+        """Deliver it once; false when it is to come again."""
+        self.attempts += 1
+        try:
+            handle()
+        except Transient:
+            return False
+        except (Permanent, NeedsReauth):
+            return True
+        return True
+
+
+@functools.cache
+def _settings(**settings: Any) -> config.Settings:
+    """Checked once: a crash test makes thousands of deployments with the same ones."""
+    return in_process.settings(PROJECT, **settings)
+
 
 class Outside:
     """Gateways in memory, with the simulated Gmail behind the real client."""
@@ -96,32 +109,14 @@ class Outside:
         self.blobs: Any = MemoryBlobs()
         self.secrets: Any = MemorySecrets()
         self.topics: Any = MemoryTopics()
-        self.settings = config.Settings(
-            google_cloud_project=PROJECT,
-            public_url=PUBLIC,
-            backend="embedded",
-            gmail_api_endpoint=BASE,
-            development=True,
-            **settings,
-        )
+        self.settings = _settings(public_url=PUBLIC, **settings)
         app = create_app(world, validate=validate)
-        session = requests.Session()
-        session.mount(BASE, WsgiAdapter(app))
         redirect_uris = (self.settings.redirect_uri,)
         world.oauth.register(
             Client(DEFAULT_CLIENT_ID, DEFAULT_CLIENT_SECRET, redirect_uris)
         )
-        file = client_file(BASE, [self.settings.redirect_uri])
-        self.google: Any = GoogleOAuth(
-            client=config.parse_client_file(json.dumps(file).encode()),
-            redirect_uri=self.settings.redirect_uri,
-            gmail_endpoint=BASE,
-            session=session,
-            http_factory=lambda: InProcessHttp(app),
-            clock=clock,
-        )
-        self.browser = requests.Session()
-        self.browser.mount(BASE, WsgiAdapter(app))
+        self.google: Any = in_process.google(app, self.settings, clock)
+        self.browser = in_process.browser(app)
 
 
 class System:
@@ -255,15 +250,12 @@ class System:
 
     def deliver(self, push: Push) -> bool:
         """Push once; says whether it was acknowledged."""
-        push.attempts += 1
-        try:
+
+        def handle() -> None:
             change = MailboxChanged.from_push(push.event)
             self.services.sync.notified(change, push.delivery)
-        except Transient:
-            return False
-        except (Permanent, NeedsReauth):
-            return True
-        return True
+
+        return push.acknowledged(handle)
 
     def _queued(self, topic: str, event: Event) -> None:
         if topic == "mailbox-work":
@@ -271,15 +263,12 @@ class System:
 
     def do_work(self, push: Push) -> bool:
         """Deliver a piece of work once; says whether it was acknowledged."""
-        push.attempts += 1
-        try:
+
+        def handle() -> None:
             item = work_from(push.event.data)
             HANDLERS[item.kind](self.services, item, push.delivery)
-        except Transient:
-            return False
-        except (Permanent, NeedsReauth):
-            return True
-        return True
+
+        return push.acknowledged(handle)
 
     def sweep(self, silent_for: int | None = None) -> None:
         """The scheduled sweep, with all that it starts."""

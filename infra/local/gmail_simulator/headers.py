@@ -117,7 +117,8 @@ def addresses(values: Iterable[str]) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     for value in values:
         for entry in _entries(value):
-            angled = _ANGLED.search(entry)
+            # The last one: a quoted name before it may hold any text.
+            angled = next(reversed([*_ANGLED.finditer(entry)]), None)
             loose = None if angled else _LOOSE_ADDRESS.search(entry)
             if angled:
                 name = decode_words(entry[: angled.start()].strip().strip('"'))

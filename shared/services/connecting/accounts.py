@@ -7,6 +7,7 @@ from typing import Protocol
 
 from shared.core.events import CrmEvent, connection_event
 from shared.core.ids import MailboxId
+from shared.core.moments import milliseconds
 from shared.core.syncing.lease import release
 from shared.errors import Missing, NeedsReauth
 from shared.ports import Clock, Documents, Gmail, Google, Merge, Secrets, Write
@@ -68,7 +69,7 @@ class Accounts:
         a mailbox that is marked already stays as it is.
         """
         events: list[CrmEvent] = []
-        now = int(self._clock.now().timestamp() * 1000)
+        now = milliseconds(self._clock.now())
 
         def mark(before: Mailbox | None) -> Mailbox | None:
             if before is None or before.status != "active":

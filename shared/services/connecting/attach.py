@@ -9,11 +9,11 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
 
 from shared.core.events import CrmEvent, connection_event
 from shared.core.ids import MailboxId, UserId
-from shared.core.syncing.work import Work
+from shared.core.moments import milliseconds
+from shared.core.syncing.work import Work, to_sync
 from shared.errors import AlreadyExists, Conflict, SyncError, Transient
 from shared.logs import log
 from shared.ports import (
@@ -40,6 +40,7 @@ from shared.repositories.mailboxes import (
     to_document,
 )
 from shared.repositories.outbox import Outbox
+from shared.repositories.work_queue import WorkQueue
 from shared.services.connecting.closing import Closing, to_close
 from shared.services.connecting.links import (
     NewLink,
@@ -49,8 +50,6 @@ from shared.services.connecting.links import (
     with_user,
     without_user,
 )
-from shared.services.syncing.sync import to_sync
-from shared.services.syncing.work_queue import WorkQueue
 
 PREPARED_SECONDS = 600
 """A consent that has not ended after this died on its way."""
@@ -111,7 +110,7 @@ class Attachments:
         check_purpose(stored, link.user)
         mailbox = replace(
             with_user(stored, link, before),
-            watch_expires_at=_milliseconds(watch.expires_at),
+            watch_expires_at=milliseconds(watch.expires_at),
         )
         was_read = stored is not None and stored.users and stored.status == "active"
         behind = not was_read and mailbox.cursor != watch.history_id
@@ -123,7 +122,6 @@ class Attachments:
             address=link.address,
             status="active",
             connected_at=mailbox.users[link.user],
-            daily_send_cap=before.daily_send_cap if before else None,
         )
         writes: list[Write] = [
             _replace(connection_found, connection_document(connection)),
@@ -224,11 +222,7 @@ class Attachments:
                 self._queue.add([to_close(mailbox)])
 
     def _now(self) -> int:
-        return _milliseconds(self._clock.now())
-
-
-def _milliseconds(at: datetime) -> int:
-    return int(at.timestamp() * 1000)
+        return milliseconds(self._clock.now())
 
 
 def _replace(found: Snapshot, document: dict[str, object]) -> Write:

@@ -11,6 +11,7 @@ import secrets as random_tokens
 from dataclasses import replace
 
 from shared.core.ids import MailboxId
+from shared.core.moments import milliseconds
 from shared.core.syncing.lease import release, take
 from shared.core.syncing.work import Work, work
 from shared.errors import Misconfigured, NeedsReauth, Permanent, SyncError
@@ -112,7 +113,7 @@ class Closing:
         self._mailboxes.change(ours.id, end)
 
     def _now(self) -> int:
-        return int(self._clock.now().timestamp() * 1000)
+        return milliseconds(self._clock.now())
 
 
 def is_due(mailbox: Mailbox, now: int) -> bool:

@@ -6,7 +6,7 @@ abandoned consent changes nothing. `consent_flow.py` guards the way there and ba
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -44,7 +44,6 @@ from shared.services.connecting.attach import Attachments
 from shared.services.connecting.connection_view import MESSAGES, ConnectionView
 from shared.services.connecting.consent_flow import ConsentFlows
 from shared.services.connecting.links import NewLink
-from shared.services.sending.caps import SendCaps
 
 
 class KnowsAddresses(Protocol):
@@ -98,8 +97,9 @@ class Connections:
         directory: KnowsAddresses,
         clock: Clock,
         settings: Settings,
+        sends_left: Callable[[MailboxId], int],
     ) -> None:
-        """Use these gateways."""
+        """Use these gateways; `sends_left` tells how much of a daily cap is left."""
         self._flows = ConsentFlows(documents, clock)
         self._secrets = secrets
         self._gateways = gateways
@@ -108,7 +108,7 @@ class Connections:
         self._mailboxes = Mailboxes(documents)
         self._clock = clock
         self._settings = settings
-        self._caps = SendCaps(documents, clock, settings.daily_send_cap)
+        self._sends_left = sends_left
         self._view = ConnectionView(self._mailboxes, clock, settings.consumer_addresses)
 
     # --- the flow ----------------------------------------------------------------
@@ -281,4 +281,4 @@ class Connections:
 
     def view(self, user: UserId) -> dict[str, Any]:
         """The connection as in SPEC §4; raises Problem when there never was one."""
-        return self._view.view(user, self._caps.left_today)
+        return self._view.view(user, self._sends_left)

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from shared.core.consent import is_consumer
 from shared.core.ids import MailboxId, UserId
+from shared.core.moments import milliseconds
 from shared.core.syncing.watches import Health, health
 from shared.errors import Problem
 from shared.ports import Clock
@@ -101,7 +102,7 @@ class ConnectionView:
         return health(
             watch_expires_at=mailbox.watch_expires_at,
             synced_at=max(mailbox.last_synced_at or 0, connected_at),
-            now=int(self._clock.now().timestamp() * 1000),
+            now=milliseconds(self._clock.now()),
         )
 
 

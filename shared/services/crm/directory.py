@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from shared.core.ids import ContactId, SubaccountId, UserId, digest
+from shared.core.moments import milliseconds
 from shared.core.records import Contact, Member, Subaccount
 from shared.errors import Problem
 from shared.ports import Blobs, Clock, Documents, Secrets, Snapshot
@@ -234,7 +235,7 @@ class Directory:
         return self._documents.get([path])[0]
 
     def _now(self) -> int:
-        return int(self._clock.now().timestamp() * 1000)
+        return milliseconds(self._clock.now())
 
 
 def not_found(what: str) -> Problem:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from shared.core.ids import ContactId, MessageId, Rfc822MessageId, SubaccountId
+from shared.core.moments import milliseconds
 from shared.errors import Conflict
 from shared.ports import (
     Blobs,
@@ -80,7 +81,7 @@ class Erasure:
         found = self._documents.get([path])[0]
         if not records.is_live(found):
             return found if found.exists else None
-        now = int(self._clock.now().timestamp() * 1000)
+        now = milliseconds(self._clock.now())
         emails = found.data["emails"]
         self._documents.commit(records.hide_contact(subaccount, found, emails, now))
         hidden = self._documents.get([path])[0]

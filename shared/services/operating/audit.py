@@ -16,6 +16,7 @@ from shared.core.mail import MessageHeaders
 from shared.core.matching.bcc import DropFormat, veil
 from shared.core.matching.places import Decision
 from shared.core.matching.rules import decide
+from shared.core.moments import milliseconds
 from shared.core.people import MailboxForMatching
 from shared.core.records import Message
 from shared.core.syncing import auditing
@@ -23,6 +24,7 @@ from shared.core.syncing.auditing import Difference, RecordKey
 from shared.errors import NeedsReauth, Transient
 from shared.ports import Clock, Documents, Gmail, Query, Snapshot, Update, Write
 from shared.repositories import messages, paths, people
+from shared.repositories.contact_quota import ContactQuota
 from shared.repositories.facts import FactFinder
 from shared.repositories.jobs import Job, Page, finding_path, finding_write
 from shared.repositories.mailboxes import Mailboxes
@@ -41,6 +43,7 @@ class Audit:
         accounts: Accounts,
         recorder: Recorder,
         clock: Clock,
+        quota: ContactQuota,
         drop: DropFormat | None,
     ) -> None:
         """Use these gateways; `drop` is the deployment's form of BCC addresses."""
@@ -49,6 +52,7 @@ class Audit:
         self._accounts = accounts
         self._recorder = recorder
         self._clock = clock
+        self._quota = quota
         self._drop = drop
 
     def read(
@@ -122,7 +126,7 @@ class Audit:
         self, mailbox: MailboxForMatching, headers: Sequence[MessageHeaders], job: Job
     ) -> tuple[list[Difference], int]:
         """Every difference, and how many messages are recorded as they should be."""
-        finder = FactFinder(self._documents)
+        finder = FactFinder(self._documents, self._quota)
         finder.prefetch([decide(one, mailbox) for one in headers])
         differences: list[Difference] = []
         recorded = 0
@@ -188,6 +192,6 @@ class Audit:
                 }
                 for one in difference.places
             ],
-            "decided_at": int(self._clock.now().timestamp() * 1000),
+            "decided_at": milliseconds(self._clock.now()),
             "repaired": False,
         }

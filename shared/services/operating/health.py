@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from shared.core.matching.bcc import LOGGING
+from shared.core.moments import milliseconds
 from shared.core.syncing.watches import LATE_HOURS, UNHEALTHY_HOURS, hours_left
 from shared.logs import log
 from shared.ports import Clock, Documents, Put, Query
 from shared.repositories import paths
 from shared.repositories.mailboxes import Mailbox, Mailboxes, mailbox_from
+from shared.repositories.switches import SENDING, switches_from
 
 MOST = 100
 """Mailboxes of one trouble that are logged one by one; `count` says if it is more."""
@@ -52,9 +54,9 @@ class Health:
         `health` is logged also when all is well: its absence is an alert of its own.
         """
         now = self._clock.now()
-        at = int(now.timestamp() * 1000)
-        soon = int((now + timedelta(hours=UNHEALTHY_HOURS)).timestamp() * 1000)
-        late = int((now - timedelta(hours=LATE_HOURS)).timestamp() * 1000)
+        at = milliseconds(now)
+        soon = milliseconds(now + timedelta(hours=UNHEALTHY_HOURS))
+        late = milliseconds(now - timedelta(hours=LATE_HOURS))
         expiring = self._mailboxes.expiring(soon, MOST)
         for one in expiring:
             log.error(
@@ -81,9 +83,15 @@ class Health:
         return counts
 
     def overall(self) -> Overall:
-        """What the last sweep found; `checked_at` (ms) is None before the first one."""
-        found = self._documents.get([OVERALL])[0]
-        return Overall(found.data.get("at"), dict(found.data.get("troubles", {})))
+        """What the last sweep found, and whether sending is paused at this moment.
+
+        `checked_at` (ms) is None before the first sweep.
+        """
+        found, switches = self._documents.get([OVERALL, SENDING])
+        troubles = dict(found.data.get("troubles", {}))
+        if paused := switches_from(switches).paused:
+            troubles["sending_paused"] = paused
+        return Overall(found.data.get("at"), troubles)
 
     def _failing(self, before: int) -> list[Mailbox]:
         query = Query("mailboxes", where=(("failing_since", "<", before),), limit=MOST)

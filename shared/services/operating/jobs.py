@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from shared.core.access import Caller
 from shared.core.ids import ContactId, GmailMessageId, SubaccountId, UserId
 from shared.core.limits import HEADERS_PER_BATCH
+from shared.core.moments import milliseconds
 from shared.core.syncing.work import work
 from shared.errors import Conflict, NeedsReauth, Permanent, Problem
 from shared.logs import log
@@ -21,9 +22,9 @@ from shared.ports import Clock, Documents, Query, Write
 from shared.repositories import paths
 from shared.repositories.jobs import Job, JobKind, Jobs, Page, Source, page_write
 from shared.repositories.mailboxes import Mailboxes
+from shared.repositories.work_queue import WorkQueue
 from shared.services.connecting.accounts import Accounts
 from shared.services.crm.directory import Directory, not_found
-from shared.services.syncing.work_queue import WorkQueue
 
 RUN_SECONDS = 60
 """A slice ends after this; its last step has the rest of the function's time."""
@@ -215,7 +216,7 @@ class JobDesk:
         }
 
     def _now(self) -> int:
-        return int(self._clock.now().timestamp() * 1000)
+        return milliseconds(self._clock.now())
 
 
 def _may_see(caller: Caller, job: Job) -> bool:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from shared.core.access import Caller
 from shared.core.ids import GmailMessageId, HistoryId, MailboxId, UserId, digest
 from shared.core.matching.bcc import LOGGING
+from shared.core.moments import milliseconds
 from shared.core.syncing.dead_letters import DeadLetter
 from shared.core.syncing.history import ToRead
 from shared.errors import AlreadyExists, NeedsReauth, Problem
@@ -175,7 +176,7 @@ class DeadLetters:
         """Set a dead letter aside under `name`, the same for every delivery of it."""
         mailbox = letter.mailbox
         found = Mailboxes(self._documents).read(mailbox) if mailbox else None
-        now = int(self._clock.now().timestamp() * 1000)
+        now = milliseconds(self._clock.now())
         item = {
             "mailbox_id": mailbox,
             "mailbox": found.address if found else None,

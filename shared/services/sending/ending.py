@@ -19,6 +19,7 @@ from shared.core.ids import (
     SubaccountId,
     gmail_thread_key,
 )
+from shared.core.moments import milliseconds
 from shared.core.records import HeldBy, Message
 from shared.core.sending import send_window
 from shared.core.sending.states import Send
@@ -134,7 +135,7 @@ class Ending:
         clean: bool,
     ) -> None:
         events: list[CrmEvent] = []
-        now = int(self._clock.now().timestamp() * 1000)
+        now = milliseconds(self._clock.now())
 
         def step() -> None:
             events.clear()

@@ -14,7 +14,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from shared.core.ids import MailboxId
-from shared.core.mail import MessageHeaders
+from shared.core.moments import milliseconds
 from shared.core.records import Message
 from shared.core.sending.replying import Answering
 from shared.core.sending.states import Send
@@ -34,6 +34,7 @@ from shared.repositories.mailboxes import Mailbox, Mailboxes
 from shared.repositories.sends import Sends
 from shared.services.connecting.accounts import Accounts
 from shared.services.sending.ending import Sent
+from shared.services.sending.gmail_fate import GmailFate, mark_of
 from shared.services.sending.send_records import own_message_id
 from shared.services.sending.send_steps import (
     Letters,
@@ -59,6 +60,7 @@ class GmailRoute:
         self._mailboxes = Mailboxes(documents)
         self._accounts = accounts
         self._letters = letters
+        self._fate = GmailFate(documents, clock)
         self._clock = clock
 
     def send(self, send: Send, record: Message) -> Sent:
@@ -70,9 +72,9 @@ class GmailRoute:
         refers = self._letters.answering(send, record)
         gmail = self._open(send)
         if send.state == "taken":
-            return self._read_back(gmail, mailbox, send, refers)
+            return self._fate.read_back(gmail, mailbox, send, refers)
         if send.state == "sending":
-            found = self._look(gmail, mailbox, send, refers)
+            found = self._fate.look(gmail, mailbox, send, refers)
             if found is not None:
                 return found
         else:
@@ -101,13 +103,17 @@ class GmailRoute:
         """Remove the drafts of a mail that failed; raises Transient."""
         try:
             gmail = self._accounts.gmail(_mailbox_of(send))
-            found = gmail.find_drafts(_mark(send), message_id)
+            found = gmail.find_drafts(mark_of(send), message_id)
             ids = {one.id for one in found} | ({send.draft} if send.draft else set())
             for draft in sorted(ids):
                 with suppress(Vanished):
                     gmail.delete_draft(draft)
         except (NeedsReauth, Permanent) as error:
             log.warning("draft_not_removed", mailbox=send.mailbox, code=error.code)
+
+    def what_is_known(self, send: Send) -> Sent:
+        """A sent mail whose Message-ID cannot be learnt; the sync may bring it."""
+        return self._fate.what_is_known(send)
 
     # --- steps -------------------------------------------------------------------
 
@@ -161,7 +167,7 @@ class GmailRoute:
         if send.attempts <= 1:
             return None
         own_id = own_message_id(record.id, record.sender)
-        found = gmail.find_drafts(_mark(send), own_id)
+        found = gmail.find_drafts(mark_of(send), own_id)
         for spare in found[1:]:
             with suppress(Vanished):
                 gmail.delete_draft(spare.id)
@@ -184,7 +190,7 @@ class GmailRoute:
         try:
             message = gmail.send_draft(send.draft or "")
         except Vanished:
-            found = self._look(gmail, mailbox, send, refers)
+            found = self._fate.look(gmail, mailbox, send, refers)
             if found is None:
                 raise Unclear(looked=True) from None
             return found
@@ -194,7 +200,7 @@ class GmailRoute:
             raise Postponed(error) from None
         except Transient as error:
             # The answer is lost, or Gmail failed midway.
-            found = self._look(gmail, mailbox, send, refers)
+            found = self._fate.look(gmail, mailbox, send, refers)
             if found is None:
                 raise Postponed(error) from None
             return found
@@ -203,54 +209,7 @@ class GmailRoute:
         except Permanent as error:
             raise Refused("rejected", error.detail) from None
         send = replace(send, gmail_message=message)
-        return self._read_back(gmail, mailbox, send, refers)
-
-    def _look(
-        self, gmail: Gmail, mailbox: Mailbox, send: Send, refers: Answering
-    ) -> Sent | None:
-        """What became of it; None: the draft is there, so it was not sent.
-
-        Raises Unclear when Gmail cannot be asked, or shows neither.
-        """
-        try:
-            if gmail.draft_exists(send.draft or ""):
-                return None
-            since = send.sending_since or send.accepted_at
-            found = gmail.find_sent(_mark(send), send.gmail_thread, since)
-        except SyncError as error:
-            wait = error.retry_after if isinstance(error, Transient) else None
-            raise Unclear(looked=False, retry_after=wait) from None
-        if found is None:
-            raise Unclear(looked=True)
-        return _sent(found, mailbox, refers)
-
-    def _read_back(
-        self, gmail: Gmail, mailbox: Mailbox, send: Send, refers: Answering
-    ) -> Sent:
-        """Gmail's own Message-ID, thread and date of the mail that it has sent."""
-        if send.gmail_message is None:
-            raise Unclear(looked=False)
-        try:
-            found = gmail.headers([send.gmail_message])[send.gmail_message]
-            if isinstance(found, SyncError):
-                raise found
-        except Transient as error:
-            advance(self._sends, send, state="taken", gmail_message=send.gmail_message)
-            raise Unclear(looked=False, retry_after=error.retry_after) from None
-        except SyncError:
-            # It was sent; more than that cannot be learnt.
-            return self.what_is_known(send)
-        return _sent(found, mailbox, refers)
-
-    def what_is_known(self, send: Send) -> Sent:
-        """A sent mail whose Message-ID cannot be learnt; the sync may bring it."""
-        mailbox = self._mailboxes.read(_mailbox_of(send))
-        return Sent(
-            at=send.sending_since or self._now(),
-            address=mailbox.address if mailbox else None,
-            gmail_message=send.gmail_message,
-            gmail_thread=send.gmail_thread,
-        )
+        return self._fate.read_back(gmail, mailbox, send, refers)
 
     # --- refusals ----------------------------------------------------------------
 
@@ -268,18 +227,7 @@ class GmailRoute:
         return Refused("daily_limit_reached", detail, free_at)
 
     def _now(self) -> int:
-        return int(self._clock.now().timestamp() * 1000)
-
-
-def _sent(found: MessageHeaders, mailbox: Mailbox, refers: Answering) -> Sent:
-    return Sent(
-        at=found.internal_date,
-        rfc822_message_id=found.rfc822_message_id,
-        in_reply_to=refers.in_reply_to,
-        address=mailbox.address,
-        gmail_message=found.gmail_message_id,
-        gmail_thread=found.gmail_thread_id,
-    )
+        return milliseconds(self._clock.now())
 
 
 def _ours(error: Misconfigured) -> Transient:
@@ -292,10 +240,6 @@ def _passing(send: Send, error: Transient) -> Exception:
     if send.state == "queued":
         return Postponed(error)
     return Unclear(looked=False, retry_after=error.retry_after)
-
-
-def _mark(send: Send) -> str:
-    return f"{send.subaccount}/{send.message}"
 
 
 def _mailbox_of(send: Send) -> MailboxId:

@@ -6,24 +6,29 @@ delivery comes again.
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
 from typing import Protocol
 
 from shared.core.ids import MessageId, SubaccountId
 from shared.core.records import Message
-from shared.core.sending.states import Claim, Send, claim, is_past, set_free
-from shared.errors import Malformed, Missing, Transient
+from shared.core.sending.pausing import Switch
+from shared.core.sending.states import (
+    Claim,
+    Send,
+    claim,
+    is_dropped,
+    is_past,
+    set_free,
+)
+from shared.errors import Missing, Transient
 from shared.logs import log
-from shared.ports import Blobs, Clock, Documents, Event, Topics
 from shared.repositories import messages
 from shared.repositories.sends import Sends
-from shared.services.sending.bulk import Bulk
-from shared.services.sending.caps import SendCaps
 from shared.services.sending.ending import Ending, Sent
+from shared.services.sending.fan_out import FanOut
 from shared.services.sending.gmail_route import GmailRoute
+from shared.services.sending.mailroom import Mailroom
+from shared.services.sending.outbound_work import OutboundWork
 from shared.services.sending.provider import ProviderRoute
-from shared.services.sending.send import TOPIC, work_event
 from shared.services.sending.send_records import own_message_id
 from shared.services.sending.send_steps import Postponed, Refused, Unclear
 
@@ -31,41 +36,9 @@ _FATE_UNKNOWN = (
     "Gmail did not say whether it sent this mail, and shows neither the draft nor a "
     "sent copy. It is not sent again."
 )
+_DROPPED = "The operator has paused sending, and dropped what waited."
 # A draft that cannot be removed for a day stays: the owner can see and delete it.
 _CLEAN_MINUTES = 24 * 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class OutboundWork:
-    """What is to be sent: one mail, or a bulk call to fan out from `start`."""
-
-    subaccount: SubaccountId
-    message: MessageId | None = None
-    batch: str | None = None
-    start: int = 0
-
-    @classmethod
-    def from_push(cls, event: Event) -> OutboundWork:
-        """Read an event of `outbound-messages`; raises Malformed."""
-        try:
-            data = json.loads(event.data)
-            subaccount, message, batch = (
-                data.get(name) for name in ("subaccount", "message", "batch")
-            )
-            start = data.get("start", 0)
-        except (ValueError, AttributeError, RecursionError):
-            raise Malformed from None
-        named = [one for one in (message, batch) if isinstance(one, str) and one]
-        if not isinstance(subaccount, str) or len(named) != 1:
-            raise Malformed
-        if isinstance(start, bool) or not isinstance(start, int) or start < 0:
-            raise Malformed
-        return cls(
-            SubaccountId(subaccount),
-            MessageId(message) if message else None,
-            batch,
-            start,
-        )
 
 
 class Route(Protocol):
@@ -80,30 +53,22 @@ class Outbound:
 
     def __init__(
         self,
-        documents: Documents,
-        blobs: Blobs,
-        topics: Topics,
+        room: Mailroom,
         gmail: GmailRoute,
         provider: ProviderRoute,
-        bulk: Bulk,
+        fan_out: FanOut,
         ending: Ending,
-        caps: SendCaps,
-        clock: Clock,
         *,
         patience_minutes: float,
         fate_minutes: float,
     ) -> None:
         """Wait for outages so long at most, and look for a lost mail so long."""
-        self._documents = documents
-        self._blobs = blobs
-        self._topics = topics
-        self._sends = Sends(documents)
+        self._room = room
+        self._sends = Sends(room.documents)
         self._gmail = gmail
         self._provider = provider
-        self._bulk = bulk
+        self._fan_out = fan_out
         self._ending = ending
-        self._caps = caps
-        self._clock = clock
         self._patience_minutes = patience_minutes
         self._fate_minutes = fate_minutes
 
@@ -113,16 +78,17 @@ class Outbound:
         `delivery` is the Pub/Sub message id.
         """
         if work.batch is not None:
-            self._bulk.fan_out(work.subaccount, work.batch, work.start)
+            self._fan_out.go_on(work.subaccount, work.batch, work.start)
         elif work.message is not None:
             self._one(work.subaccount, work.message, delivery)
 
     def _one(self, subaccount: SubaccountId, message: MessageId, delivery: str) -> None:
         taken: list[Claim] = []
+        switch = self._room.pausing.of(subaccount)
 
         def begin(before: Send) -> Send | None:
             taken.clear()
-            decided = claim(before, delivery, self._now())
+            decided = claim(before, delivery, self._room.now(), paused=switch.paused)
             taken[:] = [decided]
             return None if decided.action == "leave" else decided.send
 
@@ -131,18 +97,18 @@ class Outbound:
             self._ending.publish_left(subaccount, message)
             return
         if send is None:
-            return  # another delivery is at it
+            return  # another delivery is at it, or it waits for the end of a pause
         match taken[0].action:
             case "later":
                 raise Transient("It is too early for this mail.")
             case "afresh":
-                self._topics.publish(TOPIC, [work_event(subaccount, message)])
+                self._room.publish([OutboundWork(subaccount, message)])
             case _:
-                self._work(send)
+                self._work(send, switch)
 
     # --- under the claim ---------------------------------------------------------
 
-    def _work(self, send: Send) -> None:
+    def _work(self, send: Send, switch: Switch) -> None:
         record = self._record(send)
         if record is None and send.state != "cleaning":
             # Its contact was erased. What may be out counts for the cap all the same.
@@ -152,15 +118,20 @@ class Outbound:
         if record is None or send.state == "cleaning":
             self._clean(send, record)
             return
+        if is_dropped(send, switch.drop_until):
+            self._give_up(send, record, "cancelled", _DROPPED)
+            return
         route: Route = self._gmail if send.route == "gmail" else self._provider
         try:
             sent = route.send(send, record)
         except Refused as refusal:
             if refusal.free_at is not None and send.mailbox is not None:
-                self._caps.block(send.mailbox, refusal.free_at)
+                self._room.caps.block(send.mailbox, refusal.free_at)
             self._fail(send, record, refusal.code, refusal.detail)
         except Postponed as postponed:
-            self._postpone(send, record, postponed.cause)
+            # A pause is no outage: patience begins anew after it.
+            since = max(send.accepted_at, switch.changed_at)
+            self._postpone(send, record, postponed.cause, since)
         except Unclear as unclear:
             self._look_again(send, record, unclear)
         else:
@@ -169,36 +140,39 @@ class Outbound:
     def _record(self, send: Send) -> Message | None:
         try:
             return messages.load(
-                self._documents, self._blobs, send.subaccount, send.message
+                self._room.documents, self._room.blobs, send.subaccount, send.message
             )
         except Missing:
             return None  # it is being erased
 
-    def _postpone(self, send: Send, record: Message, cause: Transient) -> None:
+    def _postpone(
+        self, send: Send, record: Message, cause: Transient, since: int
+    ) -> None:
         """Try again later, or give up for good when that takes too long (S11)."""
-        now = self._now()
-        if not is_past(
-            send.accepted_at, self._patience_minutes, now, cause.retry_after
-        ):
+        now = self._room.now()
+        if not is_past(since, self._patience_minutes, now, cause.retry_after):
             self._free(send, cause.retry_after)
             raise cause
         current = self._current(send)
-        if current is None:
-            return
-        if current.route == "gmail":
+        if current is not None:
+            self._give_up(current, record, cause.code, cause.detail)
+
+    def _give_up(self, send: Send, record: Message, code: str, detail: str) -> None:
+        """Fail a mail that is certainly not sent, or look again where it may be."""
+        if send.route == "gmail":
             try:
-                self._gmail.abandon(current)
+                self._gmail.abandon(send)
             except Unclear as unclear:
-                self._look_again(current, record, unclear)
+                self._look_again(send, record, unclear)
                 return
-        self._fail(current, record, cause.code, cause.detail)
+        self._fail(send, record, code, detail)
 
     def _look_again(self, send: Send, record: Message, unclear: Unclear) -> None:
         """Look later, or say that nobody knows (S7)."""
         current = self._current(send)
         if current is None:
             return
-        now = self._now()
+        now = self._room.now()
         since = current.sending_since or current.accepted_at
         minutes = self._fate_minutes
         if not unclear.looked:
@@ -226,7 +200,7 @@ class Outbound:
             try:
                 self._gmail.clean(send, own_id)
             except Transient as error:
-                past = is_past(send.accepted_at, _CLEAN_MINUTES, self._now(), None)
+                past = is_past(send.accepted_at, _CLEAN_MINUTES, self._room.now(), None)
                 if not past:
                     self._free(send, error.retry_after)
                     raise
@@ -241,9 +215,6 @@ class Outbound:
         def step(before: Send) -> Send | None:
             if before.fence != send.fence:
                 return None
-            return set_free(before, self._now(), retry_after)
+            return set_free(before, self._room.now(), retry_after)
 
         self._sends.change(send.subaccount, send.message, step)
-
-    def _now(self) -> int:
-        return int(self._clock.now().timestamp() * 1000)

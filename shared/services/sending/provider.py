@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from shared.core.mail import Address
+from shared.core.moments import milliseconds
 from shared.core.parsing.address import normalise
 from shared.core.records import Message
 from shared.core.sending.replying import Answering
@@ -68,7 +69,7 @@ class ProviderRoute:
             advance(self._sends, send, state="queued")
             raise Postponed(error) from None
         return Sent(
-            at=int(self._clock.now().timestamp() * 1000),
+            at=milliseconds(self._clock.now()),
             rfc822_message_id=record.rfc822_message_id,
             in_reply_to=refers.in_reply_to,
         )
@@ -88,7 +89,7 @@ class ProviderRoute:
         )
 
     def _mark(self, send: Send) -> None:
-        now = int(self._clock.now().timestamp() * 1000)
+        now = milliseconds(self._clock.now())
         advance(self._sends, send, state="sending", sending_since=now)
 
     def _server(self, send: Send) -> RelayServer:

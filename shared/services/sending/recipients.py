@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from shared.core.ids import ContactId, SubaccountId
 from shared.core.mail import Address
-from shared.core.matching.facts import AddressFact, AddressKey, Asking, Known
+from shared.core.matching.asking import Asking, Known
+from shared.core.matching.facts import AddressFact, AddressKey
 from shared.core.parsing.address import in_domains
 from shared.core.records import Contact, Subaccount
 from shared.errors import Problem

@@ -26,6 +26,8 @@ from shared.repositories import messages, paths
 from shared.services.sending.recipients import Asked
 from shared.services.sending.senders import Sender
 
+MAX_ATTACHMENTS_BYTES = 25 * 1024 * 1024
+"""Of one mail, as they come."""
 _SNIPPET_CHARS = 200
 
 

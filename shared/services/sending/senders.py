@@ -41,7 +41,7 @@ class Senders:
         """The team member who sends."""
         found = self._directory.member(subaccount, user)
         if found is None:
-            raise _bad_field("/user", "is no team member of this subaccount")
+            raise bad_field("/user", "is no team member of this subaccount")
         return found
 
     def choose(
@@ -128,7 +128,8 @@ def from_not_allowed() -> Problem:
     )
 
 
-def _bad_field(pointer: str, detail: str) -> Problem:
+def bad_field(pointer: str, detail: str) -> Problem:
+    """The refusal for one field of the request."""
     return Problem(
         422,
         "invalid_request",

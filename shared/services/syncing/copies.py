@@ -38,7 +38,6 @@ from shared.ports import (
     Write,
 )
 from shared.repositories import messages, outbox, paths
-from shared.repositories.messages import ENVELOPE_TYPE
 
 ATTEMPTS = 5
 MAX_COPIES = 100
@@ -76,8 +75,8 @@ class Copies:
                 return record
             joined = joined or record
             stored = messages.to_document(joined)
+            stored.put_blob(self._blobs)
             if stored.blob is not None:
-                self._blobs.put(stored.blob.key, stored.blob.data, ENVELOPE_TYPE)
                 stored.data["envelope"] = DeleteField()
             writes: list[Write] = [
                 Update(found.path, stored.data, found.version),

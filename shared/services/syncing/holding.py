@@ -10,8 +10,14 @@ from dataclasses import dataclass, replace
 
 from shared.core.ids import HistoryId, MailboxId
 from shared.core.limits import MAX_LAG_LOOKS
+from shared.core.moments import milliseconds
 from shared.core.people import MailboxForMatching
-from shared.core.syncing.history import after_empty, is_older, order
+from shared.core.syncing.history import (
+    after_empty,
+    is_older,
+    order,
+    was_just_looked_for,
+)
 from shared.core.syncing.lease import WORK_BUDGET_SECONDS, LeaseDecision, release, take
 from shared.core.syncing.resync import Resync
 from shared.errors import Conflict, SyncError, Transient
@@ -99,7 +105,7 @@ class Holding:
             # A holder that died after saving its progress comes back with an old hint;
             # others may have left their work to it.
             own = before.lease.holder == delivery
-            if hint is not None and is_older(hint, before.cursor) and not own:
+            if hint is not None and not own and self._tells_nothing(hint, before):
                 return None
             busy = silent_since is not None and before.quiet_since > silent_since
             if busy and not own:
@@ -119,6 +125,11 @@ class Holding:
         if taken[0].action == "again":
             raise Conflict
         return Held(state, careful=taken[0].careful)
+
+    def _tells_nothing(self, hint: HistoryId, mailbox: Mailbox) -> bool:
+        return is_older(hint, mailbox.cursor) or was_just_looked_for(
+            hint, mailbox.idle, mailbox.last_synced_at, self._now()
+        )
 
     def begin(self, held: Held, gmail: Gmail) -> Run:
         """Start to work; the time counts from now."""
@@ -164,14 +175,18 @@ class Holding:
         def end(before: Mailbox | None) -> Mailbox | None:
             held = _held(before, run.mailbox)
             looks = held.lag_looks + 1 if lagging else 0
+            given_up = looks >= MAX_LAG_LOOKS
+            unsettled = not given_up and bool(lagging or held.lag_looks)
             dirty = held.lease.dirty
-            again[:] = [dirty, 0 < looks < MAX_LAG_LOOKS]
+            again[:] = [dirty, looks > 0 and not given_up]
             lease = replace(held.lease, dirty=False) if dirty else release(held.lease)
             return replace(
-                self._with_idle(self._with_progress(held, run), run, lagging=lagging),
+                self._with_idle(
+                    self._with_progress(held, run), run, unsettled=unsettled
+                ),
                 lease=lease,
                 last_synced_at=self._now(),
-                lag_looks=looks if looks < MAX_LAG_LOOKS else 0,
+                lag_looks=0 if given_up else looks,
                 failing_since=None,
                 failure=None,
             )
@@ -212,17 +227,17 @@ class Holding:
             run.progressed = True
         return saved
 
-    def _with_idle(self, held: Mailbox, run: Run, *, lagging: bool) -> Mailbox:
-        """Let the cursor of an idle mailbox follow, unless a change is announced."""
+    def _with_idle(self, held: Mailbox, run: Run, *, unsettled: bool) -> Mailbox:
+        """Let the cursor of an idle mailbox follow, unless a change is awaited."""
         if not run.empty or run.seen is None:
             return replace(held, idle=None)
-        if lagging or held.lag_looks or held.lease.dirty:
+        if unsettled or held.lease.dirty:
             return held
         move, idle = after_empty(held.idle, run.seen, self._now())
         return replace(advance(held, move), idle=idle)
 
     def _now(self) -> int:
-        return int(self._clock.now().timestamp() * 1000)
+        return milliseconds(self._clock.now())
 
 
 def _held(before: Mailbox | None, ours: Mailbox) -> Mailbox:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from shared.core.ids import GmailMessageId
+from shared.core.moments import milliseconds
 from shared.core.syncing.history import ToRead
 from shared.core.syncing.resync import (
     Resync,
@@ -40,7 +41,7 @@ class Resyncing:
         target = run.gmail.profile().history_id
         run.resync = plan_resync(
             target,
-            now=int(self._clock.now().timestamp() * 1000),
+            now=milliseconds(self._clock.now()),
             connected_at=min(run.mailbox.users.values()),
             last_success=run.mailbox.last_synced_at,
         )
@@ -79,16 +80,7 @@ class Resyncing:
     def _record(self, run: Run, ids: list[GmailMessageId]) -> None:
         # The cursor stays where it is until all is durable.
         todo = [ToRead(one, run.cursor) for one in ids]
-        outcome = self._recorder.record(
-            run.gmail, run.people, todo, careful=run.careful
-        )
-        log.info(
-            "batch_recorded",
-            mailbox=run.id,
-            recorded=outcome.recorded,
-            ignored=outcome.ignored,
-            quarantined=outcome.quarantined,
-        )
+        outcome = self._recorder.record_for(run, todo)
         done = ids
         if outcome.held is not None and outcome.held_at is not None:
             done = ids[: ids.index(outcome.held_at.gmail_message_id)]

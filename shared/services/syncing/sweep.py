@@ -8,17 +8,17 @@ watches that are about to end (W1).
 
 from __future__ import annotations
 
+from shared.core.moments import milliseconds
 from shared.core.syncing.watches import SHARDS
-from shared.core.syncing.work import work
+from shared.core.syncing.work import to_sync, work
 from shared.errors import SyncError
 from shared.logs import log
 from shared.ports import Clock, Documents
 from shared.repositories.mailboxes import Mailboxes
 from shared.repositories.outbox import Outbox
+from shared.repositories.work_queue import WorkQueue
 from shared.services.connecting.closing import to_close
-from shared.services.syncing.sync import to_sync
 from shared.services.syncing.watches import Watches
-from shared.services.syncing.work_queue import WorkQueue
 
 SWEEP_SHARD, PUBLISH_LEFT = "sweep-shard", "publish-left"
 
@@ -93,6 +93,10 @@ class Sweep:
                 )
                 return
 
+    def publish_soon(self) -> None:
+        """Have all published that waits, sooner than the next sweep would."""
+        self._queue.add([work(PUBLISH_LEFT, before=self._now() + 1)])
+
     def publish_left(self, before: int) -> None:
         """Publish events that were committed before then (ms) and never published."""
         count = self._outbox.publish_left_before(before)
@@ -100,4 +104,4 @@ class Sweep:
             log.warning("events_were_left", count=count)
 
     def _now(self) -> int:
-        return int(self._clock.now().timestamp() * 1000)
+        return milliseconds(self._clock.now())

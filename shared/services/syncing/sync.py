@@ -15,7 +15,7 @@ from shared.core.ids import GmailMessageId, HistoryId, MailboxId, mailbox_id
 from shared.core.limits import HEADERS_PER_BATCH
 from shared.core.parsing.address import normalise
 from shared.core.syncing.history import ToRead, newest, order, plan_reading
-from shared.core.syncing.work import Work, work
+from shared.core.syncing.work import to_sync
 from shared.errors import (
     HistoryExpired,
     Malformed,
@@ -25,6 +25,7 @@ from shared.errors import (
 )
 from shared.logs import log
 from shared.ports import Clock, Documents, Event
+from shared.repositories.work_queue import WorkQueue
 from shared.services.connecting.accounts import Accounts
 from shared.services.syncing.holding import (
     Held,
@@ -36,11 +37,8 @@ from shared.services.syncing.holding import (
 )
 from shared.services.syncing.record import Recorder
 from shared.services.syncing.resync import Resyncing
-from shared.services.syncing.work_queue import WorkQueue
 
 HISTORY_ID = re.compile(r"[0-9]{1,30}")
-SYNC = "sync"
-"""Kind of the work that brings one mailbox up to date."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +59,6 @@ class MailboxChanged:
         if not isinstance(address, str) or not HISTORY_ID.fullmatch(history_id):
             raise Malformed
         return cls(address, HistoryId(history_id))
-
-
-def to_sync(mailbox: MailboxId, silent_since: int | None = None) -> Work:
-    """The work of reading a mailbox; with `silent_since` only if it is quiet since."""
-    if silent_since is None:
-        return work(SYNC, mailbox=mailbox)
-    return work(SYNC, mailbox=mailbox, silent_since=silent_since)
 
 
 class Sync:
@@ -189,16 +180,7 @@ class Sync:
                 run.cursor = _before(run.cursor, todo, todo[start])
                 self._holding.checkpoint(run)
             batch = todo[start : start + self._headers_per_batch]
-            outcome = self._recorder.record(
-                run.gmail, run.people, batch, careful=run.careful
-            )
-            log.info(
-                "batch_recorded",
-                mailbox=run.id,
-                recorded=outcome.recorded,
-                ignored=outcome.ignored,
-                quarantined=outcome.quarantined,
-            )
+            outcome = self._recorder.record_for(run, batch)
             if outcome.held is not None:
                 if outcome.held_at is not None:
                     run.cursor = _before(run.cursor, todo, outcome.held_at)

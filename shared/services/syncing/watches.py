@@ -17,6 +17,7 @@ from typing import Protocol
 
 from shared.core.ids import MailboxId, UserId
 from shared.core.matching.bcc import topic_of
+from shared.core.moments import milliseconds
 from shared.core.parsing.address import normalise
 from shared.core.syncing.watches import SHARDS, UNHEALTHY_HOURS, hours_left, is_expiring
 from shared.core.syncing.work import Work, work
@@ -24,8 +25,8 @@ from shared.errors import Misconfigured, NeedsReauth, SyncError, Transient
 from shared.logs import log
 from shared.ports import Clock, Documents, Watch
 from shared.repositories.mailboxes import Mailbox, Mailboxes
+from shared.repositories.work_queue import WorkQueue
 from shared.services.connecting.accounts import Accounts
-from shared.services.syncing.work_queue import WorkQueue
 
 RENEW, RENEW_SHARD = "renew", "renew-shard"
 
@@ -147,7 +148,7 @@ class Watches:
             return replace(
                 before,
                 aliases=aliases,
-                watch_expires_at=int(watch.expires_at.timestamp() * 1000),
+                watch_expires_at=milliseconds(watch.expires_at),
                 watch_renewed_at=self._now(),
                 renewal_failures=0,
             )
@@ -193,7 +194,7 @@ class Watches:
         self._queue.add([to_renew(one.id, now) for one in found])
 
     def _now(self) -> int:
-        return int(self._clock.now().timestamp() * 1000)
+        return milliseconds(self._clock.now())
 
 
 def to_renew(mailbox: MailboxId, started: int) -> Work:

@@ -1,0 +1,73 @@
+"""Mail to send."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from functions.http.fields import NO_CONTROLS, Email, Id, Name
+from functions.http.models.base import In, Out
+
+MAX_RECIPIENTS = 100
+# RFC 5322 §2.1.1; a longer one is no subject.
+MAX_SUBJECT_SENT = 998
+MAX_BODY_SENT = 1_000_000
+
+
+class RecipientIn(In):
+    """Somebody to write to: a contact, or any address. Exactly one of the two."""
+
+    contact: Id | None = None
+    address: Email | None = None
+    name: Name | None = None
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> RecipientIn:
+        if (self.contact is None) == (self.address is None):
+            raise ValueError("give exactly one of contact and address")
+        return self
+
+
+Recipients = Annotated[list[RecipientIn], Field(max_length=MAX_RECIPIENTS)]
+
+
+class SendIn(In):
+    """Mail to send. Bulk names `contacts`, one message each; all else names `to`."""
+
+    kind: Literal["individual", "bulk", "workflow"]
+    user: Id
+    to: Recipients = []
+    cc: Recipients = []
+    bcc: Recipients = []
+    contacts: list[Id] = []
+    subject: (
+        Annotated[str, Field(max_length=MAX_SUBJECT_SENT, pattern=NO_CONTROLS)] | None
+    ) = None
+    text: Annotated[str, Field(max_length=MAX_BODY_SENT)] | None = None
+    html: Annotated[str, Field(max_length=MAX_BODY_SENT)] | None = None
+    reply_to_message: Id | None = None
+    from_: Email | None = Field(default=None, alias="from")
+
+    @model_validator(mode="after")
+    def _fits_its_kind(self) -> SendIn:
+        if self.kind == "bulk":
+            if self.to or self.cc or self.bcc or self.reply_to_message:
+                raise ValueError(
+                    "bulk mail takes contacts, and no to, cc, bcc or reply"
+                )
+            if not self.contacts:
+                raise ValueError("bulk mail needs contacts")
+        elif self.contacts:
+            raise ValueError("contacts is for bulk mail; use to")
+        elif not self.to:
+            raise ValueError("to needs at least one recipient")
+        return self
+
+
+class SendAccepted(Out):
+    """Mail that was accepted: `id` and `status` for one, `ids` for bulk."""
+
+    id: str | None = None
+    status: Literal["queued", "sent", "failed"] | None = None
+    ids: list[str] | None = None

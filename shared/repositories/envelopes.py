@@ -1,0 +1,29 @@
+"""The recipients, bodies and attachment list of a message, as one JSON text."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+from shared.core.mail import Address
+from shared.core.records import Attachment, Envelope
+
+
+def to_json(envelope: Envelope) -> bytes:
+    """Write an envelope; what no UTF-8 can say becomes a question mark."""
+    text = json.dumps(asdict(envelope), ensure_ascii=False, separators=(",", ":"))
+    return text.encode("utf-8", "replace")
+
+
+def from_json(text: str | bytes) -> Envelope:
+    """Read what `to_json` wrote."""
+    data = json.loads(text)
+    return Envelope(
+        to=tuple(Address(**one) for one in data["to"]),
+        cc=tuple(Address(**one) for one in data["cc"]),
+        bcc=tuple(Address(**one) for one in data["bcc"]),
+        text=data["text"],
+        html=data["html"],
+        html_original=data["html_original"],
+        attachments=tuple(Attachment(**one) for one in data["attachments"]),
+    )

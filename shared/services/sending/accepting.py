@@ -1,0 +1,145 @@
+"""Accept a call once: one commit with its Idempotency-Key and its place under the cap.
+
+Two calls under one key store one mail, whichever comes first and wherever either dies
+(S7, S10).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+
+from shared.core.ids import MessageId, SubaccountId
+from shared.core.records import Message, Status
+from shared.core.sending.composing import mail_size
+from shared.errors import AlreadyExists, Conflict, Malformed, Missing, Problem
+from shared.ports import Blobs, Documents, Write
+from shared.repositories import sends
+from shared.repositories.sends import FirstResult
+from shared.services.sending.send_records import SendRequest, Upload, mail_of
+from shared.services.sending.senders import Sender
+
+# Gmail API discovery document, `drafts.create`, `maxSize` (read 2026-11). 25 MiB of
+# attachments in base64 leave some 800 kB of it for the words.
+MAX_MAIL_BYTES = 36_700_160
+# One document holds what counts for a cap: of so many calls at once each has its turn.
+TURNS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The messages that a call made, in the order of the request."""
+
+    ids: tuple[MessageId, ...]
+    status: Status = "queued"
+
+
+class Accepting:
+    """Stores what calls asked for, and tells what they were answered."""
+
+    def __init__(self, documents: Documents, blobs: Blobs) -> None:
+        """Use these gateways."""
+        self._documents = documents
+        self._blobs = blobs
+
+    def first_result(
+        self, subaccount: SubaccountId, key: str, payload: str
+    ) -> FirstResult | None:
+        """What this key was answered before; raises Problem for other content."""
+        found = self._documents.get([sends.key_path(subaccount, key)])[0]
+        if not found.exists:
+            return None
+        first = sends.key_from(found)
+        if first.payload != payload:
+            raise key_reused()
+        return first
+
+    def store(
+        self,
+        subaccount: SubaccountId,
+        key: str,
+        result: FirstResult,
+        writes: Sequence[Write],
+        *,
+        counted: Callable[[], Write],
+        blobs: str,
+    ) -> FirstResult:
+        """Commit a call; gives another one's result if that was faster.
+
+        `counted` makes the write by which the call counts for its cap, or raises
+        Problem. What was put under the prefix `blobs` goes again when it is not stored.
+        """
+        try:
+            stored = self._commit(subaccount, key, result, writes, counted)
+        except (Problem, Conflict):
+            self._blobs.delete_prefix(blobs)
+            raise
+        if stored is not result:
+            self._blobs.delete_prefix(blobs)
+        return stored
+
+    def _commit(
+        self,
+        subaccount: SubaccountId,
+        key: str,
+        result: FirstResult,
+        writes: Sequence[Write],
+        counted: Callable[[], Write],
+    ) -> FirstResult:
+        for _ in range(TURNS):
+            count = counted()
+            try:
+                self._documents.commit(
+                    [count, sends.key_write(subaccount, key, result), *writes]
+                )
+            except Missing:
+                raise Problem(
+                    422, "unknown_contact", "The contact has just been erased."
+                ) from None
+            except (AlreadyExists, Conflict):
+                first = self.first_result(subaccount, key, result.payload)
+                if first is not None:
+                    return first
+            else:
+                return result
+        raise Conflict
+
+
+def payload_hash(request: SendRequest, uploads: Sequence[Upload]) -> str:
+    """One hash for the same content, the attachments' bytes included."""
+    content = {
+        "request": asdict(request),
+        "attachments": [
+            [
+                one.filename,
+                one.content_type,
+                one.content_id,
+                hashlib.sha256(one.data).hexdigest(),
+            ]
+            for one in uploads
+        ],
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def key_reused() -> Problem:
+    """The refusal for a key under which something else was asked."""
+    return Problem(
+        422,
+        "idempotency_key_reused",
+        "This Idempotency-Key was used for a call with other content.",
+    )
+
+
+def check_size(record: Message, sender: Sender) -> None:
+    """Refuse what cannot be written as a mail, or is too big for Gmail."""
+    try:
+        size = mail_size(mail_of(record, sender))
+    except Malformed as error:
+        raise Problem(422, "invalid_request", error.detail) from None
+    if size > MAX_MAIL_BYTES:
+        raise Problem(
+            413, "payload_too_large", "The mail is bigger than Gmail takes (35 MiB)."
+        )

@@ -1,0 +1,149 @@
+"""Make the mails of a bulk call, some at a time over Pub/Sub (S2).
+
+Every id follows from the call's, so making a mail twice is impossible, and repeating
+any of it changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from shared.core.ids import MessageId, SubaccountId
+from shared.core.parsing.address import in_domains
+from shared.core.records import Message
+from shared.core.sending.states import Send
+from shared.errors import AlreadyExists, Missing
+from shared.ports import Create, Delete, Write
+from shared.repositories import messages, paths, sends
+from shared.repositories.messages import MessageDocument
+from shared.repositories.sends import BulkRecipient
+from shared.services.sending import batches
+from shared.services.sending.batches import Batch
+from shared.services.sending.mailroom import Mailroom
+from shared.services.sending.outbound_work import OutboundWork
+from shared.services.sending.send_records import record_writes
+
+_PER_EVENT = 100
+# What one event may copy of attachments, within a function's time and memory.
+_COPIED_BYTES = 100 * 1024 * 1024
+_PER_COMMIT = 80
+_COMMIT_BYTES = 2_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """One mail of a batch, ready to be written."""
+
+    record: Message
+    stored: MessageDocument
+    writes: list[Write]
+    size: int
+
+
+class FanOut:
+    """Makes records and sends of batches."""
+
+    def __init__(self, room: Mailroom) -> None:
+        """Use these."""
+        self._room = room
+        self._documents = room.documents
+        self._blobs = room.blobs
+
+    def go_on(self, subaccount: SubaccountId, batch_id: str, start: int) -> None:
+        """Make some mails of a batch and publish them, then the rest of the batch.
+
+        A batch that is done does nothing.
+        """
+        found = self._documents.get([sends.batch_path(subaccount, batch_id)])[0]
+        if not found.exists:
+            return
+        try:
+            batch = batches.load(self._blobs, subaccount, found)
+        except Missing:
+            # The content goes last: everything was published before.
+            self._documents.commit([Delete(found.path)])
+            return
+        weight = sum(one.size for one in batch.attachments) or 1
+        count = max(1, min(_PER_EVENT, _COPIED_BYTES // weight))
+        some = batch.recipients[start : start + count]
+        self.make(batch, some)
+        for one in some:
+            self._copy_attachments(batch, one)
+        self._room.publish([OutboundWork(subaccount, one.message) for one in some])
+        if start + count < len(batch.recipients):
+            rest = OutboundWork(subaccount, batch=batch_id, start=start + count)
+            self._room.publish([rest])
+            return
+        self._blobs.delete_prefix(batch.prefix)
+        self._documents.commit([Delete(found.path)])
+
+    def make(self, batch: Batch, some: Sequence[BulkRecipient]) -> None:
+        """Write the records and sends that are missing, without their attachments."""
+        for group in _groups([_made(batch, one) for one in some]):
+            for one in group:
+                one.stored.put_blob(self._blobs)
+            try:
+                self._documents.commit([write for one in group for write in one.writes])
+            except (AlreadyExists, Missing):
+                for one in group:
+                    self._make_one(one)
+
+    def _make_one(self, made: _Made) -> None:
+        try:
+            self._documents.commit(made.writes)
+        except AlreadyExists:
+            return  # made before
+        except Missing:  # the contact was erased meanwhile
+            prefix = messages.blob_prefix(made.record.subaccount, made.record.id)
+            self._blobs.delete_prefix(prefix)
+
+    def _copy_attachments(self, batch: Batch, recipient: BulkRecipient) -> None:
+        """Each message has its own bytes, so that erasing one contact erases them."""
+        subaccount = batch.request.subaccount
+        if not batch.attachments or not self._is_made(subaccount, recipient.message):
+            return
+        for one in batch.attachments:
+            data = self._blobs.get(batches.attachment_key(batch, one.id))
+            key = messages.attachment_key(subaccount, recipient.message, one.id)
+            self._blobs.put(key, data, "application/octet-stream")
+
+    def _is_made(self, subaccount: SubaccountId, message: MessageId) -> bool:
+        path = paths.message(subaccount, message)
+        return self._documents.get([path])[0].exists
+
+
+def _made(batch: Batch, recipient: BulkRecipient) -> _Made:
+    record = batch.record(recipient)
+    stored = messages.to_document(record)
+    send = Send(
+        subaccount=record.subaccount,
+        message=record.id,
+        kind=batch.request.kind,
+        route="provider",
+        user=batch.request.user,
+        batch=batch.id,
+        accepted_at=batch.at,
+        look_at=batch.at,
+    )
+    internal = in_domains(recipient.address, batch.internal_domains)
+    external = () if internal else (recipient.address,)
+    writes = record_writes(record, stored.data, external)
+    path = sends.send_path(record.subaccount, record.id)
+    writes.append(Create(path, sends.send_document(send)))
+    size = 2000 + len(stored.data.get("envelope", ""))
+    return _Made(record, stored, writes, size)
+
+
+def _groups(made: Sequence[_Made]) -> Iterator[list[_Made]]:
+    """Cut into what one commit takes."""
+    group: list[_Made] = []
+    size = 0
+    for one in made:
+        if group and (len(group) == _PER_COMMIT or size + one.size > _COMMIT_BYTES):
+            yield group
+            group, size = [], 0
+        group.append(one)
+        size += one.size
+    if group:
+        yield group

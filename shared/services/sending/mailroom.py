@@ -1,0 +1,36 @@
+"""What everybody who accepts mail of the CRM, or sends it, works with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from shared.core.moments import milliseconds
+from shared.ports import Blobs, Clock, Documents, Topics
+from shared.services.crm.directory import Directory
+from shared.services.sending.caps import SendCaps
+from shared.services.sending.outbound_work import TOPIC, OutboundWork
+from shared.services.sending.pausing import Pausing
+from shared.services.sending.senders import Senders
+
+
+@dataclass(frozen=True, slots=True)
+class Mailroom:
+    """The gateways and services that the steps of sending share."""
+
+    documents: Documents
+    blobs: Blobs
+    topics: Topics
+    directory: Directory
+    senders: Senders
+    caps: SendCaps
+    pausing: Pausing
+    clock: Clock
+
+    def publish(self, items: Sequence[OutboundWork]) -> None:
+        """Publish work; returns when every item is durable, else raises Transient."""
+        self.topics.publish(TOPIC, [one.to_event() for one in items])
+
+    def now(self) -> int:
+        """The current moment in milliseconds."""
+        return milliseconds(self.clock.now())

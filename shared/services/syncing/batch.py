@@ -1,0 +1,101 @@
+"""A batch of Gmail messages on its way into the CRM, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+from shared.core.events import CrmEvent
+from shared.core.ids import MessageId, SubaccountId
+from shared.core.mail import Content, MessageHeaders
+from shared.core.matching import recording
+from shared.core.matching.places import Decision, Place
+from shared.core.people import MailboxForMatching
+from shared.core.records import Message
+from shared.core.syncing.history import ToRead
+from shared.errors import Transient
+from shared.ports import Gmail, Snapshot, Write
+from shared.repositories.facts import FactFinder
+
+RecordKey = tuple[SubaccountId, MessageId]
+
+
+@dataclass(slots=True)
+class Outcome:
+    """How far a batch came.
+
+    `held` is the passing fault that stopped it, `held_at` the message where it did:
+    everything before that one is durable, nothing from there on.
+    """
+
+    recorded: int = 0
+    ignored: int = 0
+    quarantined: int = 0
+    held: Transient | None = None
+    held_at: ToRead | None = None
+
+    def add(self, more: Outcome) -> None:
+        """Count what came of further messages."""
+        self.recorded += more.recorded
+        self.ignored += more.ignored
+        self.quarantined += more.quarantined
+        self.held, self.held_at = more.held, more.held_at
+
+
+@dataclass(slots=True)
+class Item:
+    """One message on its way through the steps; `failure` ends the way."""
+
+    todo: ToRead
+    headers: MessageHeaders | None = None
+    decision: Decision | None = None
+    content: Content | None = None
+    failure: Exception | None = None
+
+
+@dataclass(slots=True)
+class NewRecord:
+    """A record that is to be made: what one commit writes, and what it then tells."""
+
+    record: Message
+    writes: list[Write]
+    events: list[CrmEvent]
+    committed: bool = False
+
+
+@dataclass(slots=True)
+class Batch:
+    """A batch at work: its mailbox, what is known so far, and what came of it.
+
+    `existing` are the records as last read, by their key, `new` those that are ready to
+    be made. `ignored`, `events`, `seen_before` and `copies` wait for the end of the
+    batch. `stale` says that what was decided may no longer be true. With `only` other
+    subaccounts are left as they are.
+    """
+
+    gmail: Gmail
+    mailbox: MailboxForMatching
+    finder: FactFinder
+    only: Collection[SubaccountId] | None = None
+    outcome: Outcome = field(default_factory=Outcome)
+    existing: dict[RecordKey, Snapshot] = field(default_factory=dict)
+    new: dict[RecordKey, NewRecord] = field(default_factory=dict)
+    ignored: list[Write] = field(default_factory=list)
+    events: list[CrmEvent] = field(default_factory=list)
+    seen_before: list[str] = field(default_factory=list)
+    copies: list[tuple[MessageHeaders, tuple[Place, ...]]] = field(default_factory=list)
+    stale: bool = False
+
+    def forget(self) -> None:
+        """Drop what was decided and made ready: somebody changed what was read."""
+        self.finder.forget()
+        self.new.clear()
+
+    def key(self, headers: MessageHeaders, place: Place) -> RecordKey:
+        """Where the record of a message at this place is, or will be."""
+        message = recording.record_id(headers, self.mailbox.id, place)
+        return place.subaccount, message
+
+    def is_recorded(self, headers: MessageHeaders, place: Place) -> bool:
+        """Whether the record was there when it was last looked for."""
+        return self.existing[self.key(headers, place)].exists

@@ -1,0 +1,201 @@
+"""Makes messages visible, each in one subaccount and in one commit.
+
+Promises: a message is complete before it can be seen; a second copy joins the record
+that is there (M9); repeating any of it changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from shared.core.events import message_event, message_event_id
+from shared.core.ids import gmail_thread_key
+from shared.core.limits import MAX_THREAD_PARTICIPANTS
+from shared.core.mail import MessageHeaders
+from shared.core.matching.places import Place
+from shared.core.moments import milliseconds
+from shared.errors import AlreadyExists, Conflict, Malformed, Missing, SyncError
+from shared.ports import (
+    Blobs,
+    Clock,
+    Create,
+    Documents,
+    Increment,
+    Maximum,
+    Merge,
+    Union,
+    Update,
+    Write,
+)
+from shared.repositories import bcc, messages, outbox, paths
+from shared.repositories.contact_quota import ContactQuota
+from shared.services.syncing.batch import Batch, Item, NewRecord
+from shared.services.syncing.contents import Contents
+from shared.services.syncing.copies import Copies
+
+RECORDS_PER_COMMIT = 25
+"""A commit may have 500 writes; a record brings five or six."""
+
+
+class Committing:
+    """Writes messages to the places where the rules record them."""
+
+    def __init__(
+        self,
+        documents: Documents,
+        blobs: Blobs,
+        clock: Clock,
+        contents: Contents,
+        copies: Copies,
+        quota: ContactQuota,
+    ) -> None:
+        """Use these gateways."""
+        self._documents = documents
+        self._blobs = blobs
+        self._clock = clock
+        self._contents = contents
+        self._copies = copies
+        self._quota = quota
+
+    def make_together(self, batch: Batch, items: Sequence[Item]) -> None:
+        """Make the new records at the head of a batch in few commits.
+
+        Saves round trips and promises nothing: what cannot go with others, and all that
+        comes after it, is left to `write`, message by message.
+        """
+        waiting = self._plain(batch, items)
+        for start in range(0, len(waiting), RECORDS_PER_COMMIT):
+            some = waiting[start : start + RECORDS_PER_COMMIT]
+            if len(some) == 1:
+                return
+            try:
+                self._documents.commit([write for one in some for write in one.writes])
+            except SyncError:
+                return  # whose fault it was shows when each goes alone
+            for one in some:
+                one.committed = True
+
+    def write(
+        self, batch: Batch, item: Item, headers: MessageHeaders, place: Place
+    ) -> None:
+        """Make the record at this place, or join the one that is there.
+
+        Raises Missing when contacts have come or gone since the message was decided.
+        """
+        recorded = batch.is_recorded(headers, place)
+        if recorded or not self._made(batch, item, headers, place):
+            self._join(batch, headers, place)
+
+    def _made(
+        self, batch: Batch, item: Item, headers: MessageHeaders, place: Place
+    ) -> bool:
+        """Make the record; False when another mailbox was faster."""
+        key = batch.key(headers, place)
+        new = batch.new.pop(key, None) or self._new(batch, item, headers, place)
+        try:
+            if not new.committed:
+                self._documents.commit(new.writes)
+        except Conflict:
+            if place.new_contacts:
+                raise Missing from None  # another mail has used the quota
+            raise
+        except AlreadyExists:
+            path = paths.message(new.record.subaccount, new.record.id)
+            batch.existing[key] = self._documents.get([path])[0]
+            if not batch.existing[key].exists:
+                raise Missing from None  # another mail made the contact
+            return False
+        batch.events += new.events
+        self._copies.join_earlier(headers, batch.mailbox, new.record)
+        return True
+
+    def _plain(self, batch: Batch, items: Sequence[Item]) -> list[NewRecord]:
+        """Records that only have to be made, up to the first that asks for more."""
+        found: list[NewRecord] = []
+        for item in items:
+            if item.failure is not None or not item.headers or not item.decision:
+                return found
+            for place in item.decision.places:
+                key = batch.key(item.headers, place)
+                plain = not place.new_contacts and key not in batch.new
+                if not plain or batch.is_recorded(item.headers, place):
+                    return found
+                try:
+                    new = self._new(batch, item, item.headers, place)
+                except Exception:  # noqa: BLE001  (it fails again, where it is handled)
+                    return found
+                batch.new[key] = new
+                found.append(new)
+        return found
+
+    def _join(self, batch: Batch, headers: MessageHeaders, place: Place) -> None:
+        """Add this mailbox's copy to the record that is there."""
+        found = batch.existing[batch.key(headers, place)]
+        also, more = bcc.contacts_of(place, self._now(), sent_at=None)
+        also += self._counted(place)
+        try:
+            record = self._copies.join(headers, batch.mailbox, place, found, also)
+        except AlreadyExists:
+            raise Missing from None
+        batch.events += more
+        batch.seen_before.append(message_event_id(record))
+        if any(one.mailbox == batch.mailbox.id for one in record.held_by):
+            # An earlier try of ours may have died between record and copies.
+            self._copies.join_earlier(headers, batch.mailbox, record)
+
+    def _counted(self, place: Place) -> list[Write]:
+        """The write by which new contacts count for their user's day (B7)."""
+        if not place.new_contacts or place.user is None:
+            return []
+        number = len(place.new_contacts)
+        taken = self._quota.take(place.subaccount, place.user, number)
+        if taken is None:
+            raise Missing  # another mail was faster
+        return [taken]
+
+    def _new(
+        self, batch: Batch, item: Item, headers: MessageHeaders, place: Place
+    ) -> NewRecord:
+        """The record and all that must become visible with it; writes only blobs."""
+        if item.content is None:
+            raise Malformed
+        record = self._contents.record(batch, item.content, headers, place)
+        event = message_event(record, self._now())
+        also, more = bcc.contacts_of(place, self._now(), sent_at=record.sent_at)
+        stored = messages.to_document(record)
+        stored.put_blob(self._blobs)
+        writes: list[Write] = [
+            Create(paths.message(record.subaccount, record.id), stored.data),
+            Merge(
+                paths.thread(record.subaccount, record.thread),
+                {
+                    "contact": record.contact,
+                    "exclusive": record.exclusive,
+                    "participants": Union(place.participants[:MAX_THREAD_PARTICIPANTS]),
+                    **_gmail_thread(batch, place, headers),
+                },
+            ),
+            outbox.committing(event),
+            *also,
+            *self._counted(place),
+        ]
+        if all(one.id != record.contact for one in place.new_contacts):
+            figures = {
+                "messages": Increment(1),
+                "last_message_at": Maximum(record.sent_at),
+            }
+            path = paths.contact(record.subaccount, record.contact)
+            writes.append(Update(path, figures))
+        return NewRecord(record, [*writes, *messages.index(record)], [*more, event])
+
+    def _now(self) -> int:
+        return milliseconds(self._clock.now())
+
+
+def _gmail_thread(
+    batch: Batch, place: Place, headers: MessageHeaders
+) -> dict[str, Union]:
+    if not place.link_gmail_thread:
+        return {}
+    key = gmail_thread_key(batch.mailbox.id, headers.gmail_thread_id)
+    return {"gmail_threads": Union((key,))}

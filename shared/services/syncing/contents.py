@@ -1,0 +1,102 @@
+"""Reads the content of what is recorded, and makes the record and its attachments.
+
+Promises: nothing of a message that no rule records is read (M14); attachments are in
+the blob store before the record that names them is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from shared.core.ids import MessageId, SubaccountId
+from shared.core.limits import MAX_ATTACHMENT_BYTES
+from shared.core.mail import AttachmentPart, Content, MessageHeaders
+from shared.core.matching import recording
+from shared.core.matching.places import Place
+from shared.core.moments import milliseconds
+from shared.core.parsing.sanitise import safe_html
+from shared.core.records import Attachment, Message
+from shared.errors import Vanished
+from shared.ports import Blobs, Clock
+from shared.repositories import messages
+from shared.services.syncing.batch import Batch, Item
+
+
+class Contents:
+    """From Gmail's content to the record that a commit makes visible."""
+
+    def __init__(self, blobs: Blobs, clock: Clock) -> None:
+        """Use these gateways."""
+        self._blobs = blobs
+        self._clock = clock
+
+    def read(self, batch: Batch, items: Sequence[Item]) -> None:
+        """Read, in one go, what a subaccount is to record that has no record yet."""
+        wanted = [one for one in items if _is_wanted(batch, one)]
+        ids = [one.todo.gmail_message_id for one in wanted]
+        found = batch.gmail.contents(ids) if ids else {}
+        for item in wanted:
+            answer = found.get(item.todo.gmail_message_id, Vanished())
+            if isinstance(answer, Content):
+                item.content = answer
+            else:
+                item.failure = answer
+
+    def record(
+        self, batch: Batch, content: Content, headers: MessageHeaders, place: Place
+    ) -> Message:
+        """Make the record of a message at this place; keeps its attachments."""
+        subaccount, message = batch.key(headers, place)
+        return recording.compose(
+            headers,
+            batch.mailbox,
+            place,
+            content,
+            tuple(
+                self._keep(batch, subaccount, message, headers, str(n), part)
+                for n, part in enumerate(content.attachments)
+            ),
+            safe_html(content.html) if content.html else None,
+            milliseconds(self._clock.now()),
+        )
+
+    def _keep(
+        self,
+        batch: Batch,
+        subaccount: SubaccountId,
+        message: MessageId,
+        headers: MessageHeaders,
+        number: str,
+        part: AttachmentPart,
+    ) -> Attachment:
+        """Store one attachment, unless a cap keeps it out."""
+        data = part.data
+        if data is None and part.size <= MAX_ATTACHMENT_BYTES:
+            data = _fetch(batch, headers, part)
+        if data is not None:
+            key = messages.attachment_key(subaccount, message, number)
+            self._blobs.put(key, data, "application/octet-stream")
+        return Attachment(
+            id=number,
+            filename=part.filename,
+            content_type=part.content_type,
+            size=part.size if data is None else len(data),
+            stored=data is not None,
+            content_id=part.content_id,
+        )
+
+
+def _is_wanted(batch: Batch, item: Item) -> bool:
+    """Say whether a subaccount is to record it that has no record yet."""
+    if item.failure is not None or item.decision is None or item.headers is None:
+        return False
+    headers = item.headers
+    return item.content is None and any(
+        not batch.is_recorded(headers, place) for place in item.decision.places
+    )
+
+
+def _fetch(batch: Batch, headers: MessageHeaders, part: AttachmentPart) -> bytes | None:
+    if part.gmail_attachment_id is None:
+        return None
+    return batch.gmail.attachment(headers.gmail_message_id, part.gmail_attachment_id)

@@ -1,0 +1,95 @@
+"""Keeps why a message is not recorded: no rule records it, or it cannot be processed.
+
+Promises: ids, rule and time are kept, nothing of what the message says; one that can
+never be processed is set aside, so that it blocks nothing behind it (E3).
+"""
+
+from __future__ import annotations
+
+from shared.core.limits import MAX_ATTEMPTS
+from shared.core.matching.places import Decision, Place
+from shared.core.moments import milliseconds
+from shared.core.people import MailboxForMatching
+from shared.errors import Permanent, Transient
+from shared.logs import log
+from shared.ports import Clock, Documents
+from shared.repositories.quarantine import Quarantine, decision
+from shared.services.syncing.batch import Batch, Item
+from shared.services.syncing.copies import could_join
+
+
+class Unrecorded:
+    """Decisions and the quarantine, as a batch fills them."""
+
+    def __init__(self, documents: Documents, clock: Clock) -> None:
+        """Use these gateways."""
+        self._quarantine = Quarantine(documents)
+        self._clock = clock
+
+    def ignore(
+        self, batch: Batch, item: Item, rule: str, copies: tuple[Place, ...] = ()
+    ) -> None:
+        """Note the rule; the decision is written with the others of its batch."""
+        headers = item.headers
+        if item.decision is None or not item.decision.recorded:
+            batch.outcome.ignored += 1
+        joining = (
+            could_join(headers, batch.mailbox, copies) if headers and copies else {}
+        )
+        batch.ignored.append(
+            decision(
+                batch.mailbox,
+                item.todo.gmail_message_id,
+                headers.rfc822_message_id if headers else None,
+                outcome="ignored",
+                rule=rule,
+                at=self._now(),
+                more={**_concerning(batch.mailbox, item.decision), **joining},
+            )
+        )
+
+    def set_aside(self, batch: Batch, item: Item, code: str, detail: str) -> None:
+        """Put a message into the quarantine; what waits behind it is decided anew."""
+        batch.stale = True
+        batch.outcome.quarantined += 1
+        self._quarantine.set_aside(
+            batch.mailbox,
+            item.todo.gmail_message_id,
+            code=code,
+            detail=detail,
+            at=self._now(),
+        )
+        log.warning("message_quarantined", mailbox=batch.mailbox.id, code=code)
+
+    def unexpected(self, batch: Batch, item: Item, error: Exception) -> None:
+        """Try a message that trips over a bug a few times, then set it aside."""
+        log.error("message_failed", mailbox=batch.mailbox.id, exc_info=error)
+        attempts = self._quarantine.attempt(batch.mailbox, item.todo.gmail_message_id)
+        if attempts >= MAX_ATTEMPTS:
+            self.set_aside(batch, item, "internal_error", type(error).__name__)
+        else:
+            batch.outcome.held, batch.outcome.held_at = Transient(), item.todo
+
+    def count_attempt(self, mailbox: MailboxForMatching, item: Item) -> None:
+        """Count an attempt before it is made; too many are the message's failure."""
+        attempts = self._quarantine.attempt(mailbox, item.todo.gmail_message_id)
+        if attempts > MAX_ATTEMPTS:
+            item.failure = Permanent("Processing this message ended the process.")
+
+    def passed(self, mailbox: MailboxForMatching, item: Item) -> None:
+        """Forget the attempts, unless the message is set aside."""
+        if not isinstance(item.failure, Permanent):
+            self._quarantine.passed(mailbox, item.todo.gmail_message_id)
+
+    def _now(self) -> int:
+        return milliseconds(self._clock.now())
+
+
+def _concerning(
+    mailbox: MailboxForMatching, decided: Decision | None
+) -> dict[str, object]:
+    """Who may ask about it besides the mailbox's users: owners of BCC addresses."""
+    if decided is None or not decided.concerns:
+        return {}
+    users = {user.id for user in mailbox.users}.union(decided.concerns)
+    return {"users": sorted(users)}
