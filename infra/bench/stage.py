@@ -1,0 +1,186 @@
+"""Where a benchmark happens: gateways with nothing in them yet, and a simulated Gmail.
+
+The in-memory stage shows our own work; the stage on Google's emulators is reached
+through Google's clients and sockets, as in the cloud.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import requests
+from google.cloud import pubsub_v1
+
+from infra.bench.post import LocalPost, Post, RemotePost
+from infra.local import emulators, in_process, wiring
+from infra.local.gmail_simulator import InProcessHttp, client_file
+from shared import bootstrap, config
+from shared.gateways.gmail_http import HttpFactory, new_http
+from shared.gateways.memory import (
+    MemoryBlobs,
+    MemoryDocuments,
+    MemorySecrets,
+    MemoryTopics,
+)
+
+KINDS: tuple[emulators.Kind, ...] = ("firestore", "pubsub")
+_NUMBERS = itertools.count(1)
+
+
+@dataclass(slots=True)
+class Outside:
+    """Implements `bootstrap.Outside`: gateways that can be put behind a recorder."""
+
+    settings: config.Settings
+    clock: Any
+    documents: Any
+    blobs: Any
+    secrets: Any
+    topics: Any
+    google: Any
+    relay: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One empty deployment with a Gmail of its own."""
+
+    name: str
+    outside: Outside
+    post: Post
+    browser: requests.Session
+    gmail_url: str
+    http: HttpFactory
+
+
+class Theatre(Protocol):
+    """Makes stages of one kind."""
+
+    name: str
+
+    def stage(self) -> Stage:
+        """A new one, with nothing of the last one on it."""
+
+
+class InMemory:
+    """Everything in this process, without a socket."""
+
+    name = "in memory"
+
+    def stage(self) -> Stage:
+        """A new one, with nothing of the last one on it."""
+        settings = in_process.settings("bench-memory")
+        post = LocalPost()
+        post.reset(settings.redirect_uri)
+        clock = bootstrap.SystemClock()
+        outside = Outside(
+            settings=settings,
+            clock=clock,
+            documents=MemoryDocuments(),
+            blobs=MemoryBlobs(),
+            secrets=MemorySecrets(),
+            topics=MemoryTopics(),
+            google=in_process.google(post.app, settings, clock),
+        )
+        return Stage(
+            self.name,
+            outside,
+            post,
+            in_process.browser(post.app),
+            in_process.BASE,
+            lambda: InProcessHttp(post.app),
+        )
+
+
+class OnEmulators:
+    """Firestore, Pub/Sub, Secret Manager and Gmail as processes beside this one."""
+
+    name = "emulators"
+
+    def __init__(self, post: RemotePost, folder: str) -> None:
+        """Use a Gmail that is served elsewhere; blobs are kept in the folder."""
+        self._post = post
+        self._folder = folder
+
+    def stage(self) -> Stage:
+        """A new one: a project of its own on the same emulators."""
+        project = f"bench-{next(_NUMBERS)}"
+        gateways = beside(self._post, project, self._folder, "google")
+        publisher = pubsub_v1.PublisherClient()
+        for topic in wiring.TOPICS:
+            publisher.create_topic(name=gateways.settings.topic_path(topic), timeout=10)
+        return on(gateways, self._post, self.name)
+
+
+def beside(
+    post: RemotePost,
+    project: str,
+    folder: str,
+    backend: Literal["google", "embedded"],
+) -> bootstrap.Gateways:
+    """The deployed gateways, with Gmail and Secret Manager in another process."""
+    gateways = bootstrap.Gateways(
+        config.load(
+            google_cloud_project=project,
+            public_url=in_process.PUBLIC,
+            backend=backend,
+            gmail_api_endpoint=post.url,
+            secret_manager_endpoint=post.secrets_host,
+            blob_folder=f"{folder}/{project}",
+            development=True,
+        )
+    )
+    redirect = gateways.settings.redirect_uri
+    post.reset(redirect)
+    file = json.dumps(client_file(post.url, [redirect])).encode()
+    gateways.secrets.write(bootstrap.OAUTH_CLIENT_SECRET, file)
+    return gateways
+
+
+def on(gateways: bootstrap.Gateways, post: RemotePost, name: str) -> Stage:
+    """A stage of these gateways."""
+    outside = Outside(
+        settings=gateways.settings,
+        clock=gateways.clock,
+        documents=gateways.documents,
+        blobs=gateways.blobs,
+        secrets=gateways.secrets,
+        topics=gateways.topics,
+        google=gateways.google,
+    )
+    return Stage(name, outside, post, requests.Session(), post.url, new_http)
+
+
+@contextmanager
+def on_emulators(say: Callable[[str], None]) -> Iterator[OnEmulators | None]:
+    """Start the emulators and the simulated Gmail; None, said loudly, without them."""
+    absent = [reason for kind in KINDS if (reason := emulators.missing(kind))]
+    if absent and not all(map(emulators.available, KINDS)):
+        say(f"NOT MEASURED on emulators: {' '.join(absent)}")
+        yield None
+        return
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    running = [emulators.start(kind) for kind in KINDS]
+    hosts = {f"{one.kind.upper()}_EMULATOR_HOST": one.host for one in running}
+    before = {name: os.environ.get(name) for name in hosts}
+    os.environ.update(hosts)
+    post = RemotePost()
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            yield OnEmulators(post, folder)
+    finally:
+        post.close()
+        for one in running:
+            one.stop()
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
