@@ -1,0 +1,20 @@
+"""Functions in a process of their own: `python -m … pushed|http PORT`, until it is killed.
+
+Ends with the process that started it, by the end of its input.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from infra.local.functions_server import HttpFunctions, PushFunctions
+from infra.local.serving import Door
+
+KINDS = {"http": HttpFunctions, "pushed": PushFunctions}
+
+if __name__ == "__main__":
+    kind, port = sys.argv[1:]
+    door = Door(int(port))
+    door.serve(KINDS[kind]())
+    print("ready", flush=True)  # noqa: T201  (who started it waits for this)
+    sys.stdin.read()

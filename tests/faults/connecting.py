@@ -1,0 +1,135 @@
+"""Connections begin, move, end; the settings page."""
+
+from __future__ import annotations
+
+import html
+import re
+from unittest import mock
+
+from werkzeug.test import TestResponse
+
+from shared.core.ids import UserId
+from shared.errors import Transient
+from tests.faults.registry import flow
+from tests.faults.syncing import ADA, MATE, ME, NEW, team
+from tests.faults.world import World
+from tests.support.bcc import LOG
+
+CONNECTION = "/v1/users/u/connection"
+LOGGING_PATH = "/v1/logging-mailbox/connection"
+
+
+def members(world: World) -> None:
+    """Two users without a mailbox, and a contact."""
+    world.subaccount()
+    world.user("u", ME)
+    world.user("v", MATE)
+    world.contact("ada", ADA)
+
+
+def shared(world: World) -> None:
+    """One mailbox that two users share."""
+    team(world)
+    world.user("v", MATE)
+    world.connect("v", ME)
+
+
+def locked_out(world: World) -> None:
+    """The token has ended, and mail was missed since."""
+    team(world)
+    world.settle()
+    world.world.change_password(ME)
+    world.clock.advance(hours=2)
+    world.arrives(ADA, ME, "Missed")
+    world.settle()
+    assert world.mailbox(ME).status == "reauth_required"
+
+
+@flow(members, more=("event connection.connected",))
+def a_user_connects(world: World) -> None:
+    """Who saw no answer connects once more: one more event, for one more moment."""
+    assert "connected" in world.connects(ME).text
+    world.arrives(ADA, ME, "First")
+
+
+@flow(members)
+def a_permission_is_missing(world: World) -> None:
+    """Nothing is connected, and the grant is given back."""
+    world.connects(ME, scopes=("openid", "email"))
+
+
+@flow(team, more=("event connection.",))
+def a_user_moves_to_another_address(world: World) -> None:
+    world.connects(NEW)
+    world.arrives(ADA, NEW, "To the new address")
+    world.arrives(ADA, ME, "To the old address")
+
+
+@flow(locked_out, more=("event connection.connected",))
+def a_user_comes_back(world: World) -> None:
+    world.connects(ME)
+
+
+@flow(team)
+def a_user_disconnects(world: World) -> None:
+    """Mail that comes later is read no more."""
+    world.call("DELETE", CONNECTION)
+    world.arrives(ADA, ME, "Not for us")
+
+
+def left_behind(world: World) -> None:
+    """A disconnect that could neither end the watch nor tell anybody."""
+    team(world)
+    world.world.faults.add("status", method="gmail.users.stop", count=1)
+    with mock.patch.object(world.outside.topics, "publish", side_effect=Transient):
+        world.services.connections.disconnect(UserId("u"))
+
+
+@flow(team)
+def a_user_disconnects_while_gmail_is_down(world: World) -> None:
+    """The watch is stopped and the grant given back by work of their own."""
+    world.world.faults.add("status", method="gmail.users.stop", count=1)
+    world.call("DELETE", CONNECTION)
+
+
+@flow(left_behind)
+def a_sweep_finishes_a_disconnect(world: World) -> None:
+    world.job("sweep")
+
+
+@flow(shared)
+def the_first_of_two_users_of_a_mailbox_disconnects(world: World) -> None:
+    """The other one goes on."""
+    world.call("DELETE", CONNECTION)
+    world.arrives(ADA, ME, "For the other one")
+
+
+@flow(team)
+def a_user_is_removed(world: World) -> None:
+    """The last membership takes the connection along."""
+    world.call("DELETE", "/v1/subaccounts/s/users/u")
+
+
+@flow(members, more=("event connection.connected",))
+def the_logging_mailbox_is_connected_and_disconnected(world: World) -> None:
+    world.connects(LOG, LOGGING_PATH)
+    world.settle()
+    world.call("DELETE", LOGGING_PATH)
+
+
+@flow(members, more=("event connection.",))
+def a_user_connects_and_disconnects_on_the_settings_page(world: World) -> None:
+    world.signs_in()
+    for _ in range(9):
+        page = world.presses("connect")
+        if world.consents(link_of(page), ME):
+            break
+    world.visit("/settings/disconnect")
+    world.presses("disconnect")
+
+
+def link_of(page: TestResponse) -> str:
+    """Where the page sends the browser."""
+    found = re.search(r'url=([^"]+/oauth/start[^"]+)"', page.text)
+    assert found, page.text
+    return html.unescape(found[1])

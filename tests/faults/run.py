@@ -1,0 +1,78 @@
+"""Tell a flow without a fault, then with one at each gateway call of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from unittest import mock
+
+from tests.faults.observed import Observed, differences, observe
+from tests.faults.registry import Flow
+from tests.faults.world import Entry, World
+from tests.support.crash import CrashPlan, CrashPoint
+
+READS = {
+    *("get", "query", "read", "read_all", "stream"),
+    *("authorization_url", "profile", "send_as", "history", "list_messages"),
+    *("headers", "contents", "attachment", "draft_exists", "find_drafts", "find_sent"),
+}
+"""Gateway calls that change nothing. One that is not named here may change something."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """A flow that was told: what it called, and what came of it."""
+
+    entries: tuple[Entry, ...]
+    calls: tuple[str, ...]
+    observed: Observed
+
+    def points(self) -> Iterator[CrashPoint]:
+        """Every place where a fault can strike, each of them once.
+
+        A crash is told by what is done when it strikes: to die after a call, or before
+        and after one that only reads, is to die before the next one; but after the last
+        call of an entry point all is done, and only its caller does not know.
+        """
+        ends = {entry.before for entry in self.entries[1:]} | {len(self.calls)}
+        for number, name in enumerate(self.calls, start=1):
+            if number in ends:
+                yield CrashPoint(number, "after", name)
+            if number - 1 in ends or name.partition(".")[2] not in READS:
+                yield CrashPoint(number, "before", name)
+            yield CrashPoint(number, "lost", name)
+
+
+def tell(flow: Flow, point: CrashPoint | None = None) -> Told:
+    """Tell a flow, with a fault at this point, and then let the sweeps come."""
+    with ExitStack() as stack:
+        for target, value in flow.patches.items():
+            stack.enter_context(mock.patch(target, value))
+        world = stack.enter_context(World(**flow.settings).running())
+        flow.given(world)
+        world.settle()
+        world.clock.advance(seconds=1)
+        began = world.clock.now()
+        plan = CrashPlan(point)
+        world.restart(plan)
+        world.entries.clear()
+        flow.tell(world)
+        world.settle()
+        entries, calls = tuple(world.entries), tuple(plan.calls)
+        world.restart()
+        # The sweep that finds what was left, when every mailbox has been silent long.
+        world.clock.advance(hours=2)
+        world.job("sweep")
+        world.settle()
+        return Told(entries, calls, observe(world, began))
+
+
+def wrong(flow: Flow, untroubled: Told, point: CrashPoint) -> list[str]:
+    """What a fault at this point has changed."""
+    try:
+        found = tell(flow, point)
+    except AssertionError as error:
+        return [str(error) or "an assertion of the flow"]
+    differ = differences(untroubled.observed, found.observed, flow.more)
+    return [] if flow.accept(differ) else differ

@@ -1,0 +1,170 @@
+"""Mail that the CRM sends (S7: exactly one email), and mail logged by BCC (M9)."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from shared.core.matching.bcc import LOGGING
+from shared.services.sending.pausing import FRESH_SECONDS
+from tests.faults.registry import flow
+from tests.faults.syncing import ADA, BOB, ME, team
+from tests.faults.world import World
+from tests.support.bcc import LOG
+from tests.support.sending import PROVIDER
+
+INSIDE = "carol@inside.example"
+
+
+def senders(world: World) -> None:
+    """A connected user, a provider, and a contact whose Gmail is simulated as well."""
+    team(world)
+    world.subaccount(default_provider=PROVIDER)
+    world.contact("carol", INSIDE)
+    world.world.add_account(INSIDE)
+
+
+def asked(world: World) -> None:
+    """Ada has written."""
+    team(world)
+    world.arrives(ADA, ME, "Question")
+    world.settle()
+
+
+def no_mailbox(world: World) -> None:
+    """A user without Gmail, two contacts, a provider."""
+    world.subaccount(default_provider=PROVIDER)
+    world.user("u", ME)
+    world.contact("ada", ADA)
+    world.contact("bob", BOB)
+
+
+def copied(world: World) -> None:
+    """A user and the logging mailbox, no contact; who saw a BCC address has one."""
+    world.subaccount()
+    world.user("u", ME)
+    world.connect("u", ME)
+    world.connect(LOGGING, LOG)
+    world.drop()
+
+
+def send_with_attachment(world: World) -> None:
+    sent = world.posts(
+        "k",
+        ("a.pdf", b"x" * 2_000),
+        to=[{"contact": "carol"}, {"address": BOB, "name": "Bob"}],
+        subject="Offer",
+    )
+    assert sent["status"] in {"queued", "sent"}
+
+
+def at_most_once(differences: list[str]) -> bool:
+    """SMTP cannot be asked what it took: in doubt a mail is `failed`, and says why."""
+    kinds = Counter(map(_kind, differences))
+    doubtful = kinds["failed"]
+    unsent = kinds.pop("not relayed", 0)
+    return unsent <= doubtful > 0 and kinds == Counter(
+        dict.fromkeys(("not sent", "sent untold", "failed", "failed told"), doubtful)
+    )
+
+
+def _kind(line: str) -> str:
+    count, _, what = line.partition(" times: ")
+    gone = count == "0 instead of 1"
+    if what.startswith("relayed") and gone:
+        return "not relayed"
+    if what.startswith("event message.sent") and gone:
+        return "sent untold"
+    if what.startswith("event message.failed") and not gone:
+        return "failed told"
+    if "/messages/" in what and gone:
+        return "not sent"
+    return "failed" if "'code': 'fate_unknown'" in what else "something else"
+
+
+@flow(senders)
+def a_mail_is_sent_with_an_attachment(world: World) -> None:
+    """The Sent copy may be read before the sender recovers."""
+    send_with_attachment(world)
+
+
+@flow(senders, first=True)
+def a_mail_is_sent_and_its_sender_recovers_first(world: World) -> None:
+    """The Sent copy is read when all is done."""
+    send_with_attachment(world)
+
+
+@flow(asked)
+def a_reply_is_sent(world: World) -> None:
+    (question,) = world.conversation("ada")
+    world.posts(
+        "k", to=[{"contact": "ada"}], subject="Answer", reply_to_message=question.id
+    )
+
+
+@flow(senders)
+def a_mail_is_refused_by_gmail(world: World) -> None:
+    """For good: it has failed, and its draft is removed."""
+    world.world.faults.add("status", method="gmail.users.drafts.send", status=400)
+    world.posts("k", to=[{"contact": "ada"}], subject="Refused")
+
+
+@flow(no_mailbox, accept=at_most_once)
+def a_workflow_mail_goes_through_the_provider(world: World) -> None:
+    world.posts("k", kind="workflow", to=[{"contact": "ada"}], subject="News")
+
+
+@flow(no_mailbox, accept=at_most_once)
+def a_bulk_mail_goes_to_two_contacts(world: World) -> None:
+    world.posts(
+        "k", ("a.pdf", b"pdf"), kind="bulk", contacts=["ada", "bob"], subject="News"
+    )
+
+
+@flow(team)
+def a_daily_cap_is_set(world: World) -> None:
+    world.call("PATCH", "/v1/users/u/connection", {"daily_send_cap": 7})
+
+
+def paused(world: World) -> None:
+    """A mail is accepted, and sending is paused before it goes out."""
+    senders(world)
+    world.posts("k", to=[{"contact": "carol"}], subject="Waits")
+    world.queue.clear()
+
+
+@flow(paused)
+def sending_is_paused_and_resumed(world: World) -> None:
+    pause_and_resume(world)
+
+
+@flow(paused)
+def sending_is_paused_and_what_waits_is_dropped(world: World) -> None:
+    pause_and_resume(world, drop=True)
+
+
+def pause_and_resume(world: World, **more: bool) -> None:
+    """A sweep in between finds what waits, and leaves it."""
+    world.job("pause-sending", at=1)
+    world.settle()
+    world.clock.advance(seconds=FRESH_SECONDS)
+    world.job("sweep")
+    world.settle()
+    world.job("resume-sending", at=2, **more)
+
+
+@flow(copied)
+def a_copy_for_a_bcc_address_is_read_first(world: World) -> None:
+    """Both routes bring the mail (B4)."""
+    copy(world)
+
+
+@flow(copied)
+def the_sent_copy_is_read_before_the_bcc_address(world: World) -> None:
+    """The other order."""
+    copy(world)
+    world.queue.rotate(1)
+
+
+def copy(world: World) -> None:
+    """A mail from Gmail to two strangers, with the BCC address in Bcc."""
+    world.sends(ME, f"{ADA}, {BOB}", "Logged", headers={"Bcc": world.drop()})

@@ -1,0 +1,98 @@
+"""Mail that comes in, and whatever keeps it coming."""
+
+from __future__ import annotations
+
+from infra.local.gmail_simulator.accounts import SendAs
+from tests.faults.registry import flow
+from tests.faults.world import World
+
+ME, MATE, NEW = "rep@ours.example", "mate@ours.example", "rep@new.example"
+ADA, BOB = "ada@client.example", "bob@client.example"
+
+
+def team(world: World) -> None:
+    """A user with a connected mailbox, and two contacts."""
+    world.subaccount()
+    world.user("u", ME)
+    world.contact("ada", ADA)
+    world.contact("bob", BOB)
+    world.connect("u", ME)
+
+
+def two_mailboxes(world: World) -> None:
+    """A colleague with a mailbox too, and a second subaccount that shares the user."""
+    team(world)
+    world.subaccount("s2", logging="all_contacts")
+    world.user("u", ME, s="s2")
+    world.user("v", MATE)
+    world.contact("ada2", ADA, s="s2", assigned_to=None)
+    world.connect("v", MATE)
+
+
+def missed(world: World) -> None:
+    """Mail whose notifications were lost."""
+    team(world)
+    world.clock.advance(hours=1)
+    for number in range(3):
+        world.arrives(ADA, ME, f"Missed {number}")
+    world.queue.clear()
+    world.clock.advance(hours=1)
+
+
+def expired(world: World) -> None:
+    """Mail that came before the history that is left."""
+    missed(world)
+    world.world.expire_history(ME)
+
+
+@flow(team)
+def mail_is_recorded_with_its_answer_and_its_forward(world: World) -> None:
+    first = world.arrives(ADA, ME, "Question")
+    world.sends(ME, ADA, "Re: Question", reply_to=first)
+    world.sends(ME, BOB, "Fwd: Question", reply_to=first)
+
+
+@flow(team)
+def mail_is_ignored(world: World) -> None:
+    """A stranger's, a colleague's, a forgery."""
+    world.arrives("eve@stranger.example", ME, "Stranger")
+    world.sends(ME, ME, "Internal")
+    world.arrives(ME, f"{ADA}, {ME}", "Forged", auth="fail")
+
+
+@flow(team)
+def mail_is_big_and_has_an_attachment(world: World) -> None:
+    message = world.mail(ADA, ME, "Attached", text="x" * 210_000)
+    message.add_attachment(b"y" * 5_000, maintype="a", subtype="b", filename="f.bin")
+    world.world.deliver_from_outside(message.as_bytes(), [ME])
+
+
+@flow(two_mailboxes)
+def mail_reaches_two_mailboxes_and_two_subaccounts(world: World) -> None:
+    world.arrives(ADA, f"{ME}, {MATE}", "Question")
+
+
+@flow(expired, gmail_headers_per_batch=2)
+def an_expired_history_is_rebuilt_in_chunks(world: World) -> None:
+    world.arrives(ADA, ME, "Now")
+
+
+@flow(missed, patches={"shared.services.syncing.sweep.PAGE": 1})
+def a_sweep_reads_what_no_notification_told(world: World) -> None:
+    """A page of one mailbox passes the rest of its shard on."""
+    world.job("sweep")
+
+
+@flow(team)
+def watches_are_renewed(world: World) -> None:
+    """With a new alias, and one mailbox whose first renewal fails."""
+    world.world.account(ME).send_as["sales@ours.example"] = SendAs("sales@ours.example")
+    world.world.faults.add("status", method="gmail.users.watch", count=1)
+    world.job("renew-watches")
+
+
+@flow(team)
+def credentials_die(world: World) -> None:
+    world.world.change_password(ME)
+    world.clock.advance(hours=2)
+    world.arrives(ADA, ME, "Missed")
