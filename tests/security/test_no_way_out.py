@@ -1,0 +1,89 @@
+"""Nothing but a gateway speaks to anybody: no link, image or host in a mail is fetched.
+
+Static, over the whole product: who imports what can open a connection or start a
+process.
+"""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+WAYS_OUT = {
+    "aiohttp", "asyncio", "ftplib", "google.auth", "google.cloud", "google.oauth2",
+    "googleapiclient", "grpc", "http.client", "httplib2", "httpx", "imaplib",
+    "multiprocessing", "os", "poplib", "pty", "requests", "smtplib", "socket",
+    "socketserver", "ssl", "subprocess", "telnetlib", "urllib.request", "urllib3",
+    "webbrowser", "xmlrpc",
+}  # fmt: skip
+DANGEROUS = {"eval", "exec", "compile", "__import__"}
+ALLOWED = {
+    "shared/config.py": {"os"},  # the one reader of the environment
+}
+OUTSIDE_GATEWAYS = sorted(
+    path.relative_to(ROOT).as_posix()
+    for folder in ("functions", "shared")
+    for path in (ROOT / folder).rglob("*.py")
+    if not path.is_relative_to(ROOT / "shared/gateways")
+)
+
+
+def imported(tree: ast.AST) -> set[str]:
+    """Full names of everything imported, wherever in the file."""
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {one.name for one in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{one.name}" for one in node.names)}
+    return names
+
+
+def ways_out(source: str) -> set[str]:
+    """What in this source could reach anybody, or run what is text."""
+    tree = ast.parse(source)
+    names = imported(tree)
+    found = {
+        way for way in WAYS_OUT if any(f"{one}.".startswith(f"{way}.") for one in names)
+    }
+    calls = {
+        node.func.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    }
+    return found | calls & DANGEROUS
+
+
+def test_only_gateways_speak_to_anybody() -> None:
+    assert len(OUTSIDE_GATEWAYS) > 80
+    for file in [*OUTSIDE_GATEWAYS, "main.py"]:
+        found = ways_out((ROOT / file).read_text(encoding="utf-8"))
+        assert found <= ALLOWED.get(file, set()), file
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import requests",
+        "def f():\n    from urllib.request import urlopen",
+        "import http.client as c",
+        "from http import client",
+        "from google.cloud import storage",
+        "eval('1')",
+    ],
+)
+def test_a_way_out_would_be_seen(source: str) -> None:
+    assert ways_out(source)
+
+
+def test_http_is_asked_at_addresses_of_the_settings_alone() -> None:
+    """Of the consent and of the pushes' keys; Gmail's client has its own address."""
+    asking = {
+        path.name
+        for path in (ROOT / "shared/gateways").glob("*.py")
+        if "requests" in imported(ast.parse(path.read_text(encoding="utf-8")))
+    }
+    assert asking == {"google_oauth.py", "id_tokens.py", "jwk_set.py"}
