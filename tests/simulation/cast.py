@@ -20,9 +20,16 @@ ANN, BEN, SHOP = f"ann@{OURS}", f"ben@{OURS}", f"shop@{OURS}"
 ALIAS = f"sales@{OURS}"
 MOVED = f"ann.new@{OTHER}"
 DAN = f"dan@{OURS}"
-EVE = f"eve@send-{MARK}.example"
 ACCOUNTS = (ANN, BEN, SHOP, MOVED)
 """The Gmail accounts. ALIAS reaches ANN's; DAN is a colleague without one here."""
+LOG = f"log@logs-{MARK}.example"
+DROPS = f"log+{{token}}@logs-{MARK}.example"
+"""The logging mailbox, and the form of BCC addresses."""
+MAILBOXES = (*ACCOUNTS, LOG)
+LOGGER = "@logging"
+"""The logging mailbox's user."""
+PROVIDER = f"news@relay-{MARK}.example"
+"""From whom a default provider sends."""
 
 PEOPLE = (
     f"ada@{CLIENT}",
@@ -32,6 +39,8 @@ PEOPLE = (
     f"emil@{PARTNER}",
 )
 """Whom contacts are made of."""
+NEWCOMERS = (f"finn@{CLIENT}", f"gina@new-{MARK}.example")
+"""Who become contacts only by a BCC address."""
 STRANGERS = (f"spammer@nowhere-{MARK}.example", f"guest@{PARTNER}")
 
 _NUMBER = re.compile(r"mail-no-(\d+);")
@@ -43,6 +52,8 @@ class Mail:
 
     `answers` is what its headers say, the nearest ancestor first. `forward` says that
     the subject begins with a forward prefix, `true` that the writer is who From says.
+    `drop` is the BCC address that it names, in the header `drop_in`. `crm` is the
+    subaccount that sent it.
     """
 
     no: int
@@ -58,6 +69,9 @@ class Mail:
     copies: list[Copy] = field(default_factory=list)
     twin: Mail | None = None
     attachments: int = 0
+    drop: str = ""
+    drop_in: str = ""
+    crm: str = ""
 
     @property
     def root(self) -> Mail:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from shared.ports import Create
-from tests.simulation import sends
-from tests.simulation.cast import ACCOUNTS, MARK, Mail, number_in
-from tests.simulation.ledger import Found, Ledger
+from tests.simulation.cast import LOGGER, MAILBOXES, MARK, Mail, number_in
+from tests.simulation.ledger import Ledger
+from tests.simulation.sends import is_bulk
 from tests.simulation.stage import Stage
+from tests.simulation.waiting import Found, is_contact
+
+CONTACTS = ("c1", "c2", "c3", "c4")
+"""The ids that the CRM gives."""
 
 
 class Checks:
@@ -23,38 +27,62 @@ class Checks:
         self._model = ledger.model
         self._cursors: dict[str, tuple[int, int]] = {}
         self.ever_linked: set[tuple[str, str]] = set()
+        self.contacts_made: list[tuple[str, str]] = []
+        self.drops: dict[str, str] = {}
+        self.ids: dict[tuple[str, int], str] = {}
         self.begun: dict[str, int] = defaultdict(int)
 
     # --- at every step ---------------------------------------------------------------
 
     def on_commit(self, writes: Sequence[Any]) -> None:
         """A message that is about to be recorded must be allowed to be there."""
+        made = dict(self._made(writes))
+        for (s, contact), address in made.items():
+            if self._ledger.may_make(s, address) is None:
+                self._stage.wrong.append(f"{contact} is made of {address} in {s}")
         for write in writes:
             s, _, name = write.path.removeprefix("subaccounts/").partition("/messages/")
-            if not name or s == sends.S or not isinstance(write, Create):
+            if not name or not isinstance(write, Create):
                 continue
             number = number_in(write.data["snippet"])
             if number is None:
-                self._stage.wrong.append(f"an unknown mail is recorded in {s}")
+                if not is_bulk(write.data["snippet"]):
+                    self._stage.wrong.append(f"an unknown mail is recorded in {s}")
                 continue
             mail, contact = self._ledger.mails[number], write.data["contact"]
             self._stage.wrong += self._direction(s, mail, write.data)
             may_be = self._ledger.may_be(s, mail)
-            if not any(one and one.contact in (contact, "*") for one in may_be):
+            own = {made.get((s, contact)), self._ledger.made.get((s, contact))} - {None}
+            if not any(one and is_contact(one, contact, own) for one in may_be):
                 self._stage.wrong.append(
                     f"{mail} is recorded in {s} under {contact}, allowed is {may_be}"
                 )
 
+    def committed(self, writes: Sequence[Any]) -> None:
+        """Contacts that the product has made are contacts from now on."""
+        for (s, contact), address in self._made(writes):
+            self.contacts_made.append((s, contact))
+            self._ledger.adopt(s, contact, address)
+
+    def _made(self, writes: Sequence[Any]) -> Iterator[tuple[tuple[str, str], str]]:
+        """Contacts that these writes create, other than those of the CRM."""
+        for write in writes:
+            s, _, name = write.path.removeprefix("subaccounts/").partition("/contacts/")
+            if name and isinstance(write, Create) and name not in CONTACTS:
+                (address,) = write.data["emails"]
+                yield (s, name), address
+
     def _direction(self, s: str, mail: Mail, data: dict[str, Any]) -> Iterator[str]:
         """M2: ours is what the owner or a colleague wrote."""
         held = [one["address"] for one in data["held_by"].values()]
-        ours = any(self._model.internal(s, one, mail.writer) for one in held)
-        if (data["direction"] == "outbound") != ours:
+        internal = self._model.internal
+        ours = mail.crm or any(internal(s, one, mail.writer) for one in held)
+        if (data["direction"] == "outbound") != bool(ours):
             yield f"{mail} in {s} is {data['direction']}"
 
     def cursors(self) -> Iterator[str]:
         """A cursor never goes back, as long as somebody is connected."""
-        for account in ACCOUNTS:
+        for account in MAILBOXES:
             mailbox = self._stage.mailbox(account)
             if mailbox is None:
                 continue
@@ -71,12 +99,14 @@ class Checks:
         documents = self._stage.outside.documents.dump()
         records: dict[tuple[str, int], dict[str, Any]] = {}
         found: dict[tuple[str, int], Found] = {}
+        bulk: list[tuple[str, dict[str, Any]]] = []
         for path, data in documents.items():
             top, *rest = path.split("/")
-            if rest[:1] == [sends.S]:
-                continue
             if top == "subaccounts" and rest[1:2] == ["messages"]:
                 number = number_in(data["snippet"])
+                if number is None and is_bulk(data["snippet"]):
+                    bulk.append((rest[0], data))
+                    continue
                 if number is None or (rest[0], number) in records:
                     yield f"{number} is recorded twice in {rest[0]}"
                     continue
@@ -85,26 +115,36 @@ class Checks:
                     data["contact"],
                     data["thread"],
                     frozenset(one["address"] for one in data["held_by"].values()),
+                    bool(data["exclusive"]),
                 )
-            elif top == "outbox" or (top == "quarantine" and "code" in data):
+            elif top == "outbox" or (
+                top == "quarantine"
+                and "code" in data
+                and data["mailbox"] not in self._ledger.dead
+            ):
                 yield f"something is left in {top}"
             elif top == "decisions":
-                told = {k: v for k, v in data.items() if k != "mailbox"}
+                ids = {"mailbox", "rfc822_message_id"}
+                told = {k: v for k, v in data.items() if k not in ids}
                 if MARK in str(told):
                     yield "a decision tells more than ids"
+        self.ids = {key: data["id"] for key, data in records.items()}
         yield from self._ledger.settle(found)
         for (s, number), data in records.items():
             yield from self._record(s, number, data)
             yield from self._attachments(s, number, data)
-        yield from self._figures(documents, records)
+        known = [(s, data) for (s, _), data in records.items()]
+        yield from self._figures(documents, [*known, *bulk])
         yield from self._events(records)
         yield from self._connections()
+        yield from self._secrets(documents)
 
     def _record(self, s: str, number: int, data: dict[str, Any]) -> Iterator[str]:
         mail = self._ledger.mails[number]
         if data["subject"] != mail.subject:
             yield f"{mail} in {s} has the subject of another"
-        if data["sent_at"] not in {copy.at for copy in mail.copies}:
+        dates = {copy.at for copy in mail.copies}
+        if data["sent_at"] not in dates and not mail.crm:
             yield f"{mail} in {s} has a date of its own"
         copies = {(copy.account, copy.gmail_id) for copy in mail.copies}
         for one in data["held_by"].values():
@@ -112,7 +152,7 @@ class Checks:
                 yield f"{mail} in {s} lists a copy that is none"
             if (one["user"], one["address"]) not in self.ever_linked:
                 yield f"{mail} in {s} lists a mailbox that {one['user']} never had"
-            if (s, one["user"]) not in self._model.members:
+            if (s, one["user"]) not in self._model.members and one["user"] != LOGGER:
                 yield f"{mail} is recorded in a foreign subaccount {s}"
 
     def _attachments(self, s: str, number: int, data: dict[str, Any]) -> Iterator[str]:
@@ -127,13 +167,13 @@ class Checks:
     def _figures(
         self,
         documents: dict[str, dict[str, Any]],
-        records: dict[tuple[str, int], dict[str, Any]],
+        records: list[tuple[str, dict[str, Any]]],
     ) -> Iterator[str]:
         for s, c in self._model.contacts:
             shown = documents.get(f"subaccounts/{s}/contacts/{c}", {})
             dates = [
                 data["sent_at"]
-                for (at, _), data in records.items()
+                for at, data in records
                 if (at, data["contact"]) == (s, c)
             ]
             if shown.get("messages", 0) != len(dates):
@@ -144,15 +184,32 @@ class Checks:
     def _events(self, records: dict[tuple[str, int], dict[str, Any]]) -> Iterator[str]:
         told: dict[str, set[str]] = defaultdict(set)
         for one in self._stage.outside.topics.published("crm-events"):
-            if MARK.encode() in one.data and b"connection." not in one.data:
-                yield "an event tells more than ids"
             event = json.loads(one.data)
-            if event["type"] == "message.recorded":
+            names_one = event["type"].startswith(("connection.", "contact."))
+            if MARK.encode() in one.data and not names_one:
+                yield "an event tells more than ids"
+            if event["type"] in {"message.recorded", "contact.created"}:
                 told[event["subject"]].add(event["id"])
         for (s, number), data in records.items():
             ids = told[f"/v1/subaccounts/{s}/messages/{data['id']}"]
+            if self._ledger.mails[number].crm and not ids:
+                continue  # it has events of its own (S7)
             if not ids or (len(ids) > 1 and (s, number) not in self._ledger.erased):
                 yield f"#{number} in {s} has {len(ids)} events"
+
+        for (s, contact), times in Counter(self.contacts_made).items():
+            count = len(told[f"/v1/subaccounts/{s}/contacts/{contact}"])
+            lives = (s, contact) in self._model.contacts  # else it may be erased untold
+            if count > times or (lives and not count):
+                yield f"{contact} in {s} was made {times} times with {count} events"
+
+    def _secrets(self, documents: dict[str, dict[str, Any]]) -> Iterator[str]:
+        """B6: no BCC address is stored, shown or published."""
+        shown = str(documents)
+        shown += str(self._stage.outside.topics.published("crm-events"))
+        for drop in self.drops:
+            if drop.partition("+")[2].partition("@")[0] in shown:
+                yield "a BCC address is known to others"
 
     def _connections(self) -> Iterator[str]:
         for user, link in self._model.links.items():
@@ -162,10 +219,13 @@ class Checks:
                 allowed = {"reauth_required"}
             if shown["status"] not in allowed or shown["address"] != link.account:
                 yield f"{user}'s connection is {shown['status']}, {shown['address']}"
-        for account in ACCOUNTS:
+        for account in MAILBOXES:
             mailbox = self._stage.mailbox(account)
-            if mailbox is not None and mailbox.lease.holder is not None:
+            if mailbox is None:
+                continue
+            # One that nobody uses is ended by a sweep, after its holder's lease.
+            over = mailbox.users or mailbox.lease.expires_at <= self._ledger.now()
+            if mailbox.lease.holder is not None and over:
                 yield f"{account} is still held"
-            dead = account in self._ledger.dead
-            if mailbox is not None and mailbox.resync is not None and not dead:
+            if mailbox.resync is not None and account not in self._ledger.dead:
                 yield f"{account} is still being read anew"

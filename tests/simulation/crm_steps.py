@@ -1,31 +1,58 @@
-"""Steps of the CRM and its users: contacts, settings, connections."""
+"""Steps of the CRM and its users: contacts, settings, connections.
+
+Each call may die at any gateway call; the CRM, or the person, then asks again.
+"""
 
 from __future__ import annotations
 
+from typing import Any
+
+from shared.core.ids import ContactId, SubaccountId, UserId
+from shared.repositories.directory import ContactToWrite
 from tests.simulation import cast
-from tests.simulation.cast import ACCOUNTS, ANN, BEN, DAN, MOVED, SHOP
-from tests.simulation.model import Link, Person
+from tests.simulation.cast import ACCOUNTS, ANN, BEN, DAN, MOVED, PROVIDER, SHOP
+from tests.simulation.checks import CONTACTS
+from tests.simulation.facts import Link, Person
 from tests.simulation.scene import Scene
 
+DEFAULT_PROVIDER = {
+    "smtp": {
+        "host": "relay.invalid",
+        "port": 587,
+        "security": "starttls",
+        "username": "u",
+        "from": PROVIDER,
+    }
+}
 LISTABLE = ((), (), (), (cast.PEOPLE[0],), (cast.PARTNER,), (cast.PEOPLE[1],))
 
 
 class CrmSteps(Scene):
     """What the CRM asks for, and who connects."""
 
-    def put_contact(self) -> None:
-        """A contact comes, or changes."""
+    def change_contact(self) -> None:
+        """A contact comes, or changes; also the addresses of one with mail."""
         s = self.rng.choice(("s1", "s2"))
-        c = self.rng.choice(("c1", "c2", "c3", "c4"))
         some = (*cast.PEOPLE, *cast.PEOPLE, cast.STRANGERS[1], DAN)
         emails = tuple(dict.fromkeys(self.rng.sample(some, self.rng.choice((1, 1, 2)))))
         user = self.rng.choice(("ann", "ann", "ben", "cat", None))
+        self.put_contact(s, self.rng.choice(CONTACTS), emails, user)
+
+    def put_contact(
+        self, s: str, c: str, emails: tuple[str, ...], user: str | None
+    ) -> None:
         self.tell("PUT", s, c, *emails, "of", user)
-        self.stage.contact(c, *emails, s=s, assigned_to=user)
+        self.ledger.look()
         before = self.model.contacts.get((s, c))
-        now = int(self.stage.clock.now().timestamp() * 1000)
-        born = before.born if before else (now, c)
+        born = before.born if before else (self.now(), c)
         self.model.contacts[s, c] = Person(emails, user, born)
+        self.ledger.look()
+        wanted = ContactToWrite(
+            ContactId(c), c, emails, emails, UserId(user) if user else None, None
+        )
+        self.ask(
+            lambda: self.stage.services.directory.put_contact(SubaccountId(s), wanted)
+        )
 
     def delete_contact(self) -> None:
         """A contact goes, with all that was said."""
@@ -33,16 +60,21 @@ class CrmSteps(Scene):
             return
         s, c = self.rng.choice(sorted(self.model.contacts))
         self.tell("DELETE", s, c)
+        self.post.discover()
         self.ledger.look()
         self.ledger.erase(s, c)
-        del self.model.contacts[s, c]
+        self.sends.erase(s, c)
         self.ledger.look()
-        self.stage.services.directory.delete_contact(s, c)
+        self.ask(
+            lambda: self.stage.services.directory.delete_contact(
+                SubaccountId(s), ContactId(c)
+            )
+        )
 
     def settings(self) -> None:
         """A subaccount's settings change, or somebody's own never-log list."""
-        self.stage.finish()
         listed = self.rng.choice(LISTABLE)
+        self.ledger.look()
         if self.rng.random() < 0.5:
             s, user = self.rng.choice(sorted(self.model.members))
             self.tell(user, "never logs in", s, *listed)
@@ -56,13 +88,23 @@ class CrmSteps(Scene):
     def set_subaccount(self, s: str, logging: str, never_log: tuple[str, ...]) -> None:
         sub = self.model.subs[s]
         sub.logging, sub.never_log = logging, never_log
-        self.stage.subaccount(
-            s, logging=logging, internal_domains=sub.internal, never_log=never_log
+        self.ledger.look()
+        provider = DEFAULT_PROVIDER if s == "s1" else None
+        self.ask(
+            lambda: self.stage.subaccount(
+                s,
+                logging=logging,
+                internal_domains=sub.internal,
+                never_log=never_log,
+                default_provider=provider,
+            )
         )
 
     def set_list(self, s: str, user: str, never_log: tuple[str, ...]) -> None:
-        self.stage.user(user, f"{user}@{cast.OURS}", s, never_log)
         self.model.own_lists[s, user] = never_log
+        self.ledger.look()
+        email = f"{user}@{cast.OURS}"
+        self.ask(lambda: self.stage.user(user, email, s, never_log))
 
     def connecting(self) -> None:
         """A user connects, moves (C5), or gives consent again (C7)."""
@@ -74,34 +116,42 @@ class CrmSteps(Scene):
         self.connect(user, self.rng.choice(places))
 
     def connect(self, user: str, account: str) -> None:
-        """Through the real consent."""
+        """Through the real consent; one that is abandoned or denied changes nothing."""
         self.stage.finish()
         self.stage.clock.advance(seconds=2)
+        if self.rng.random() < 0.1:
+            self.tell(user, "abandons connecting", account)
+            self.stage.services.connections.begin(UserId(user))
+            self.stage.world.faults.clear()
+            if self.stage.connect(user, account, deny=True).code != "denied":
+                self.fail([f"{user} was connected without consent"])
         self.tell(user, "connects", account)
-        rules = list(self.stage.world.faults)
-        self.stage.world.faults.clear()
-        result = self.stage.connect(user, account)
-        for rule in rules:
-            self.stage.world.faults._rules.append(rule)
-        if result.code != "connected":
+        for _ in range(3):
+            result: Any = self.ask(lambda: self._consent(user, account))
+            if result.code == "connected":
+                break
+            self.stage.world.faults.clear()
+        else:
             self.fail([f"{user} cannot connect {account}: {result.code}"])
         users = {u for u, one in self.model.links.items() if one.account == account}
         if not users:
             self.checks.begun[account] += 1
         before = self.model.links.get(user)
-        since = int(self.stage.clock.now().timestamp()) * 1000
+        since = self.now() // 1000 * 1000
         if before and before.account == account:
             since = before.since
         self.model.links[user] = Link(account, since)
         self.checks.ever_linked.add((user, account))
-        self._revive(account)
+        self.stage.troubles += 1
+        self.ledger.dead.discard(account)
         for (s, one), known in list(self.model.members.items()):
             if one == user:
                 own = self.model.aliases[account]
                 self.model.members[s, one] = tuple(sorted({*known, *own}))
 
-    def _revive(self, account: str) -> None:
-        self.ledger.dead.discard(account)
+    def _consent(self, user: str, account: str) -> Any:
+        self.stage.clock.advance(seconds=1)
+        return self.stage.connect(user, account)
 
     def disconnect(self) -> None:
         """C6."""
@@ -112,12 +162,11 @@ class CrmSteps(Scene):
         if [one.account for one in self.model.links.values()].count(account) > 1:
             self.stage.finish()
         self.tell(user, "disconnects", account)
-        rules = list(self.stage.world.faults)
-        self.stage.world.faults.clear()
-        self.stage.services.connections.disconnect(user)
-        for rule in rules:
-            self.stage.world.faults._rules.append(rule)
+        self.ledger.look()
         del self.model.links[user]
+        self.ledger.look()
+        self.stage.troubles += 1
+        self.ask(lambda: self.stage.services.connections.disconnect(UserId(user)))
         if all(one.account != account for one in self.model.links.values()):
             self.ledger.dead.discard(account)
 
@@ -128,6 +177,7 @@ class CrmSteps(Scene):
         account = self.rng.choice(sorted(self.model.links.items()))[1].account
         self.tell("the password of", account, "changes")
         self.stage.world.change_password(account)
+        self.stage.troubles += 1
         self.ledger.dead.add(account)
 
     def expire(self) -> None:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from tests.simulation.scene import Scene
-from tests.simulation.stage import MOST_CRASHES, Delivery, Worker
+from tests.simulation.workers import Delivery
 
 
 class FateSteps(Scene):
     """Time, faults, and how deliveries meet."""
 
     def time_passes(self) -> None:
-        """The clock jumps, also under the hands of workers."""
-        seconds = self.rng.choice((5, 15, 150, 900, 4000, 90_000, 700_000))
+        """The clock jumps, also under the hands of workers, and back a little."""
+        seconds = self.rng.choice((-4, 5, 15, 150, 900, 4000, 90_000, 700_000))
         self.tell(seconds, "seconds pass")
         self.stage.clock.advance(seconds=seconds)
         self.stage.world.tick()
@@ -19,7 +19,16 @@ class FateSteps(Scene):
     def renew(self) -> None:
         """The daily renewal."""
         self.tell("watches are renewed")
+        self.ask(self._renew)
+
+    def _renew(self) -> None:
         self.stage.services.watches.renew_all()
+
+    def sweep(self) -> None:
+        """The scheduled sweep, while others are at work (W2)."""
+        silent = self.rng.choice((0, 60, 3600))
+        self.tell("a sweep of what was silent for", silent)
+        self.ask(lambda: self.stage.services.sweep.sweep_all(silent))
 
     def fault(self) -> None:
         """Something breaks for a while."""
@@ -46,6 +55,7 @@ class FateSteps(Scene):
             case "notification_delay":
                 rule |= {"seconds": 120}
         self.tell("fault:", action, rule)
+        self.stage.troubles += 1
         faults.add(action, **rule)
 
     # --- the product at work ---------------------------------------------------------
@@ -56,7 +66,7 @@ class FateSteps(Scene):
         if delivery is None:
             return
         worker = self.stage.begin(delivery)
-        self._trouble(worker)
+        self.trouble(worker)
         worker.shared = bool(self.stage.workers[1:])
         while not worker.dead:
             self.stage.go_on(worker)
@@ -69,7 +79,7 @@ class FateSteps(Scene):
         for _ in range(3):
             if (delivery := self._next()) is not None:
                 worker = self.stage.begin(delivery)
-                self._trouble(worker)
+                self.trouble(worker)
                 worker.shared = True
         workers = self.stage.workers
         self.tell("at once:", *(one.delivery.push.delivery for one in workers))
@@ -90,10 +100,3 @@ class FateSteps(Scene):
 
     def _next(self) -> Delivery | None:
         return self.stage.next_due()
-
-    def _trouble(self, worker: Worker) -> None:
-        chance = self.rng.random()
-        if chance < 0.25 and self.stage.crashes < MOST_CRASHES:
-            worker.dies_in = self.rng.randrange(60)
-        elif chance < 0.35:
-            worker.loses_in = self.rng.randrange(4)

@@ -4,61 +4,36 @@ A mail is read some time after it arrived, and settings change meanwhile: until 
 quiet, everything is allowed that the model said at any moment since. When all is quiet
 again (`settle`), what the product did is held against that, and becomes the truth that
 later mail builds on. Where nothing changed there is exactly one allowed answer.
+
+Longer than other modules: what is allowed and what is required are two sides of one
+account, and are read against each other.
 """
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
 
 from tests.simulation.cast import Copy, Mail
-from tests.simulation.model import Model, Rec
-
-MAX_VIEWS = 24
-"""More ways than this in which mail on its way can be known: anything is allowed."""
-
-ANY = Rec("*", -1)
-
-
-@dataclass(frozen=True)
-class Found:
-    """A record of the product, as the checks read it."""
-
-    contact: str
-    thread: str
-    held: frozenset[str]
+from tests.simulation.facts import Person
+from tests.simulation.model import Rec
+from tests.simulation.model_bcc import FullModel
+from tests.simulation.views import Views
+from tests.simulation.waiting import ANY, MAX_VIEWS, Found, Waiting, is_contact
 
 
-@dataclass
-class Waiting:
-    """A copy that has not certainly been read. `joins` leaves M3 out (M9)."""
-
-    order: int
-    allowed: dict[str, set[Rec | None]]
-    joins: dict[str, set[Rec | None]]
-    before: dict[str, set[Rec]] = field(default_factory=dict)
-    fresh: bool = True
-
-    def may(self, s: str) -> set[Rec | None]:
-        """All that can have come of it."""
-        return self.allowed[s] | self.before.get(s, set())
-
-
-class Ledger:
+class Ledger(Views):
     """All mails, those on their way, and what is known to be recorded."""
 
-    def __init__(self, model: Model) -> None:
-        self.model = model
+    def __init__(self, model: FullModel, now: Callable[[], int]) -> None:
+        super().__init__(model)
+        self.now = now
         self.mails: list[Mail] = []
-        self.waiting: dict[Copy, Waiting] = {}
-        self.settled: dict[str, dict[Mail, Rec]] = {}
         self.dead: set[str] = set()
         self._expired: set[str] = set()
         self.erased: set[tuple[str, int]] = set()
         self.certain = self.open_questions = 0
-        self._threads: dict[tuple[str, str], tuple[str, int]] = {}
-        self._families: dict[int, list[Mail]] = {}
+        self._threads: dict[tuple[str, str], tuple[str, int, str]] = {}
+        self.made: dict[tuple[str, str], str] = {}
 
     # --- what happens ----------------------------------------------------------------
 
@@ -66,11 +41,11 @@ class Ledger:
         """Somebody wrote a mail."""
         self.mails.append(mail)
         family = next(
-            (self._families[one.no] for one in mail.answers),
+            (self.families[one.no] for one in mail.answers),
             [],
         )
         family.append(mail)
-        self._families[mail.no] = family
+        self.families[mail.no] = family
 
     def appears(self, copy: Copy, *, fresh: bool = True) -> None:
         """A copy comes into view: new, or taken out of spam or trash (M1)."""
@@ -78,6 +53,7 @@ class Ledger:
         # It may be read where the history first names it: that is its place.
         new = Waiting(copy.order, self._nothing(), self._nothing(), fresh=fresh)
         if old is not None:
+            new.late = old.late
             new.before = {
                 s: {one for one in old.may(s) if one is not None} for s in old.allowed
             }
@@ -101,36 +77,98 @@ class Ledger:
     def _need_not_be_read(self, copy: Copy) -> None:
         """Too old for a resync's overlap, and its change is in no history."""
         for s in self.model.subs:
-            self.waiting[copy].allowed[s].add(None)
-            self.waiting[copy].joins[s].add(None)
+            self.waiting[copy].need_not(s)
+
+    def is_sent_by_crm(self, mail: Mail, rec: Rec) -> None:
+        """The CRM sends a mail: it is recorded from this moment, here only (T3)."""
+        self.begun(mail)
+        self.settled.setdefault(mail.crm, {})[mail] = rec
+
+    def is_refused(self, mail: Mail) -> None:
+        """The CRM's mail was not accepted after all."""
+        self.settled[mail.crm].pop(mail, None)
 
     def erase(self, s: str, contact: str) -> None:
         """A contact goes, with its conversation."""
+        person = self.model.contacts.pop((s, contact))
+        made = self._made(s, contact)
         records = self.settled.setdefault(s, {})
         for mail in [one for one, rec in records.items() if rec.contact == contact]:
             del records[mail]
             self.erased.add((s, mail.no))
         for copy, one in self.waiting.items():
-            if any(rec and rec.contact in (contact, "*") for rec in one.may(s)):
-                one.allowed[s].add(None)
+            if any(rec and is_contact(rec, contact, made) for rec in one.may(s)):
+                one.need_not(s)
                 self.erased.add((s, copy.mail.no))
+        now = self.now()
+        for address in person.emails:
+            self.model.erased[s, address] = now
+        gone = {
+            one
+            for one in self.model.established
+            if one[0] == s and one[1] in person.emails
+        }
+        # Nothing says whether the user's relation to the address ends with the contact.
+        self.model.established -= gone
+        self.model.perhaps |= gone
 
     def look(self) -> None:
         """Note what the model says now of everything that is on its way."""
         for copy, one in sorted(self.waiting.items(), key=lambda two: two[1].order):
             for s in self.model.subs:
                 if not self.model.users_of(copy.account, s, copy.at):
-                    one.allowed[s].add(None)
-                    one.joins[s].add(None)
+                    one.need_not(s)
                     continue
-                views = list(self._views(copy, one, s))
-                if len(views) > MAX_VIEWS:
-                    one.allowed[s] |= {None, ANY}
-                    one.joins[s] |= {None, ANY}
-                    continue
-                for seen in views:
-                    one.allowed[s] |= self.model.would_record(copy, s, seen)
-                    one.joins[s] |= self.model.would_record(copy, s, seen, whoever=True)
+                self._look_at(copy, one, s)
+
+    def _look_at(self, copy: Copy, one: Waiting, s: str) -> None:
+        views = list(self.views(copy, one, s))
+        if len(views) > MAX_VIEWS:
+            one.allowed[s] |= {None, ANY}
+            one.joins[s] |= {None, ANY}
+            views = views[:MAX_VIEWS]
+        for view in views:
+            one.allowed[s] |= self.model.would_record(copy, s, view)
+            one.joins[s] |= self.model.would_record(copy, s, view, whoever=True)
+            if not copy.mail.drop:
+                continue
+            logged = self.model.logged(copy, s, view) or [None]
+            one.logs.setdefault(s, []).extend(logged)
+            self.model.perhaps |= {
+                (s, address, some.user)
+                for some in logged
+                if some is not None
+                for address in some.related
+            }
+
+    # --- contacts that a BCC address makes -------------------------------------------
+
+    def may_make(self, s: str, address: str) -> str | None:
+        """The user in whose name B2 may make a contact of this address now."""
+        found = (one.may_make(s, address) for one in self.waiting.values())
+        return next(filter(None, found), None)
+
+    def adopt(self, s: str, contact: str, address: str) -> None:
+        """The product has made a contact, rightly."""
+        user = self.may_make(s, address)
+        self.model.contacts[s, contact] = Person(
+            (address,), user, (self.now(), contact)
+        )
+        self.made[s, contact] = address
+        self.look()
+
+    def _made(self, s: str, contact: str) -> frozenset[str]:
+        address = self.made.get((s, contact))
+        return frozenset({address} if address else ())
+
+    def says(self, copy: Copy, s: str) -> set[Rec | None]:
+        """What the model says of a copy if it were read now, and all is quiet."""
+        one = self.waiting.get(copy) or Waiting(copy.order, {}, {})
+        return {
+            rec
+            for view in self.views(copy, one, s)
+            for rec in self.model.would_record(copy, s, view)
+        }
 
     def uncertain(self, mail: Mail) -> bool:
         """Whether it is not known yet where this mail will be."""
@@ -161,9 +199,23 @@ class Ledger:
         for mail in self.mails:
             for s in self.model.subs:
                 yield from self._compare(s, mail, actual.get((s, mail.no)), closing)
+        for copy, one in closing.items():
+            yield from self._contacts(copy, one)
         for copy in closing:
             del self.waiting[copy]
         self._expired &= self.dead
+
+    def _contacts(self, copy: Copy, one: Waiting) -> Iterator[str]:
+        """B2, B3: what a logged mail must have brought with it."""
+        for s in self.model.subs:
+            for address in one.makes(s):
+                gone = self.model.erased.get((s, address), 0) >= copy.at
+                if self.model.contact_of(s, address) is None and not gone:
+                    yield f"{copy.mail} made no contact of {address} in {s}"
+            _, user = self.model.drops.get(copy.mail.drop, ("", ""))
+            if user:
+                new = {(s, address, user) for address in one.relates(s)}
+                self.model.established |= new
 
     def _compare(
         self, s: str, mail: Mail, found: Found | None, closing: dict[Copy, Waiting]
@@ -191,7 +243,8 @@ class Ledger:
             return
         for copy in mail.copies:
             wanted = closing[copy].joins[s] if copy in closing else {None}
-            surely = all(one and one.contact == rec.contact for one in wanted)
+            made = self._made(s, rec.contact)
+            surely = all(one and is_contact(one, rec.contact, made) for one in wanted)
             if surely and copy.account not in found.held:
                 yield f"{mail} in {s} does not list the copy of {copy.account}"
 
@@ -201,48 +254,19 @@ class Ledger:
         """Which of the options it is; one root is one thread, and the other way."""
         known = self._threads.get((s, found.thread))
         taken = set(self._threads.values())
+        made = self._made(s, found.contact)
         for one in sorted(filter(None, options), key=lambda r: r.root):
-            if one.contact not in (found.contact, "*"):
+            if not is_contact(one, found.contact, made):
+                continue
+            if one is not ANY and one.only != found.only:
                 continue
             root = (s, one.root, found.contact) if one is not ANY else known
             if known == root or (known is None and root not in taken):
                 if root is not None:
                     self._threads[s, found.thread] = root
                 number = root[1] if root is not None else -1
-                return Rec(found.contact, number, found.held)
+                return Rec(found.contact, number, found.only, found.held)
         return None
-
-    # --- what can be known when a copy is read ---------------------------------------
-
-    def _views(self, copy: Copy, one: Waiting, s: str) -> Iterator[dict[Mail, Rec]]:
-        family = [m for m in self._families[copy.mail.no] if m is not copy.mail]
-        choices = [self._options(other, copy, one, s) for other in family]
-        for some in itertools.islice(itertools.product(*choices), MAX_VIEWS + 1):
-            yield {mail: rec for mail, rec in zip(family, some, strict=True) if rec}
-
-    def _options(
-        self, other: Mail, copy: Copy, one: Waiting, s: str
-    ) -> tuple[Rec | None, ...]:
-        base = self.settled.get(s, {}).get(other)
-        if base is not None:
-            return (base,)
-        ways: dict[tuple[str, int, frozenset[str]], Rec] = {}
-        surely = False
-        for theirs in other.copies:
-            their = self.waiting.get(theirs)
-            if their is None:
-                continue
-            here = theirs.account == copy.account
-            if here and their.order < one.order and None not in their.may(s):
-                surely = True
-            held = frozenset({theirs.account})
-            ways |= {
-                (rec.contact, rec.root, held): Rec(rec.contact, rec.root, held)
-                for rec in their.may(s)
-                if rec and (s, rec.contact) in self.model.contacts
-            }
-        known = ways.values()
-        return (*known,) if surely and known else (None, *known)
 
     def _nothing(self) -> dict[str, set[Rec | None]]:
         return {s: set() for s in self.model.subs}

@@ -13,47 +13,80 @@ from tests.simulation.scene import Scene
 class MailSteps(Scene):
     """What people do with their mail."""
 
-    def crm_sends(self) -> None:
-        """S7: the CRM sends a mail, or asks for it once more."""
-        self.tell("the CRM sends", self.sends.ask())
-
     def somebody_writes(self) -> None:
         """A contact, a stranger, a colleague or a forger writes to us."""
         rng = self.rng
         writer = rng.choice((*cast.PEOPLE, *cast.PEOPLE, *cast.STRANGERS, DAN, ANN))
+        if rng.random() < 0.5:
+            writer = self.an_address() or writer
+        to = rng.sample((ANN, ALIAS, BEN, BEN, SHOP, MOVED), rng.choice((1, 2)))
+        if rng.random() < 0.5:
+            to[0] = self.a_mailbox() or to[0]
+        parent = self.to_answer() if rng.random() < 0.5 else None
+        if parent is not None and rng.random() < 0.6:
+            writer, to = self._answers(parent, writer, to)
         true = account_of(writer) is None and rng.random() < 0.9
         others = rng.sample((*cast.PEOPLE, *cast.STRANGERS, DAN), rng.choice((0, 0, 1)))
-        to = rng.sample((ANN, ALIAS, BEN, BEN, SHOP, MOVED), rng.choice((1, 2)))
         to = list(dict.fromkeys(to))
-        parent = self._to_answer() if rng.random() < 0.45 else None
-        mail = self._mail(writer, to, others, parent, true=true)
+        mail = self.mail(writer, to, others, parent, true=true)
+        if parent is not None and parent.drop_in == "cc" and rng.random() < 0.6:
+            mail.drop, mail.drop_in = parent.drop, "cc"  # an answer to all (B6)
         spam = rng.random() < 0.1
         auth = "pass" if true else rng.choice(("fail", "none"))
         self.tell(
-            mail, writer, "->", *to, "cc", *others, _about(mail), auth, "spam" * spam
+            mail, writer, "->", *to, "cc", *others, about(mail), auth, "spam" * spam
         )
         self.post.from_outside(mail, auth, spam=spam)
+
+    def _answers(
+        self, parent: Mail, writer: str, to: list[str]
+    ) -> tuple[str, list[str]]:
+        """One who got it writes back to who wrote it."""
+        known = {*cast.PEOPLE, *cast.NEWCOMERS}
+        got_it = [one for one in (*parent.to, *parent.cc) if one in known]
+        if got_it:
+            writer = self.rng.choice(got_it)
+        return writer, [parent.writer] if account_of(parent.writer) else to
 
     def user_writes(self) -> None:
         """Somebody writes in Gmail: new, an answer, to all, or a forward."""
         rng = self.rng
         account = rng.choice((ANN, ANN, BEN, SHOP, MOVED))
+        if rng.random() < 0.6:
+            account = self.a_mailbox() or account
         writer = ALIAS if account == ANN and rng.random() < 0.2 else account
-        parent = self._to_answer() if rng.random() < 0.6 else None
+        parent = self.to_answer() if rng.random() < 0.6 else None
         anybody = (*cast.PEOPLE, *cast.PEOPLE, *cast.STRANGERS, BEN, DAN, ANN)
         to = rng.sample(anybody, rng.choice((1, 1, 2)))
+        if rng.random() < 0.5 and (known := self.an_address()) not in to:
+            to[0] = known or to[0]
         cc = rng.sample(anybody, rng.choice((0, 0, 1)))
         bcc = rng.sample(anybody, 1) if rng.random() < 0.1 else []
         forward = parent is not None and rng.random() < 0.2
         if parent is not None and not forward and rng.random() < 0.8:
             to = [parent.writer]
             cc = [*parent.to, *parent.cc] if rng.random() < 0.5 else []
-        mail = self._mail(writer, to, cc, parent, bcc=bcc, forward=forward)
-        self.tell(mail, writer, "->", *mail.to, "cc", *mail.cc, *bcc, _about(mail))
+        mail = self.mail(writer, to, cc, parent, bcc=bcc, forward=forward)
+        self.tell(mail, writer, "->", *mail.to, "cc", *mail.cc, *bcc, about(mail))
         self.post.from_gmail(mail, account, draft=rng.random() < 0.1)
 
-    def _to_answer(self) -> Mail | None:
-        recent = [one for one in self.ledger.mails[-6:] if one.twin is None]
+    def an_address(self) -> str | None:
+        """One of a contact."""
+        known = sorted({a for c in self.model.contacts.values() for a in c.emails})
+        return self.rng.choice(known) if known else None
+
+    def a_mailbox(self) -> str | None:
+        """One that is connected."""
+        known = sorted({link.account for link in self.model.links.values()})
+        return self.rng.choice(known) if known else None
+
+    def to_answer(self) -> Mail | None:
+        self.post.discover()
+        recent = [
+            one for one in self.ledger.mails[-6:] if one.twin is None and one.message_id
+        ]
+        if self.sending and self.rng.random() < 0.5:
+            recent = [one for one in recent if one.crm] or recent
         if not recent:
             return None
         mail = self.rng.choice(recent)
@@ -61,7 +94,7 @@ class MailSteps(Scene):
             self.quiet()
         return mail
 
-    def _mail(
+    def mail(
         self,
         writer: str,
         to: Sequence[str],
@@ -108,14 +141,14 @@ class MailSteps(Scene):
         if not leaves:
             return
         first = self.rng.choice(leaves)
-        mail = self._mail(self.rng.choice(cast.PEOPLE), [ANN], [], None)
+        mail = self.mail(self.rng.choice(cast.PEOPLE), [ANN], [], None)
         mail.message_id, mail.twin, first.twin = first.message_id, first, mail
         self.tell(mail, mail.writer, "->", ANN, "with the Message-ID of", first)
         self.post.from_outside(mail, "pass")
 
     def import_old(self) -> None:
         """Mail from before the connection is put into a mailbox (C2)."""
-        mail = self._mail(self.rng.choice(cast.PEOPLE), [ANN], [], None)
+        mail = self.mail(self.rng.choice(cast.PEOPLE), [ANN], [], None)
         at = int(self.stage.clock.now().timestamp() * 1000) - 90 * 86_400_000
         self.tell(mail, "is imported, from 90 days ago")
         self.post.imported(mail, ANN, at, sent=False)
@@ -138,6 +171,6 @@ class MailSteps(Scene):
         self.post.change(copy, hide=hide)
 
 
-def _about(mail: Mail) -> str:
+def about(mail: Mail) -> str:
     kind = "forwards" if mail.forward else "answers"
     return f"{kind} {mail.answers[0]}" if mail.answers else "new"

@@ -2,159 +2,89 @@
 
 It knows who wrote what, when and from where; it parses nothing, stores nothing and has
 no order of its own. `would_record` answers for one copy of one mail in one subaccount,
-given which other mails are recorded (`Seen`). Small enough to be read beside SPEC.
+given what is recorded at that moment (`View`). Small enough to be read beside SPEC.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from tests.simulation.cast import Copy, Mail, domain
-
-
-@dataclass
-class Sub:
-    """A subaccount's settings."""
-
-    logging: str = "established"
-    internal: tuple[str, ...] = ()
-    never_log: tuple[str, ...] = ()
-
-
-@dataclass
-class Person:
-    """A contact. `born` orders contacts of one address (M8)."""
-
-    emails: tuple[str, ...]
-    assigned: str | None
-    born: tuple[int, str]
-
-
-@dataclass
-class Link:
-    """A user's connection."""
-
-    account: str
-    since: int
+from tests.simulation.cast import Copy, Mail
+from tests.simulation.facts import Facts, Relation
 
 
 @dataclass(frozen=True)
 class Rec:
     """A mail is recorded under this contact, in the thread that began with `root`.
 
-    `held` are the accounts whose copy the record lists, as far as that is known.
+    `only` is T3: it exists in this subaccount alone. `held` are the accounts whose copy
+    the record lists, as far as that is known.
     """
 
     contact: str
     root: int
+    only: bool = False
     held: frozenset[str] = field(default=frozenset(), compare=False)
 
 
-Seen = Mapping[Mail, Rec | None]
-"""Which mails are recorded in a subaccount at some moment."""
+@dataclass(frozen=True)
+class View:
+    """What is recorded at some moment: here, and elsewhere only (T3)."""
+
+    here: Mapping[Mail, Rec]
+    elsewhere: frozenset[Mail] = frozenset()
 
 
-@dataclass
-class Model:
-    """The CRM's side of the world."""
+class Refused:
+    """T3: the nearest known ancestor exists in another subaccount only."""
 
-    subs: dict[str, Sub] = field(default_factory=dict)
-    members: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
-    own_lists: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
-    contacts: dict[tuple[str, str], Person] = field(default_factory=dict)
-    links: dict[str, Link] = field(default_factory=dict)
-    aliases: dict[str, frozenset[str]] = field(default_factory=dict)
 
-    # --- who is who ------------------------------------------------------------------
+ELSEWHERE = Refused()
+Thread = Rec | Refused | None
 
-    def users_of(self, account: str, s: str, at: int | None = None) -> list[str]:
-        """Users of a mailbox who belong to the subaccount, connected by then (C2)."""
-        return sorted(
-            user
-            for user, link in self.links.items()
-            if link.account == account
-            and (s, user) in self.members
-            and (at is None or link.since <= at)
-        )
 
-    def internal(self, s: str, account: str, address: str) -> bool:
-        """M11: team members, their aliases, the subaccount's domains; M2: the owner."""
-        return (
-            address in self.aliases[account]
-            or any(
-                address in known for (at, _), known in self.members.items() if at == s
-            )
-            or covers(self.subs[s].internal, address)
-        )
-
-    def contact_of(self, s: str, address: str) -> str | None:
-        """M8: the first created contact with this address."""
-        having = [
-            (one.born, c)
-            for (at, c), one in self.contacts.items()
-            if at == s and address in one.emails
-        ]
-        return min(having)[1] if having else None
-
-    def permitted(self, s: str, address: str, users: Iterable[str]) -> bool:
-        """M3: whether the setting records mail with this contact's address."""
-        if self.subs[s].logging != "established":
-            return self.subs[s].logging == "all_contacts"
-        return any(
-            one.assigned == user
-            and address in one.emails
-            and (at, user) in self.members
-            for user in users
-            for (at, _), one in self.contacts.items()
-        )
-
-    def allowing(self, s: str, contact: str, users: Iterable[str]) -> list[str]:
-        """M12: the users for whom the contact is not on a never-log list."""
-        emails = self.contacts[s, contact].emails
-        if any(covers(self.subs[s].never_log, one) for one in emails):
-            return []
-        return [
-            user
-            for user in users
-            if not any(covers(self.own_lists[s, user], one) for one in emails)
-        ]
-
-    # --- the rules -------------------------------------------------------------------
+class Model(Facts):
+    """The rules M and T."""
 
     def would_record(
-        self, copy: Copy, s: str, seen: Seen, *, whoever: bool = False
+        self, copy: Copy, s: str, view: View, *, whoever: bool = False
     ) -> set[Rec | None]:
         """Where a copy that is read at this moment is recorded, or nowhere (None).
 
-        More than one answer only where SPEC leaves it open. With `whoever` M3 is left
-        out: the copy then belongs to a record that somebody else's copy has made (M9).
+        More than one answer only where SPEC leaves it open, or where a relation may
+        have been established (M3). With `whoever` M3 is left out: the copy then belongs
+        to a record that somebody else's copy has made (M9).
         """
         users = self.users_of(copy.account, s, copy.at)
         if not users or copy.hidden or copy.gone:
             return {None}  # M1, C2, C6
-        threads = self._threads(copy, s, seen)
-        return {self._in(copy, s, seen, users, one, whoever) for one in threads}
+        return {
+            self._in(copy, s, view, users, thread, whoever, also)
+            for thread in self.threads(copy, s, view)
+            for also in self._perhaps(copy, users)
+        }
 
     def _in(
         self,
         copy: Copy,
         s: str,
-        seen: Seen,
+        view: View,
         users: list[str],
-        thread: Rec | None,
+        thread: Thread,
         whoever: bool,
+        also: frozenset[Relation],
     ) -> Rec | None:
         mail = copy.mail
-        outside = [a for a in copy.others if not self.internal(s, copy.account, a)]
-        took_part = self._took_part(s, copy.account, seen, thread)
+        if isinstance(thread, Refused):
+            return None  # T3
+        outside = self.outside(copy, s)
+        took_part = self.took_part(s, copy.account, view, thread)
         if self.internal(s, copy.account, mail.writer):
             if not (copy.sent or mail.true) or not outside:
                 return None  # M2, M11
-            stays = thread is not None and any(
-                a in took_part or a in self.contacts[s, thread.contact].emails
-                for a in outside
-            )
+            stays = thread is not None and self.stays(s, thread, outside, took_part)
             if thread is not None and stays and not mail.forward:
                 return self._unless_listed(s, users, thread)  # T2
             begins = mail if mail.forward or thread is not None else mail.root  # M10
@@ -169,58 +99,108 @@ class Model:
             candidates = [mail.writer]  # M5
         for address in candidates:
             contact = self.contact_of(s, address)
-            if contact and (whoever or self.permitted(s, address, users)):
+            if contact and (whoever or self.permitted(s, address, users, also)):
                 return self._unless_listed(s, users, Rec(contact, begins.no))
         return None  # M7
 
     def _unless_listed(self, s: str, users: list[str], rec: Rec) -> Rec | None:
-        allowing = self.allowing(s, rec.contact, users)
-        return Rec(rec.contact, rec.root) if allowing else None  # M12
+        emails = self.contacts[s, rec.contact].emails
+        allowed = self.allowing(s, emails, users)
+        return Rec(rec.contact, rec.root, rec.only) if allowed else None  # M12
 
-    def _threads(self, copy: Copy, s: str, seen: Seen) -> list[Rec | None]:
-        """T1: the nearest known ancestor, else Gmail's thread in the same mailbox."""
+    def _perhaps(self, copy: Copy, users: Iterable[str]) -> list[frozenset[Relation]]:
+        """Which of the open relations may hold, as far as they matter here."""
+        known = set(users)
+        people = {copy.mail.writer, *copy.others}
+        open_ones = sorted(
+            one for one in self.perhaps if one[1] in people and one[2] in known
+        )
+        if len(open_ones) > 3:
+            return [frozenset(), frozenset(open_ones)]
+        return [
+            frozenset(some)
+            for size in range(len(open_ones) + 1)
+            for some in itertools.combinations(open_ones, size)
+        ]
+
+    # --- parts that B uses as well ---------------------------------------------------
+
+    def outside(self, copy: Copy, s: str) -> list[str]:
+        """The recipients that are external, in their order."""
+        return [a for a in copy.others if not self.internal(s, copy.account, a)]
+
+    def stays(
+        self, s: str, thread: Rec, outside: Iterable[str], took_part: set[str]
+    ) -> bool:
+        """M10: whether somebody of the thread is among the recipients."""
+        emails = self.contacts[s, thread.contact].emails
+        return any(a in took_part or a in emails for a in outside)
+
+    def threads(self, copy: Copy, s: str, view: View) -> list[Thread]:
+        """T1: the nearest known ancestor, else Gmail's thread in the same mailbox.
+
+        T3: one that exists in another subaccount only keeps all that answers it there.
+        """
         for ancestor in copy.mail.answers:
-            if rec := seen.get(ancestor):
-                return [rec]
-        beside: list[Rec | None] = [
-            rec
-            for mail, rec in seen.items()
-            if rec
-            and mail is not copy.mail
+            rec, away = view.here.get(ancestor), ancestor in view.elsewhere
+            if rec is not None:
+                return [rec, ELSEWHERE] if away and not rec.only else [rec]
+            if away:
+                return [ELSEWHERE]
+        beside: list[Thread] = [
+            replace(rec, only=only)
+            for mail, rec in view.here.items()
+            if mail is not copy.mail
             and copy.account in rec.held
             and not self._left_its_thread(s, copy.account, mail, rec)
-            and any(
-                one.account == copy.account and one.gmail_thread == copy.gmail_thread
-                for one in mail.copies
-            )
+            and _lies_beside(mail, copy)
+            for only in self._ways(rec, view)
         ]
+        # Of Gmail's thread nobody can tell what the nearest ancestor is; an audit or a
+        # backfill reads a mail again after those that came later.
+        if any(
+            _lies_beside(mail, copy) or mail.no > copy.mail.no
+            for mail in view.elsewhere
+        ):
+            return [*beside, None, ELSEWHERE]
         return beside or [None]
+
+    def _ways(self, rec: Rec, view: View) -> set[bool]:
+        """T3: a thread with mail of the CRM in it may count as its own, or not."""
+        mixed = any(one.only != rec.only for one in view.here.values())
+        return {False, True} if mixed else {rec.only}
 
     def _left_its_thread(self, s: str, account: str, mail: Mail, rec: Rec) -> bool:
         """M10: whether it was recorded as a forward."""
         ours = self.internal(s, account, mail.writer)
         return ours and rec.root == mail.no and (mail.forward or mail.root is not mail)
 
-    def _took_part(
-        self, s: str, account: str, seen: Seen, thread: Rec | None
-    ) -> set[str]:
+    def took_part(self, s: str, account: str, view: View, thread: Thread) -> set[str]:
         """T2: external senders and recipients of the thread's recorded mails."""
-        if thread is None:
+        if not isinstance(thread, Rec):
             return set()
         return {
             address
-            for mail, rec in seen.items()
-            if rec and (rec.contact, rec.root) == (thread.contact, thread.root)
-            for address in (mail.writer, *mail.to, *mail.cc, *self._bcc(mail, rec))
+            for mail, rec in view.here.items()
+            if (rec.contact, rec.root) == (thread.contact, thread.root)
+            for address in (*_from(mail), *mail.to, *mail.cc, *_bcc(mail, rec))
             if not self.internal(s, account, address)
         }
 
-    def _bcc(self, mail: Mail, rec: Rec) -> tuple[str, ...]:
-        """Bcc is known when the record lists the sender's own copy."""
-        sent = any(one.sent and one.account in rec.held for one in mail.copies)
-        return mail.bcc if sent else ()
+
+def _from(mail: Mail) -> tuple[str, ...]:
+    """The writer; a provider's address is nobody who takes part."""
+    return () if mail.crm else (mail.writer,)
 
 
-def covers(entries: Iterable[str], address: str) -> bool:
-    """Whether a list of addresses and domains names this address."""
-    return any(one in (address, domain(address)) for one in entries)
+def _bcc(mail: Mail, rec: Rec) -> tuple[str, ...]:
+    """Bcc is known when the record lists the sender's own copy."""
+    sent = any(one.sent and one.account in rec.held for one in mail.copies)
+    return mail.bcc if sent else ()
+
+
+def _lies_beside(mail: Mail, copy: Copy) -> bool:
+    return any(
+        one.account == copy.account and one.gmail_thread == copy.gmail_thread
+        for one in mail.copies
+    )

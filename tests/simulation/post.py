@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from email.utils import format_datetime
 
-from tests.simulation.cast import ACCOUNTS, ALIAS, ANN, Copy, Mail
+from infra.local.gmail_simulator.messages import Message
+from tests.simulation.cast import ACCOUNTS, ALIAS, ANN, LOG, Copy, Mail, number_in
 from tests.simulation.ledger import Ledger
 from tests.simulation.stage import Stage
 
@@ -33,7 +34,8 @@ class Post:
 
     def from_outside(self, mail: Mail, auth: str, *, spam: bool = False) -> None:
         """Somebody writes who has no account in this Gmail."""
-        recipients = (*mail.to, *mail.cc, *mail.bcc)
+        drop = (mail.drop,) if mail.drop else ()
+        recipients = (*mail.to, *mail.cc, *mail.bcc, *drop)
         self._stage.world.deliver_from_outside(
             self._raw(mail, bcc=False), recipients, auth, spam=spam, sender=mail.writer
         )
@@ -81,35 +83,53 @@ class Post:
             box.delete(box.messages[copy.gmail_id])
         copy.gone = True
 
+    def discover(self) -> None:
+        """Find copies that have come to be: what the CRM sends comes by itself."""
+        for account in self._stage.world.accounts:
+            messages = account.mailbox.messages
+            for message in list(messages.values()):
+                known = (account.address, message.id)
+                if known in self._known or "DRAFT" in message.labels:
+                    continue
+                self._known.add(known)
+                number = number_in(message.snippet)
+                if number is not None:
+                    self._found(account.address, message, self._ledger.mails[number])
+
+    def _found(self, account: str, message: Message, mail: Mail) -> None:
+        copy = Copy(
+            mail,
+            account,
+            message.id,
+            message.thread_id,
+            message.internal_date,
+            sent="SENT" in message.labels,
+            order=len(self._known),
+            hidden="SPAM" in message.labels,
+        )
+        mail.copies.append(copy)
+        if mail.crm and copy.sent:
+            mail.message_id = f"<{message.rfc822_id}>"
+        if not copy.hidden and self._is_read(copy.account):
+            self._ledger.appears(copy)
+
     def _written(self, mail: Mail) -> None:
         self._ledger.begun(mail)
-        for account in map(self._stage.world.account, ACCOUNTS):
-            for message in account.mailbox.messages.values():
-                if (account.address, message.id) in self._known:
-                    continue
-                self._known.add((account.address, message.id))
-                copy = Copy(
-                    mail,
-                    account.address,
-                    message.id,
-                    message.thread_id,
-                    message.internal_date,
-                    sent="SENT" in message.labels,
-                    order=len(self._known),
-                    hidden="SPAM" in message.labels,
-                )
-                mail.copies.append(copy)
-                if not copy.hidden and self._is_read(copy.account):
-                    self._ledger.appears(copy)
+        self.discover()
 
     def _is_read(self, account: str) -> bool:
         links = self._ledger.model.links.values()
-        return any(link.account == account for link in links)
+        return account == LOG or any(link.account == account for link in links)
 
     def _raw(self, mail: Mail, *, bcc: bool) -> bytes:
         rng = self._stage.rng
         lines = [f"From: {_spelled(mail.writer, rng.randrange(4))}"]
-        everybody = [("To", mail.to), ("Cc", mail.cc), ("Bcc", mail.bcc if bcc else ())]
+        dropped = {mail.drop_in: (mail.drop,)} if mail.drop else {}
+        everybody = [
+            ("To", mail.to),
+            ("Cc", (*mail.cc, *dropped.get("cc", ()))),
+            ("Bcc", (*mail.bcc, *dropped.get("bcc", ())) if bcc else ()),
+        ]
         for name, addresses in everybody:
             if addresses:
                 spelled = [_spelled(one, rng.randrange(4)) for one in addresses]

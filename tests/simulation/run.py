@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from tests.simulation.story import Story
 
 CHUNK = 20
+"""Seeds that a test plays."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class Failure:
 
     def __str__(self) -> str:
         """Say what, and how to see it."""
-        command = f"python -m tests.simulation --seed {self.seed} --verbose"
+        command = f".venv/bin/python -m tests.simulation --seed {self.seed} --verbose"
         return f"seed {self.seed}: {self.what}\n  replay: {command}"
 
 

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
+from shared.core.access import Caller
+from shared.core.ids import SubaccountId
+from shared.services.sending.send_records import SendRequest
 from tests.simulation.checks import Checks
 from tests.simulation.ledger import Ledger
-from tests.simulation.model import Model
+from tests.simulation.model_bcc import FullModel
 from tests.simulation.post import Post
 from tests.simulation.sends import Sends
-from tests.simulation.stage import Stage
+from tests.simulation.stage import MOST_CRASHES, Stage
+from tests.simulation.workers import Worker
 
-SENDING = 0.4
-"""Share of the seeds in which the CRM sends as well: it doubles their time."""
+SENDING, LOGGING, OPERATING = 0.4, 0.4, 0.3
+"""Share of the seeds in which the CRM sends, BCC addresses are used, the operator works:
+each costs time, and in small casts they meet more often."""
+CRASHING, LOSING = 0.25, 0.1
+"""How often work dies at some gateway call, or the store's answer gets lost."""
 
 
 class WentWrong(AssertionError):
@@ -27,12 +35,17 @@ class Scene:
         self.stage = Stage(seed)
         self.rng = self.stage.rng
         self.sending = self.rng.random() < SENDING
-        self.model = Model()
-        self.ledger = Ledger(self.model)
+        self.logging = self.rng.random() < LOGGING
+        self.operating = self.rng.random() < OPERATING
+        self.model = FullModel()
+        self.ledger = Ledger(self.model, self.now)
         self.post = Post(self.stage, self.ledger)
         self.checks = Checks(self.stage, self.ledger)
-        self.sends = Sends(self.stage)
+        self.sends = Sends(self.stage, self.ledger)
         self.stage.on_commit = self.checks.on_commit
+        self.stage.committed = self.checks.committed
+        self.requests: dict[str, tuple[str, SendRequest]] = {}
+        self.poisoned: set[str] = set()
         self.told: list[str] = []
         self.logs = io.StringIO()
 
@@ -41,15 +54,51 @@ class Scene:
         at = self.stage.clock.now().strftime("%d %H:%M:%S")
         self.told.append(f"{at}  {' '.join(map(str, words))}")
 
+    def now(self) -> int:
+        """The moment in milliseconds."""
+        return int(self.stage.clock.now().timestamp() * 1000)
+
+    def trouble(self, worker: Worker) -> None:
+        """Let it die at some gateway call, or lose an answer, or neither."""
+        chance = self.rng.random()
+        if chance < CRASHING and self.stage.crashes < MOST_CRASHES:
+            worker.dies_in = self.rng.randrange(60)
+        elif chance < CRASHING + LOSING:
+            worker.loses_in = self.rng.randrange(4)
+
+    def ask(self, call: Callable[[], Any]) -> Any:
+        """The CRM or a browser calls the API, which may die; it calls again then."""
+        return self.stage.call(call, self.trouble)
+
     def quiet(self) -> None:
         """Let everything come to rest, and check all of it."""
         self.tell("all is delivered, then a sweep")
+        self.post.discover()
         self.ledger.look()
+        self.sends.mend_relay()
         self.stage.quieten()
+        self.post.discover()
+        self.ledger.look()
+        self.stage.world.faults.clear()
+        if self.replay():
+            self.stage.quieten()
         self.check(self.checks.cursors())
         self.check(self.checks.everything())
         self.check(self.sends.doubled())
         self.check(self.sends.ended())
+
+    def replay(self) -> bool:
+        """The operator tries everything again that was set aside (E3)."""
+        caller = Caller("crm", frozenset(map(SubaccountId, self.model.subs)))
+        items = self.stage.services.quarantine.items(caller)
+        for one in items:
+            if one.mailbox in self.ledger.dead:
+                continue
+            self.tell("replay of", one.gmail_message_id, one.code)
+            if one.gmail_message_id not in self.poisoned:
+                self.fail([f"set aside without a cause: {one}"])
+            self.stage.services.quarantine.replay(caller, one.id)
+        return bool(items)
 
     def check(self, wrong: Iterable[str]) -> None:
         found = [*self.stage.wrong, *wrong]

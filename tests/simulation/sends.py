@@ -1,71 +1,143 @@
-"""Mail that a CRM sends: one email per send, whatever breaks (S7).
+"""Mail that the CRM sends: one email per send, whatever breaks (S2, S5, S7).
 
-Its own subaccount, user and mailbox, so that the model of M and T need not know it.
+Individual and workflow mail are mails of the ledger as well, so that the model tells
+where their answers belong (T3). A bulk call has one text for all its contacts: it is
+known here only.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from dataclasses import dataclass, field
+from email import message_from_bytes
+from typing import Any
 
-from shared.core.ids import ContactId, SubaccountId, UserId
-from shared.errors import Problem
-from shared.services.sending.recipients import Asked
-from shared.services.sending.send import SendRequest
-from tests.simulation.cast import EVE, MARK, PEOPLE
-from tests.simulation.stage import Stage
+from shared.errors import FateUnknown, Permanent, Transient
+from tests.simulation.cast import ACCOUNTS, Mail, number_in
+from tests.simulation.ledger import Ledger
+from tests.simulation.stage import CAP, Stage
+from tests.support.crash import Crash
 
-S = "s3"
 FINAL = {"sent", "failed"}
+DAY_MS = 24 * 3600 * 1000
+_BULK = re.compile(r"bulk-no-(\d+);")
+_OWN_ID = re.compile(r"<crm\.([^@]+)@")
+CAUSES = {
+    *("temporarily_unavailable", "rate_limited", "rejected"),
+    *("reauth_required", "no_sender", "disconnected"),
+}
+"""Why a mail may fail, once something broke."""
+
+
+@dataclass(eq=False)
+class Asked:
+    """A call that was accepted.
+
+    `account` is the mailbox that sends, if one does; `troubles` how much had gone wrong
+    by then.
+    """
+
+    s: str
+    account: str | None
+    messages: tuple[str, ...]
+    contacts: tuple[str, ...]
+    troubles: int
+    mail: Mail | None = None
+    fate: str | None = None
+    erased: set[str] = field(default_factory=set)
+
+
+def is_bulk(text: str) -> bool:
+    """Whether a recorded text is that of a bulk call."""
+    return _BULK.search(text) is not None
 
 
 class Sends:
-    """Asks for sends, and counts what became of them."""
+    """Counts what became of what was asked."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: Stage, ledger: Ledger) -> None:
         self._stage = stage
-        self._asked: dict[str, tuple[SendRequest, str]] = {}
+        self._ledger = ledger
+        self.asked: dict[str, Asked] = {}
+        self.cap: dict[str, int] = {}
+        self._highest: dict[str, int] = defaultdict(lambda: CAP)
 
-    def set_up(self) -> None:
-        """A rep with a mailbox and one contact."""
-        self._stage.world.add_account(EVE)
-        self._stage.subaccount(S, logging="established")
-        self._stage.user("eve", EVE, S)
-        self._stage.contact("x", PEOPLE[0], s=S, assigned_to="eve")
-        self._stage.connect("eve", EVE)
+    # --- the default provider --------------------------------------------------------
 
-    def ask(self) -> str:
-        """The CRM asks for a new mail, or repeats an earlier call (S7)."""
-        keys = sorted(self._asked)
-        if keys and self._stage.rng.random() < 0.3:
-            key = self._stage.rng.choice(keys)
-            request, message = self._asked[key]
-            again = self._stage.services.sending.submit(request, (), key).ids
-            if again != (message,):
-                self._stage.wrong.append(f"{key} gave another message")
-            return f"{key} again"
-        key = f"{MARK} send {len(keys)}"
-        request = SendRequest(
-            subaccount=SubaccountId(S),
-            kind="individual",
-            user=UserId("eve"),
-            to=(Asked("/to/0", contact=ContactId("x")),),
-            subject=key,
-            text="Hello",
-        )
-        try:
-            (message,) = self._stage.services.sending.submit(request, (), key).ids
-        except Problem as problem:
-            return f"{key} is refused: {problem.code}"
-        self._asked[key] = request, message
-        return key
+    def break_relay(self, how: str, times: int) -> None:
+        """The provider's next mails meet an outage, a refusal, or nobody's answer."""
+        relay = self._stage.outside.relay
+        left = [times]
+
+        def strike(fault: BaseException) -> None:
+            if left[0] > 0:
+                left[0] -= 1
+                self._stage.troubles += 1
+                raise fault
+
+        if how in {"doubt", "crash"}:
+            doubt = FateUnknown if how == "doubt" else Crash
+            relay.after = lambda _: strike(doubt())
+        else:
+            fault = Transient if how == "outage" else Permanent
+            relay.before = lambda _: strike(fault())
+
+    def mend_relay(self) -> None:
+        """The provider works again."""
+        relay = self._stage.outside.relay
+        relay.before = relay.after = lambda _: None
+
+    # --- the daily cap ---------------------------------------------------------------
+
+    def set_cap(self, account: str, cap: int | None) -> None:
+        """A mailbox gets a cap of its own."""
+        self.cap[account] = cap or CAP
+        self._highest[account] = max(self._highest[account], cap or CAP)
+
+    def may_be_full(self, account: str) -> bool:
+        """Whether the cap can have been reached: sent, under way, or of unknown fate."""
+        return sum(
+            one.account == account and self._may_count(one)
+            for one in self.asked.values()
+        ) >= self.cap.get(account, CAP)
+
+    def _may_count(self, one: Asked) -> bool:
+        if one.fate == "sent" and one.mail is not None:
+            since = self._now() - DAY_MS
+            return any(copy.sent and copy.at > since for copy in one.mail.copies)
+        return one.fate != "failed"
+
+    # --- what must hold --------------------------------------------------------------
 
     def doubled(self) -> Iterator[str]:
-        """No mail is sent twice; looked at after every step."""
+        """No mail is sent twice, none beyond the cap; looked at after every step."""
         for key, count in self._emails().items():
             if count > 1:
                 yield f"{key} was sent {count} times"
+        times: dict[str, list[int]] = defaultdict(list)
+        for one in self.asked.values():
+            if one.account and one.mail:
+                sent = [copy for copy in one.mail.copies if copy.sent]
+                times[one.account] += [copy.at for copy in sent]
+                if any(copy.account != one.account for copy in sent):
+                    yield f"{one.mail} went out from another mailbox"
+        for account, moments in times.items():
+            for at in moments:
+                within = sum(at <= other < at + DAY_MS for other in moments)
+                if within > self._highest[account]:
+                    yield f"{account} sent {within} mails in 24 hours"
+
+    def erase(self, s: str, contact: str) -> None:
+        """A contact was erased, with what was sent to it."""
+        for one in self.asked.values():
+            if one.s != s:
+                continue
+            for message, to in zip(one.messages, one.contacts, strict=True):
+                if to == contact:
+                    one.erased.add(message)
 
     def ended(self) -> Iterator[str]:
         """When all is quiet: each send has an end, and it is the true one."""
@@ -75,25 +147,62 @@ class Sends:
             event = json.loads(one.data)
             events[event["subject"]].add((event["type"], event["id"]))
         documents = self._stage.outside.documents.dump()
-        records = [p for p in documents if p.startswith(f"subaccounts/{S}/messages/")]
-        if len(records) != len(self._asked):
-            yield f"{len(self._asked)} sends have {len(records)} records"
-        for key, (_, message) in self._asked.items():
-            record = documents[f"subaccounts/{S}/messages/{message}"]
-            unknown = (record["reason"] or {}).get("code") == "fate_unknown"
-            if record["status"] not in FINAL:
-                yield f"{key} is still {record['status']}"
-            elif (record["status"] == "sent") != (emails[key] == 1) and not unknown:
-                yield f"{key} is {record['status']}, sent were {emails[key]}"
-            if emails[key] and not unknown and not record["held_by"]:
-                yield f"{key} does not list the Sent copy"
-            told = events[f"/v1/subaccounts/{S}/messages/{message}"]
-            if len(told) != 1 and not unknown:
-                yield f"{key} has the events {told}"
+        for key, one in self.asked.items():
+            for message in one.messages:
+                path = f"subaccounts/{one.s}/messages/{message}"
+                if message in one.erased:
+                    if path in documents:
+                        yield f"{key} is still there, its contact is not"
+                elif path not in documents:
+                    yield f"{key} is not recorded"
+                else:
+                    told = events[f"/v1/{path}"]
+                    yield from self._end(
+                        f"{key} {message}", one, documents[path], emails[message], told
+                    )
+
+    def _end(
+        self,
+        key: str,
+        one: Asked,
+        record: dict[str, Any],
+        count: int,
+        told: set[tuple[str, str]],
+    ) -> Iterator[str]:
+        code = (record["reason"] or {}).get("code")
+        unknown = code == "fate_unknown"
+        if record["status"] not in FINAL:
+            yield f"{key} is still {record['status']}"
+        elif (record["status"] == "sent") != (count == 1) and not unknown:
+            yield f"{key} is {record['status']}, sent were {count}"
+        if len(told) != 1 and not unknown:
+            yield f"{key} has the events {told}"
+        if one.fate is None and not unknown and code is not None:
+            calm = one.troubles == self._stage.troubles
+            if calm or code not in CAUSES:
+                yield f"{key} failed without a cause: {record['reason']}"
+        one.fate = "unknown" if unknown else record["status"]
+
+    # --- what went out ---------------------------------------------------------------
 
     def _emails(self) -> Counter[str]:
-        if not self._asked:
-            return Counter()
-        box = self._stage.world.account(EVE).mailbox
-        sent = [one for one in box.messages.values() if "SENT" in one.labels]
-        return Counter(one.subject for one in sent)
+        """How often each mail went out, by the id of its record."""
+        sent: Counter[str] = Counter()
+        ids = {one.mail.no: one.messages[0] for one in self.asked.values() if one.mail}
+        for account in map(self._stage.world.account, ACCOUNTS if ids else ()):
+            for message in account.mailbox.messages.values():
+                if "SENT" in message.labels:
+                    number = number_in(message.snippet)
+                    sent[ids.get(number, "") if number is not None else ""] += 1
+        for taken in self._stage.outside.relay.taken:
+            mail = message_from_bytes(taken.mail)
+            found = _OWN_ID.search(mail["Message-ID"])
+            sent[found[1] if found else "of nobody"] += 1
+            number = number_in(mail.as_string())
+            if number is not None:
+                self._ledger.mails[number].message_id = mail["Message-ID"]
+        del sent[""]
+        return sent
+
+    def _now(self) -> int:
+        return int(self._stage.clock.now().timestamp() * 1000)

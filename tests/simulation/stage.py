@@ -1,8 +1,6 @@
-"""The real services on gateways that a seed can trouble, and workers side by side.
+"""The real services on gateways that a seed can trouble, delivery by delivery.
 
-Every gateway call of a worker is a place where it can die, where the store's answer can
-get lost, and where another worker can go on instead (greenlets; one thread). What the
-CRM and the browser ask for runs undisturbed.
+What the CRM and the browser ask for is a worker too: it can die, and is asked again.
 """
 
 from __future__ import annotations
@@ -11,113 +9,32 @@ import contextlib
 import random
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 from unittest import mock
-
-from greenlet import getcurrent, greenlet
+from urllib.parse import parse_qsl, urlsplit
 
 from shared.bootstrap import Services
+from shared.core.ids import UserId
 from shared.core.syncing.lease import TAKE_OVER_SECONDS
-from shared.errors import NeedsReauth, Permanent, Transient
-from shared.ports import Delete, Event
+from shared.errors import NeedsReauth, Permanent, Problem, Transient
+from shared.gateways.memory import MemoryRelay
+from shared.ports import Event
 from shared.services.sending.outbound import OutboundWork
-from tests.support.crash import Crash
+from tests.simulation.cast import DROPS
+from tests.simulation.workers import Delivery, Troubled, Worker
 from tests.support.system import Push, System
 
-GATEWAYS = ("documents", "blobs", "secrets", "topics", "google")
+GATEWAYS = ("documents", "blobs", "secrets", "topics", "google", "relay")
 MOST_CRASHES = 3
 """Between two quiet moments: more of them in a row make the product set mail aside."""
-
-
-@dataclass
-class Delivery:
-    """A Pub/Sub message that is on its way to a worker."""
-
-    kind: str
-    push: Push
-    due: datetime
-
-
-class Worker(greenlet):
-    """One delivery at work."""
-
-    def __init__(
-        self, delivery: Delivery, run: Callable[[], bool], since: datetime
-    ) -> None:
-        super().__init__(self._work)
-        self.delivery = delivery
-        self.acknowledged = False
-        self.crashed = False
-        self.dies_in: int | None = None
-        self.loses_in: int | None = None
-        self.shared = False
-        self.since = since
-        self.reading: set[str] = set()
-        self._run = run
-
-    def _work(self) -> None:
-        try:
-            self.acknowledged = self._run()
-        except Crash:
-            self.crashed = True
-
-    def lets_go(self, writes: Sequence[Any]) -> None:
-        """See that it has given its mailbox back."""
-        for write in writes:
-            if write.path.startswith("mailboxes/") and not isinstance(write, Delete):
-                lease = write.data.get("lease")
-                if lease is not None and lease["holder"] is None:
-                    self.reading.clear()
-
-    def at_call(self) -> None:
-        """Before and after each gateway call."""
-        if self.dies_in is not None:
-            if self.dies_in <= 0:
-                self.crashed = True
-                raise Crash
-            self.dies_in -= 1
-        if self.shared:
-            self.parent.switch()
-
-
-class Troubled:
-    """A gateway as the services see it."""
-
-    def __init__(self, inner: Any, stage: Stage, token: str = "") -> None:
-        self._inner = inner
-        self._stage = stage
-        self._token = token
-
-    def __getattr__(self, name: str) -> Any:
-        """Wrap the gateway's method."""
-        found = getattr(self._inner, name)
-        if not callable(found) or name.startswith("_"):
-            return found
-        if name == "gmail":
-            return lambda token: Troubled(found(token), self._stage, token)
-
-        def call(*args: Any, **kwargs: Any) -> Any:
-            worker = getcurrent()
-            if not isinstance(worker, Worker):
-                return found(*args, **kwargs)
-            worker.at_call()
-            if name == "history":
-                self._stage.reads(worker, self._token)
-            if name == "commit":
-                self._stage.on_commit(args[0])
-            answer = found(*args, **kwargs)
-            if name == "commit":
-                worker.lets_go(args[0])
-            if isinstance(answer, Iterator):
-                answer = iter(list(answer))
-            self._stage.lose_answer(worker, name)
-            worker.at_call()
-            return answer
-
-        return call
+PATIENCE, TROUBLED = 5, 2
+"""How often a call is made until it is answered, and how many of them meet trouble."""
+POISON = 400
+"""Gmail refuses a mail for good: no fault that passes by itself."""
+CAP = 2
+"""Sends of a mailbox in 24 hours (S5), few enough to be used up."""
 
 
 class Stage(System):
@@ -125,14 +42,19 @@ class Stage(System):
 
     def __init__(self, seed: int) -> None:
         self.outbound: deque[Push] = deque()
-        super().__init__(seed, validate=False)
+        super().__init__(
+            seed, validate=False, bcc_address_format=DROPS, daily_send_cap=CAP
+        )
+        self.outside.relay = MemoryRelay()
         self.rng = random.Random(seed)
         self.bag: list[Delivery] = []
         self.workers: list[Worker] = []
         self.crashes = 0
         self.faults: list[str] = []
         self.wrong: list[str] = []
+        self.troubles = 0
         self.on_commit: Callable[[Sequence[Any]], None] = lambda _: None
+        self.committed: Callable[[Sequence[Any]], None] = lambda _: None
         self.new_process()
 
     def new_process(self) -> None:
@@ -152,10 +74,28 @@ class Stage(System):
             return f"{rng.getrandbits(8 * (size or 32)):x}"
 
         with (
+            mock.patch("secrets.token_bytes", rng.randbytes),
             mock.patch("secrets.token_urlsafe", token),
             mock.patch("secrets.token_hex", token),
         ):
             yield
+
+    def connect(self, u: str, address: str, **answer: Any) -> Any:
+        """Go through the consent, with the page's buttons left out."""
+        if answer:
+            return super().connect(u, address, **answer)
+        link = self.services.connections.begin(UserId(u))
+        step = self.services.connections.start(link.partition("flow=")[2])
+        asked = dict(parse_qsl(urlsplit(step.url).query))
+        oauth = self.world.oauth
+        code, _ = oauth.issue_code(
+            oauth.clients[asked["client_id"]],
+            self.world.account(address),
+            asked["scope"].split(),
+            asked,
+        )
+        query = {"state": asked["state"], "code": code}
+        return self.services.connections.finish(query, step.cookie)
 
     # --- what calls meet -------------------------------------------------------------
 
@@ -166,6 +106,7 @@ class Stage(System):
         worker.loses_in -= 1
         if worker.loses_in < 0:
             worker.loses_in = None
+            self.troubles += 1
             raise Transient
 
     def reads(self, worker: Worker, token: str) -> None:
@@ -230,7 +171,10 @@ class Stage(System):
         self.collect()
         if worker.crashed:
             self.crashes += 1
+            self.troubles += 1
             self.new_process()
+        if worker.delivery is None:
+            return
         if worker.crashed or not worker.acknowledged:
             later = timedelta(seconds=self.rng.choice((10, 10, 10, 200)))
             self.bag.append(
@@ -240,6 +184,49 @@ class Stage(System):
                     self.clock.now() + later,
                 )
             )
+
+    def call(self, run: Callable[[], Any], trouble: Callable[[Worker], None]) -> Any:
+        """Call the API: it may die on the way, and is then called again.
+
+        Others go on with their work meanwhile. Raises what the API refuses.
+        """
+        for attempt in range(PATIENCE):
+            said: list[Any] = []
+            worker = self.caller(run, said)
+            if attempt < TROUBLED:
+                trouble(worker)
+            else:
+                self.world.faults.clear()
+            while not worker.dead:
+                self.go_on(self.rng.choice((worker, worker, *self.workers)))
+            if not said:
+                continue  # it died, or its answer got lost
+            if isinstance(said[0], Problem):
+                raise said[0]
+            return said[0]
+        raise AssertionError("a call is never answered")
+
+    def caller(self, run: Callable[[], Any], said: list[Any]) -> Worker:
+        """A call that has not begun yet; its answer goes to `said`."""
+
+        def ask() -> bool:
+            try:
+                said.append(run())
+            except Problem as refusal:
+                said.append(refusal)
+            except Transient:
+                pass
+            return True
+
+        worker = Worker(None, ask, self.clock.now())
+        worker.shared = bool(self.workers)
+        self.workers.append(worker)
+        return worker
+
+    def finish_calls(self) -> None:
+        """Let every call of the API come to its end."""
+        while calls := [one for one in self.workers if one.delivery is None]:
+            self.go_on(self.rng.choice(calls))
 
     def finish(self) -> None:
         """Let every worker come to its end."""
@@ -264,7 +251,8 @@ class Stage(System):
     def quieten(self, limit: int = 400) -> None:
         """Deliver everything, then sweep, until nothing is left to do."""
         self.finish()
-        self.world.faults.clear()
+        poison = [one.__dict__ for one in self.world.faults if one.status == POISON]
+        self.world.faults.replace(poison)
         for swept in (False, True):
             if swept:
                 self.clock.advance(seconds=1)

@@ -10,16 +10,19 @@ import contextlib
 from collections.abc import Callable
 
 from tests.simulation import cast
+from tests.simulation.bcc_steps import BccSteps
 from tests.simulation.cast import ACCOUNTS, ALIAS, ANN, BEN, SHOP
 from tests.simulation.crm_steps import CrmSteps
+from tests.simulation.facts import Sub
 from tests.simulation.fate_steps import FateSteps
-from tests.simulation.mail_steps import MailSteps
-from tests.simulation.model import Sub
+from tests.simulation.operator_steps import OperatorSteps
+from tests.simulation.send_steps import SendSteps
 
 STEPS = 26
+LOGGING_AT_FIRST = ("established", "established", "all_contacts")
 
 
-class Story(MailSteps, CrmSteps, FateSteps):
+class Story(BccSteps, SendSteps, CrmSteps, OperatorSteps, FateSteps):
     """Plays one seed."""
 
     def play(self, steps: int = STEPS) -> None:
@@ -30,6 +33,7 @@ class Story(MailSteps, CrmSteps, FateSteps):
             for _ in range(steps):
                 (step,) = self.rng.choices(everything, weights)
                 step()
+                self.post.discover()
                 self.ledger.look()
                 self.check(self.checks.cursors())
                 self.check(self.sends.doubled())
@@ -46,16 +50,19 @@ class Story(MailSteps, CrmSteps, FateSteps):
             self.model.aliases[account] = frozenset(own)
         for s in ("s1", "s2"):
             self.model.subs[s] = Sub(internal=self.rng.choice(((), (cast.OURS,))))
-            self.set_subaccount(s, self.rng.choice(("established", "all_contacts")), ())
+            self.set_subaccount(s, self.rng.choice(LOGGING_AT_FIRST), ())
         members = [("s1", "ann"), ("s1", "ben"), ("s2", "cat"), ("s1", "dan")]
-        members += [("s2", "ann")] * self.rng.randrange(2)
+        members += [("s2", "ann")] * (self.sending or self.rng.randrange(2))
         for s, user in members:
             self.model.members[s, user] = (f"{user}@{cast.OURS}",)
             self.set_list(s, user, ())
-        if self.sending:
-            self.sends.set_up()
+        if self.logging:
+            self.set_up_logging()
         for _ in range(4):
-            self.put_contact()
+            self.change_contact()
+        if self.sending:
+            for s in ("s1", "s2"):  # T3 is about a contact of both
+                self.put_contact(s, "c1", (cast.PEOPLE[0],), "ann")
         self.connect("ann", ANN)
         second = (("ben", BEN), ("ben", BEN), ("ben", ANN), ("cat", SHOP))
         self.connect(*self.rng.choice(second))
@@ -65,10 +72,18 @@ class Story(MailSteps, CrmSteps, FateSteps):
             (self.somebody_writes, 10),
             (self.user_writes, 9),
             (self.change_a_copy, 3),
-            (self.crm_sends, 4 if self.sending else 0),
+            (self.crm_sends, 8 * self.sending),
+            (self.change_cap, 0.5 * self.sending),
+            (self.break_relay, 1.5 * self.sending),
+            (self.logs_a_mail, 6 * self.logging),
+            (self.a_stranger_tries, 0.7 * self.logging),
+            (self.rotate, 0.5 * self.logging),
+            (self.poison, 2.5 * self.operating),
+            (self.audit, 1.5 * self.operating),
+            (self.backfill, 1.5 * self.operating),
             (self.import_old, 1),
             (self.twin, 1),
-            (self.put_contact, 2),
+            (self.change_contact, 2),
             (self.delete_contact, 1),
             (self.settings, 1.5),
             (self.connecting, 2),
@@ -81,5 +96,6 @@ class Story(MailSteps, CrmSteps, FateSteps):
             (self.side_by_side, 4),
             (self.deliver_twice, 1),
             (self.renew, 0.5),
+            (self.sweep, 0.5),
             (self.quiet, 1.5),
         ]

@@ -1,0 +1,136 @@
+"""Steps of the operator: audits, backfills, and mail that cannot be processed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from shared.core.access import Caller
+from shared.core.ids import ContactId, SubaccountId, UserId
+from tests.simulation.cast import Copy
+from tests.simulation.scene import Scene
+from tests.simulation.stage import POISON
+
+
+class OperatorSteps(Scene):
+    """Looks, repairs, and what makes it necessary."""
+
+    def poison(self) -> None:
+        """E3: Gmail refuses one mail for good, until the cause is gone."""
+        fresh = [copy for copy in self.ledger.waiting if not copy.gone]
+        if not fresh:
+            return
+        copy = self.rng.choice(fresh)
+        self.tell("Gmail cannot give", copy.mail, "in", copy.account)
+        self.poisoned.add(copy.gmail_id)
+        self.ledger.waiting[copy].late = True
+        self.ledger.look()
+        self.stage.world.faults.add(
+            "status",
+            method="gmail.users.messages.get",
+            account=copy.account,
+            message_id=copy.gmail_id,
+            status=POISON,
+        )
+
+    def audit(self) -> None:
+        """E4: compare a mailbox with the records, and perhaps repair."""
+        users = [
+            user
+            for user, link in sorted(self.model.links.items())
+            if link.account not in self.ledger.dead
+        ]
+        if not users:
+            return
+        user = self.rng.choice(users)
+        repair = self.rng.random() < 0.6
+        self.quiet()
+        self.tell("an audit of", user, "and a repair" * repair)
+        link = self.model.links[user]
+        mine = {s for s, one in self.model.members if one == user}
+        copies = [c for c in self._copies(link.account) if c.at >= link.since]
+        if repair:
+            for copy in copies:
+                self._reads_again(copy, mine)
+        wanted = {copy.gmail_id: self._differs(copy, mine) for copy in copies}
+        caller = Caller("crm", frozenset(map(SubaccountId, self.model.subs)))
+        end = self.now() + 1000
+        job = self.ask(
+            lambda: self.stage.services.jobs.audit(
+                caller, UserId(user), link.since, end, repair=repair
+            )
+        )
+        self.quiet()
+        result = self._result(caller, job)
+        if result is None:
+            return
+        if result["gmail"] != len(copies):
+            self.fail([f"the audit saw {result['gmail']} of {len(copies)} messages"])
+        listed = {one["gmail_message_id"] for one in result["differences"]}
+        for name, differs in wanted.items():
+            if differs is not None and differs != (name in listed):
+                self.fail([f"the audit is wrong about {name}: {listed}"])
+
+    def backfill(self) -> None:
+        """E5: bring in the mail with one contact since each user's connection."""
+        if not self.model.contacts:
+            return
+        s, c = self.rng.choice(sorted(self.model.contacts))
+        self.quiet()
+        if (s, c) not in self.model.contacts:
+            return
+        self.tell("a backfill of", c, "in", s)
+        emails = set(self.model.contacts[s, c].emails)
+        for account in {one.account for one in self.model.links.values()}:
+            if account in self.ledger.dead:
+                continue
+            for copy in self._copies(account):
+                if emails & {copy.mail.writer, *copy.others}:
+                    self._reads_again(copy, {s})
+        job = self.ask(
+            lambda: self.stage.services.jobs.backfill(SubaccountId(s), ContactId(c))
+        )
+        self.quiet()
+        self._result(Caller("crm", frozenset({SubaccountId(s)})), job)
+
+    # --- what may come of it ---------------------------------------------------------
+
+    def _copies(self, account: str) -> list[Copy]:
+        """What Gmail lists: all but spam and trash, the oldest first."""
+        found = [
+            copy
+            for mail in self.ledger.mails
+            for copy in mail.copies
+            if copy.account == account and not copy.hidden and not copy.gone
+        ]
+        return sorted(found, key=lambda copy: copy.order)
+
+    def _reads_again(self, copy: Copy, only: set[str]) -> None:
+        self.ledger.appears(copy, fresh=False)
+        for s in self.model.subs:
+            if s not in only:
+                self.ledger.waiting[copy].need_not(s)
+
+    def _differs(self, copy: Copy, mine: set[str]) -> bool | None:
+        """Whether the audit must list a copy; None where the model leaves it open."""
+        verdicts = []
+        for s in sorted(mine):
+            says = self.ledger.says(copy, s)
+            base = self.ledger.settled.get(s, {}).get(copy.mail)
+            if len(says) != 1:
+                return None
+            (rec,) = says
+            if (rec is None) != (base is None):
+                verdicts.append(True)
+            elif rec is None or base is None:
+                verdicts.append(False)
+            elif rec.contact != base.contact or copy.account not in base.held:
+                return None
+            else:
+                verdicts.append(False)
+        return any(verdicts)
+
+    def _result(self, caller: Caller, job: Any) -> dict[str, Any] | None:
+        done, result = self.stage.services.jobs.view(caller, job.id)
+        if done.status != "done":
+            self.fail([f"the {done.kind} is {done.status}"])
+        return result

@@ -1,0 +1,110 @@
+"""What can be known at the moment in which a copy is read.
+
+Mail on its way may be recorded by then, or not yet: each combination is a view.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+from tests.simulation.cast import LOG, Copy, Mail
+from tests.simulation.model import Rec, View
+from tests.simulation.model_bcc import FullModel
+from tests.simulation.waiting import MAX_VIEWS, Waiting
+
+
+class Views:
+    """Which mails are on their way, which are recorded, and what may follow."""
+
+    def __init__(self, model: FullModel) -> None:
+        self.model = model
+        self.waiting: dict[Copy, Waiting] = {}
+        self.settled: dict[str, dict[Mail, Rec]] = {}
+        self.families: dict[int, list[Mail]] = {}
+
+    def views(self, copy: Copy, one: Waiting, s: str) -> Iterator[View]:
+        family = [m for m in self.families[copy.mail.no] if m is not copy.mail]
+        own = self.settled.get(s, {}).get(copy.mail) if copy.mail.crm else None
+        choices = [self._options(other, copy, one, s) for other in family]
+        away = [self._away(other, copy, one, s) for other in family]
+        for some in itertools.islice(
+            itertools.product(itertools.product(*choices), itertools.product(*away)),
+            MAX_VIEWS + 1,
+        ):
+            here = {m: rec for m, rec in zip(family, some[0], strict=True) if rec}
+            if own is not None:
+                here[copy.mail] = own
+            there = {m for m, is_away in zip(family, some[1], strict=True) if is_away}
+            yield View(here, frozenset(there))
+
+    def _options(
+        self, other: Mail, copy: Copy, one: Waiting, s: str
+    ) -> tuple[Rec | None, ...]:
+        base = self.settled.get(s, {}).get(other)
+        if base is not None:
+            if other.crm and not self._is_known(other, copy, one):
+                return (None, base)
+            return (base,)
+        ways: dict[tuple[str, int, bool, frozenset[str]], Rec] = {}
+        surely = False
+        for theirs in other.copies:
+            their = self.waiting.get(theirs)
+            if their is None:
+                continue
+            here = theirs.account == copy.account and not their.late
+            if here and their.order < one.order and None not in their.may(s):
+                surely = True
+            held = frozenset({theirs.account})
+            ways |= {
+                (rec.contact, rec.root, rec.only, held): Rec(
+                    rec.contact, rec.root, rec.only, held
+                )
+                for rec in their.may(s)
+                if rec and (s, rec.contact) in self.model.contacts
+            }
+        known = ways.values()
+        return (*known,) if surely and known else (None, *known)
+
+    def _is_known(self, other: Mail, copy: Copy, one: Waiting) -> bool:
+        """Whether the Message-ID that Gmail gave the CRM's mail is known by then."""
+        waiting = [self.waiting.get(theirs) for theirs in other.copies]
+        return (
+            None in waiting
+            or not waiting
+            or any(
+                theirs.account == copy.account and their.order < one.order
+                for theirs, their in zip(other.copies, waiting, strict=True)
+                if their is not None
+            )
+        )
+
+    def _away(self, other: Mail, copy: Copy, one: Waiting, s: str) -> tuple[bool, ...]:
+        """T3: whether a mail exists in another subaccount only."""
+        users = self._reach(copy)
+        for there in self.model.subs:
+            reached = any((there, user) in self.model.members for user in users)
+            if there == s or not reached:
+                continue
+            base = self.settled.get(there, {}).get(other)
+            if base is not None and base.only:
+                sure = not other.crm or self._is_known(other, copy, one)
+                return (True,) if sure else (False, True)
+            if base is None and any(
+                rec and rec.only
+                for theirs in other.copies
+                if theirs in self.waiting
+                for rec in self.waiting[theirs].may(there)
+            ):
+                return (False, True)
+        return (False,)
+
+    def _reach(self, copy: Copy) -> set[str]:
+        """The users in whose subaccounts ancestors are looked for."""
+        if copy.account == LOG:
+            return {self.model.drops.get(copy.mail.drop, ("", ""))[1]}
+        return {
+            user
+            for user, link in self.model.links.items()
+            if link.account == copy.account and link.since <= copy.at
+        }
