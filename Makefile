@@ -11,7 +11,7 @@ PYTEST := $(BIN)/python -m pytest -rs -n $(WORKERS) --dist loadscope
 
 .DEFAULT_GOAL := help
 .SILENT:
-.PHONY: help setup demo up down token why operator tf live-check figures pictures licences test check fmt lint types imports contract sim lock clean
+.PHONY: help setup demo up down token why operator tf live-check bench figures pictures licences test cover mutate check fmt lint types imports contract sim fuzz lock clean
 
 help: ## This list
 	awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,11 +37,15 @@ token: setup ## Mint a caller's token for the local system (SUB=crm SUBACCOUNTS=
 why: setup ## Why is this mail (not) in the CRM? ARGS="…", see make why ARGS=--help
 	exec $(BIN)/python -m infra.operator why $(ARGS)
 
-operator: setup ## Quarantine, replay, audit, backfill: make operator ARGS=--help
+operator: setup ## Quarantine, replay, audit, backfill, pause-sending: make operator ARGS=--help
 	exec $(BIN)/python -m infra.operator $(or $(ARGS),--help)
 
 test: setup ## All tests (the emulators' ones need java and gcloud's emulators)
 	$(PYTEST)
+
+cover: setup ## Every branch of shared/core, by the quick unit tests alone
+	$(PYTEST) tests/unit -m "not slow" --ignore tests/unit/test_corpus.py --cov shared/core \
+	  --cov-branch --cov-report term-missing:skip-covered --cov-fail-under 100
 
 check: lint types imports test ## Everything CI checks
 
@@ -63,13 +67,22 @@ contract: setup ## Gateways against their in-memory twins and the real emulators
 	$(PYTEST) tests/contract
 
 sim: setup ## The simulation alone, long: make sim SEEDS=10000
-	SEEDS=$(SEEDS) $(PYTEST) --dist worksteal tests/simulation
+	exec $(BIN)/python -m tests.simulation --seeds $(SEEDS) --jobs $(WORKERS)
+
+mutate: setup ## Mutation testing of shared/core: make mutate ONLY=matching ARGS=--all
+	exec $(BIN)/python -m infra.mutation --workers $(WORKERS) $(ONLY) $(ARGS)
+
+fuzz: setup ## Fuzz the parsers, guided by coverage: make fuzz SECONDS=600 ONLY=address
+	exec $(BIN)/python -m tests.security.fuzz --seconds $(or $(SECONDS),60) --jobs $(WORKERS) $(ONLY) $(ARGS)
 
 tf: setup ## Terraform: fmt, validate, plan assertions, policies (TERRAFORM_OFFLINE=folder)
 	$(PYTEST) tests/infra
 
 live-check: setup ## Ask a real project the open questions (PROJECT= REGION= ADDRESS=, or ARGS=--dry-run)
 	exec $(BIN)/python -m infra.live_check $(if $(PROJECT),--project $(PROJECT)) $(if $(REGION),--region $(REGION)) $(if $(ADDRESS),--address $(ADDRESS)) $(ARGS)
+
+bench: setup ## Measure speed, growth and memory into docs/performance.md (QUICK=1: try it)
+	$(BIN)/python -m infra.bench $(if $(QUICK),--quick)
 
 figures: setup ## Recompute costs, cold start and the renewal of a million mailboxes
 	$(BIN)/python -m infra.costs

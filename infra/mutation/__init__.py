@@ -1,0 +1,1 @@
+"""Mutation testing of `shared/core`: would the tests notice if the code were wrong?"""

@@ -1,0 +1,105 @@
+"""The report, `docs/mutation.md`, and the list of survivors that nobody has judged."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from infra.mutation.results import Result, Survivor, digest, equivalent
+
+_REPORT = Path(__file__).parents[2] / "docs" / "mutation.md"
+
+_HEAD = """\
+# Mutation testing of the core
+
+Written by `make mutate`. It changes `shared/core` in small ways, one at a time (another
+number, operator, string or argument), and looks whether a test of `tests/unit` fails. A
+change that makes a test run for ever is noticed, too.
+
+*Equivalent* are survivors that no test could notice, each with its reason below; they
+are listed in `infra/mutation/equivalent.toml`. The score counts them as survivors all
+the same. *(old)* marks a module that was changed after it was tried.
+
+| module | mutants | killed | run for ever | survived | equivalent | score |
+| --- | ---: | ---: | ---: | ---: | ---: | ---: |
+"""
+
+
+def write(results: Mapping[str, Result], sources: Mapping[str, str]) -> None:
+    """Write the report about the modules that there are."""
+    reasons = equivalent()
+    known = {path: results[path] for path in sources if path in results}
+    text = _HEAD
+    for path, result in known.items():
+        old = " (old)" if result.source != digest(sources[path]) else ""
+        if result.mutants:
+            text += _row(_short(path) + old, [result], reasons)
+    text += _row("**all**", list(known.values()), reasons)
+    text += "\n## Equivalent\n" + "".join(_equivalent(known, reasons))
+    text += "\n## Survived\n\n" + "".join(
+        _line(path, survivor) for path, survivor in _unjudged(known, known, reasons)
+    )
+    _REPORT.write_text(text, encoding="utf-8")
+
+
+def unjudged(results: Mapping[str, Result], paths: Iterable[str]) -> str:
+    """Show survivors of these modules that are not known to be equivalent."""
+    return "".join(
+        f"{path}  {survivor.where}  {survivor.id}\n{survivor.change}\n\n"
+        for path, survivor in _unjudged(results, paths, equivalent())
+    )
+
+
+def score(results: Sequence[Result]) -> float:
+    """How many of a hundred mutants were noticed."""
+    mutants = sum(result.mutants for result in results)
+    return 100 * sum(result.noticed for result in results) / max(mutants, 1)
+
+
+def _unjudged(
+    results: Mapping[str, Result], paths: Iterable[str], reasons: Mapping[str, str]
+) -> Iterator[tuple[str, Survivor]]:
+    for path in paths:
+        if path in results:
+            for survivor in results[path].survivors:
+                if survivor.id not in reasons:
+                    yield path, survivor
+
+
+def _row(name: str, results: Sequence[Result], reasons: Mapping[str, str]) -> str:
+    survivors = [survivor for result in results for survivor in result.survivors]
+    timeouts = sum(result.timeouts for result in results)
+    cells = (
+        name,
+        sum(result.mutants for result in results),
+        sum(result.noticed for result in results) - timeouts,
+        timeouts,
+        len(survivors),
+        sum(survivor.id in reasons for survivor in survivors),
+        f"{score(results):.1f} %",
+    )
+    return "| " + " | ".join(map(str, cells)) + " |\n"
+
+
+def _equivalent(
+    results: Mapping[str, Result], reasons: Mapping[str, str]
+) -> Iterator[str]:
+    lines: dict[str, list[str]] = defaultdict(list)
+    for path, result in results.items():
+        for survivor in result.survivors:
+            if survivor.id in reasons:
+                lines[reasons[survivor.id]].append(_line(path, survivor))
+    for reason, group in lines.items():
+        yield f"\n{reason}\n\n"
+        yield from group
+
+
+def _line(path: str, survivor: Survivor) -> str:
+    change = survivor.change.replace("\n", " ")
+    fence = "``" if "`" in change else "`"
+    return f"- {_short(path)} {survivor.where} {survivor.id} {fence}{change}{fence}\n"
+
+
+def _short(path: str) -> str:
+    return path.removeprefix("shared/core/")
