@@ -21,6 +21,7 @@ class Watched:
 
     def __init__(self, inner: Any, instead: Callable[[Callable[[], None]], None]):
         self.inner, self.instead, self.seen = inner, instead, 0
+        self.sizes: list[int] = []
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.inner, name)
@@ -31,6 +32,7 @@ class Watched:
             > 1
         ):
             self.seen += 1
+            self.sizes.append(len(repr(writes).encode()))
             self.instead(lambda: self.inner.commit(writes))
         else:
             self.inner.commit(writes)
@@ -102,3 +104,15 @@ def test_a_contact_erased_in_between_takes_only_its_own_mail_away() -> None:
     assert watched.seen == 1
     assert len(system.conversation("ada")) == 2
     assert len(recorded(system)) == 2
+
+
+def test_what_is_too_much_for_one_commit_goes_in_several() -> None:
+    """The emulator takes 4 MiB, Firestore 10: then nothing would go together."""
+    system, watched = system_with(lambda _system, commit: commit())
+    for number in range(25):
+        system.arrives(ADA, ME, f"Long {number}", text="ä" * 80_000)
+    system.pushes_merged()
+    system.settle()
+    assert len(system.conversation("ada")) == 25
+    assert watched.seen == 2  # twelve, twelve, and one alone
+    assert max(watched.sizes) < 2_200_000

@@ -55,11 +55,15 @@ class Item:
 
 @dataclass(slots=True)
 class NewRecord:
-    """A record that is to be made: what one commit writes, and what it then tells."""
+    """A record that is to be made: what one commit writes, and what it then tells.
+
+    `size` is about how many bytes the writes have.
+    """
 
     record: Message
     writes: list[Write]
     events: list[CrmEvent]
+    size: int
     committed: bool = False
 
 

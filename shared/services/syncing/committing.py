@@ -6,7 +6,7 @@ that is there (M9); repeating any of it changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from shared.core.events import message_event, message_event_id
 from shared.core.ids import gmail_thread_key
@@ -36,6 +36,9 @@ from shared.services.syncing.copies import Copies
 RECORDS_PER_COMMIT = 25
 """A commit may have 500 writes; a record brings five or six."""
 
+BYTES_PER_COMMIT = 2_000_000
+"""A request may have 10 MiB (Firestore, quotas, 2026-11), at the emulator 4."""
+
 
 class Committing:
     """Writes messages to the places where the rules record them."""
@@ -63,9 +66,7 @@ class Committing:
         Saves round trips and promises nothing: what cannot go with others, and all that
         comes after it, is left to `write`, message by message.
         """
-        waiting = self._plain(batch, items)
-        for start in range(0, len(waiting), RECORDS_PER_COMMIT):
-            some = waiting[start : start + RECORDS_PER_COMMIT]
+        for some in _parcels(self._plain(batch, items)):
             if len(some) == 1:
                 return
             try:
@@ -186,10 +187,25 @@ class Committing:
             }
             path = paths.contact(record.subaccount, record.contact)
             writes.append(Update(path, figures))
-        return NewRecord(record, [*writes, *messages.index(record)], [*more, event])
+        writes += messages.index(record)
+        return NewRecord(record, writes, [*more, event], stored.size)
 
     def _now(self) -> int:
         return milliseconds(self._clock.now())
+
+
+def _parcels(waiting: Sequence[NewRecord]) -> Iterator[list[NewRecord]]:
+    """Cut into what one commit can take, in order."""
+    parcel: list[NewRecord] = []
+    size = 0
+    for one in waiting:
+        size += one.size
+        if parcel and (len(parcel) == RECORDS_PER_COMMIT or size > BYTES_PER_COMMIT):
+            yield parcel
+            parcel, size = [], one.size
+        parcel.append(one)
+    if parcel:
+        yield parcel
 
 
 def _gmail_thread(
