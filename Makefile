@@ -7,7 +7,8 @@ STAMP := $(VENV)/.installed-from
 PYTHON ?= python3
 SEEDS ?= 300
 WORKERS ?= 2
-PYTEST := $(BIN)/python -m pytest -rs -n $(WORKERS) --dist loadscope
+# xdist would put modules with many tests first; tests/conftest.py knows the long ones.
+PYTEST := $(BIN)/python -m pytest -rs -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .SILENT:

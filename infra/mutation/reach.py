@@ -113,10 +113,8 @@ def _piece(path: str, statement: ast.stmt) -> _Piece:
             defines.add(node.id)
         elif isinstance(node, ast.Attribute):
             uses[node.attr].add(node.lineno)
-    if isinstance(statement, ast.FunctionDef):
-        defines = set()
-    elif isinstance(statement, ast.ClassDef):
-        defines = {statement.name}
+    if isinstance(statement, ast.ClassDef | ast.FunctionDef):
+        defines = {statement.name} if isinstance(statement, ast.ClassDef) else set()
         end = statement.end_lineno or statement.lineno
         uses[statement.name].update(range(statement.lineno, end + 1))
     return _Piece(path, frozenset(defines), dict(uses))

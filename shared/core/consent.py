@@ -6,8 +6,6 @@ from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 CONSUMER_DOMAINS = frozenset({"gmail.com", "googlemail.com"})
-FLOW_MINUTES = 10
-"""How long a consent may take; then its state is worthless."""
 
 
 def is_consumer(address: str) -> bool:

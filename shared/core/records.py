@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from shared.core.ids import (
@@ -100,7 +100,7 @@ class Message:
     authenticity: Authenticity = "unknown"
     held_by: tuple[HeldBy, ...] = ()
     addresses: tuple[str, ...] = ()
-    envelope: Envelope | None = field(default=None)
+    envelope: Envelope | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,6 +52,24 @@ def a_user_connects(world: World) -> None:
     world.arrives(ADA, ME, "First")
 
 
+def nothing_is_left(differences: list[str]) -> bool:
+    """How far it came may differ; no token may be left, and no watch.
+
+    A grant may be: whoever dies before the token is written is the last who knew it.
+    """
+    told = ("event connection.", "connections/", "mailboxes/", "subaccounts/s/")
+    told += ("granted by",)
+    return all(one.partition(" times: ")[2].startswith(told) for one in differences)
+
+
+@flow(members, accept=nothing_is_left)
+def a_user_gives_up_connecting(world: World) -> None:
+    """Who saw a failure does not try again, but ends whatever there is."""
+    link = world.call("POST", CONNECTION, {})["authorization_url"]
+    world.consents(link, ME)
+    world.call("DELETE", CONNECTION)
+
+
 @flow(members)
 def a_permission_is_missing(world: World) -> None:
     """Nothing is connected, and the grant is given back."""

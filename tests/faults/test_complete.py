@@ -7,16 +7,46 @@ from dataclasses import replace
 import pytest
 
 from functions.http.table import ROUTES
+from shared.ports import (
+    Blobs,
+    Documents,
+    Gmail,
+    GmailSending,
+    Google,
+    Relay,
+    Secrets,
+    Topics,
+)
 from tests.faults import complete
 from tests.faults.complete import entry_points, missing
 from tests.faults.flows import FLOWS
-from tests.faults.run import tell
+from tests.faults.run import Told, tell
+
+ONLY_AFTER_A_FAULT = {"find_sent", "draft_exists"}
+"""How Gmail is asked what became of a mail: where nothing fails, nobody asks."""
+PORTS = (Documents, Blobs, Secrets, Topics, Relay, Google, Gmail, GmailSending)
 
 
 @pytest.fixture(scope="module")
-def told() -> set[str]:
+def runs() -> list[Told]:
+    return [tell(flow) for flow in FLOWS]
+
+
+@pytest.fixture(scope="module")
+def told(runs: list[Told]) -> set[str]:
     """Every entry point that a flow comes through."""
-    return {entry.name for flow in FLOWS for entry in tell(flow).entries}
+    return {entry.name for run in runs for entry in run.entries}
+
+
+def test_every_gateway_call_is_in_a_flow(runs: list[Told]) -> None:
+    made = {call.partition(".")[2] for run in runs for call in run.calls}
+    public = {
+        name
+        for port in PORTS
+        for name, method in vars(port).items()
+        if callable(method) and not name.startswith("_")
+    }
+    assert public - made == ONLY_AFTER_A_FAULT | {"gmail"}  # makes the port
 
 
 def test_a_flow_comes_through_every_entry_point(told: set[str]) -> None:

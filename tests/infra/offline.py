@@ -8,7 +8,6 @@ of the plan are skipped, and say so.
 from __future__ import annotations
 
 import fcntl
-import functools
 import json
 import os
 import shutil
@@ -81,21 +80,24 @@ def run_check(*arguments: str) -> subprocess.CompletedProcess[str]:
         )
 
 
-@functools.cache
-def plan() -> Plan:
-    """The plan of a deployment with everything set; one for this process."""
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder, "plan.json")
-        done = run_check(
-            "--steps",
-            "plan",
-            "--plan-json",
-            str(file),
-            "--",
-            f"-var-file={VARIABLES}",
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return Plan(json.loads(file.read_text()))
+def plan(folder: Path) -> Plan:
+    """The plan of a deployment with everything set; one for all who use `folder`."""
+    file = folder / "plan.json"
+    with (folder / "plan.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not file.exists():
+            made = folder / "plan.new"
+            done = run_check(
+                "--steps",
+                "plan",
+                "--plan-json",
+                str(made),
+                "--",
+                f"-var-file={VARIABLES}",
+            )
+            assert done.returncode == 0, done.stdout + done.stderr
+            made.rename(file)
+    return Plan(json.loads(file.read_text()))
 
 
 def _tool() -> Path:

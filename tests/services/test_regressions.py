@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from shared.core.ids import ContactId
+from shared.gateways.gmail import GmailMailbox
 from shared.services.sending.recipients import Asked as Recipient
 from shared.services.syncing.copies import Copies
 from tests.support.crash import Crash
@@ -85,3 +88,27 @@ def test_t3_an_erased_mail_of_the_crm_does_not_come_back_elsewhere() -> None:
     system.services.directory.delete_contact(S, ContactId("c"))
     system.settle()
     assert system.conversation("c2", s="s2") == []
+
+
+def test_m12_what_is_listed_while_a_run_begins_counts_for_mail_that_comes_then(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Found by the simulation: settings were read before the history was."""
+    system = System()
+    system.subaccount()
+    system.user("u", ME)
+    system.contact("ada", ADA)
+    system.connect("u", ME)
+    system.settle()
+    real = GmailMailbox.history
+
+    def history(self: Any, *where: Any) -> Any:
+        monkeypatch.undo()
+        system.subaccount(never_log=(ADA,))
+        system.arrives(ADA, ME, "private")
+        return real(self, *where)
+
+    monkeypatch.setattr(GmailMailbox, "history", history)
+    system.arrives("stranger@nowhere.example", ME)
+    system.settle()
+    assert system.conversation("ada") == []

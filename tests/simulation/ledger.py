@@ -161,13 +161,13 @@ class Ledger(Views):
         address = self.made.get((s, contact))
         return frozenset({address} if address else ())
 
-    def says(self, copy: Copy, s: str) -> set[Rec | None]:
+    def says(self, copy: Copy, s: str, *, whoever: bool) -> set[Rec | None]:
         """What the model says of a copy if it were read now, and all is quiet."""
         one = self.waiting.get(copy) or Waiting(copy.order, {}, {})
         return {
             rec
             for view in self.views(copy, one, s)
-            for rec in self.model.would_record(copy, s, view)
+            for rec in self.model.would_record(copy, s, view, whoever=whoever)
         }
 
     def uncertain(self, mail: Mail) -> bool:

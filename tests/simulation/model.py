@@ -100,7 +100,7 @@ class Model(Facts):
         for address in candidates:
             contact = self.contact_of(s, address)
             if contact and (whoever or self.permitted(s, address, users, also)):
-                return self._unless_listed(s, users, Rec(contact, begins.no))
+                return self._unless_listed(s, users, Rec(contact, number_of(begins)))
         return None  # M7
 
     def _unless_listed(self, s: str, users: list[str], rec: Rec) -> Rec | None:
@@ -186,6 +186,15 @@ class Model(Facts):
             for address in (*_from(mail), *mail.to, *mail.cc, *_bcc(mail, rec))
             if not self.internal(s, account, address)
         }
+
+
+def number_of(root: Mail) -> int:
+    """The thread that begins with this mail.
+
+    The CRM's mail has a thread of its own from the start: who answers it before its
+    Message-ID is known begins another.
+    """
+    return -2 - root.no if root.crm else root.no
 
 
 def _from(mail: Mail) -> tuple[str, ...]:

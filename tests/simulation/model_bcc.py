@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tests.simulation.cast import LOG, Copy, Mail
-from tests.simulation.model import Model, Rec, Refused, Thread, View
+from tests.simulation.cast import LOG, Copy
+from tests.simulation.model import Model, Rec, Refused, Thread, View, number_of
 
 NEW = "new:"
 """A contact that B2 makes; its id is the product's to choose."""
@@ -95,7 +95,8 @@ class FullModel(Model):
             if first is None:
                 return Logged(None)  # M7
             begins = mail if mail.forward or thread is not None else mail.root
-            contact, root, only = first, begins.no, thread is not None and thread.only
+            contact, root = first, number_of(begins)
+            only = thread is not None and thread.only
         emails = self._emails_of(s, contact)
         users = self.users_of(copy.account, s)
         if self.listed(s, user, emails) or not self.allowing(s, emails, users):
@@ -145,8 +146,3 @@ class FullModel(Model):
         if contact.startswith(NEW):
             return (contact.removeprefix(NEW),)
         return self.contacts[s, contact].emails
-
-
-def names_a_drop(mail: Mail) -> bool:
-    """Whether the mail may make contacts."""
-    return bool(mail.drop)

@@ -114,8 +114,8 @@ class OperatorSteps(Scene):
         """Whether the audit must list a copy; None where the model leaves it open."""
         verdicts = []
         for s in sorted(mine):
-            says = self.ledger.says(copy, s)
             base = self.ledger.settled.get(s, {}).get(copy.mail)
+            says = self.ledger.says(copy, s, whoever=base is not None)
             if len(says) != 1:
                 return None
             (rec,) = says

@@ -197,6 +197,7 @@ class Stage(System):
                 trouble(worker)
             else:
                 self.world.faults.clear()
+                self.clock.advance(seconds=60)  # a dead holder's lease ends meanwhile
             while not worker.dead:
                 self.go_on(self.rng.choice((worker, worker, *self.workers)))
             if not said:

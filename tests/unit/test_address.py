@@ -217,6 +217,7 @@ def people(*values: str) -> list[tuple[str | None, str]]:
         ("al(x)ice@x.org", []),
         ("a@[192.0.2.1], b@x.org", [(None, "b@x.org")]),
         ("nobody, b@x.org", [(None, "b@x.org")]),
+        ("ü" * 2000 + "@x.org, b@x.org", [(None, "b@x.org")]),
         ('a@"x.org", b@x.org', [(None, "b@x.org")]),
         ("bad address <a@b@c>, B <b@x.org>", [("B", "b@x.org")]),
         ('"\x00\x1b[31m\u202eexe" <a@x.org>', [("[31mexe", "a@x.org")]),
@@ -310,7 +311,9 @@ addresses = st.emails().map(normalise).filter(bool)
 
 @given(
     st.lists(
-        st.builds(Address, st.none() | names, addresses), unique_by=lambda a: a.address
+        st.builds(Address, st.none() | names, addresses),
+        max_size=4,
+        unique_by=lambda a: a.address,
     )
 )
 def test_what_was_written_is_read_back(written: list[Address]) -> None:

@@ -76,7 +76,7 @@ def test_e4_a_record_may_be_missing() -> None:
     assert compared(decided, record()) == (
         difference(
             "recorded",
-            "B2",
+            "T2",
             DifferencePlace(S2, "c", OWN),
             DifferencePlace(S3, "c", OWN),
         ),
@@ -85,6 +85,14 @@ def test_e4_a_record_may_be_missing() -> None:
     assert compared(decided, record(), only=(S2,)) == (
         difference("recorded", "T2", DifferencePlace(S2, "c", OWN)),
     )
+
+
+def test_e4_a_mail_without_message_id_is_found_by_its_place_in_the_mailbox() -> None:
+    nameless = mail(message_id=None)
+    own, decided = message_id(nameless, MAILBOX.id), Decision("M5", (place(),))
+    assert records_to_read(nameless, MAILBOX, decided, {S}) == ((S, own),)
+    found = {(S, own): a_message(own, S, held_by=(HERE,))}
+    assert compare(nameless, MAILBOX, decided, {S}, found) == ()
 
 
 @pytest.mark.parametrize("elsewhere", HELD_ELSEWHERE)

@@ -33,6 +33,10 @@ GOOGLE = (
         ("mx.google.com 1; dmarc=pass header.from=example.org", "pass"),
         ("mx.google.com (x;dmarc=fail) ;dmarc=pass header.from=example.org", "pass"),
         (G + 'dmarc=pass header.from="example.org"', "pass"),
+        (G + 'dmarc=pass header.from="EXAMPLE.org"', "pass"),
+        (G + PASS + " " * (16 * 1024 - len(G + PASS)), "pass"),
+        (G + "(" * 20 + ")" * 20 + PASS, "pass"),
+        (G + 'x="a\\\nb"; ' + PASS, "pass"),
         (G + "dmarc=pass (a (nested \\) comment)) header.from=example.org;", "pass"),
         (G + "dmarc=fail (p=NONE) header.from=example.org", "fail"),
         (G + "dkim=pass header.d=example.org; dmarc=fail header.from=example.org", "fail"),
@@ -44,6 +48,8 @@ GOOGLE = (
         (G + "dmarc=pass", "unknown"),
         (G + "dmarc=pass header.from=", "unknown"),
         (G + "dmarc=pass header.from=example.org header.from=evil.example", "unknown"),
+        (G + "dmarc=pass header.from=evil.example header.from=example.org", "unknown"),
+        (G + 'dmarc=pass x="a header.from=example.org"', "unknown"),
         (G + "dmarc=pass header.from=evil.example; dkim=pass header.d=example.org", "unknown"),
         (G + PASS + "; " + PASS, "unknown"),
         (G + "dmarc=pass header.from=evil.example; " + PASS, "unknown"),
@@ -101,6 +107,9 @@ GOOGLE = (
         (G + '"open ' + PASS, "unknown"),
         (G + ") " + PASS, "unknown"),
         (G + "a\\; " + PASS, "unknown"),
+        (G + "a\\\n; " + PASS, "unknown"),
+        (G + PASS + " " * (16 * 1024 + 1 - len(G + PASS)), "unknown"),
+        (G + "(" * 21 + ")" * 21 + PASS, "unknown"),
         (G + "(" * 50 + ")" * 50 + PASS, "unknown"),
         (G + "x" * 20_000 + "; " + PASS, "unknown"),
         (G + "=pass; ; dmarc; dmarc==pass header.from=example.org", "unknown"),
@@ -160,6 +169,16 @@ def test_who_may_sign_for_whom(sender: str, signer: str, expected: str) -> None:
         ("Authentication-Results", f"mx.google.com; dkim=pass header.d={signer}")
     ]
     assert authenticity(headers, address) == expected
+
+
+def test_properties_are_read_to_their_end() -> None:
+    checked = read_results(GOOGLE)
+    assert checked is not None
+    assert checked.results[0].properties == {
+        "header.i": "@example.org",
+        "header.s": "s1",
+        "header.b": "AbC/d+E=",
+    }
 
 
 @given(st.text() | st.text(st.sampled_from('ad();"\\= \r\nkimpass./1')))

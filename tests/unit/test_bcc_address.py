@@ -11,7 +11,7 @@ import pytest
 from shared.core.ids import SubaccountId, UserId
 from shared.core.mail import Address
 from shared.core.matching import bcc
-from shared.core.matching.bcc import HIDDEN, LOGGING, DropFormat
+from shared.core.matching.bcc import HIDDEN, DropFormat
 from tests.support.crm import ME, S, U, mail
 
 ADA, BOB, MATE = "ada@client.example", "bob@client.example", "mate@ours.example"
@@ -114,8 +114,8 @@ def test_b1_a_token_is_kept_as_its_digest() -> None:
     [
         ([], "gmail-notifications"),
         ([U], "gmail-notifications"),
-        ([LOGGING], "bcc-notifications"),
-        ([U, LOGGING], "bcc-notifications"),
+        ([UserId("@logging")], "bcc-notifications"),
+        ([U, UserId("@logging")], "bcc-notifications"),
     ],
 )
 def test_b4_the_logging_mailbox_has_a_topic_of_its_own(

@@ -251,6 +251,23 @@ def test_boundaries_differ_from_mail_to_mail_and_are_the_same_on_every_retry():
     assert len(boundary()) <= 70
 
 
+def test_what_a_mail_does_not_say_it_has_not():
+    assert MailToBuild(**BASE) == MailToBuild(
+        **BASE,
+        cc=(),
+        bcc=(),
+        reply_to=None,
+        subject="",
+        text=None,
+        html=None,
+        in_reply_to=None,
+        references=(),
+        attachments=(),
+    )
+    assert PartToBuild(None, "x/y", 1) == PartToBuild(None, "x/y", 1, content_id=None)
+    assert b"\r\nSubject: \r\n" in built()[0]
+
+
 def test_s1_a_mail_may_be_empty_and_a_given_text_is_kept():
     assert built()[0].endswith(b"quoted-printable\r\n\r\n")
     _, parsed = built(html="<p>Hi</p>", text="Mine")

@@ -19,6 +19,7 @@ LONG = "https://www.googleapis.com/auth/userinfo."
         ("rep@mail.gmail.com", False),
         ("rep@gmail.com.example", False),
         ('"a@gmail.com"@ours.example', False),
+        ('"a@b"@gmail.com', True),
     ],
 )
 def test_c3_a_free_consumer_address(address: str, consumer: bool) -> None:
@@ -58,6 +59,8 @@ def test_c1_every_permission_asked_for_must_be_granted(
         ("https://evil@crm.example.com/", False),
         ("https://crm.example.com\\@evil.example/", False),
         ("https://crm.example.com/a b", False),
+        ("https://crm.example.com/a!b", True),
+        ("https://crm.example.com/a\\b", False),
         ("https://crm.example.com/a\x7fb", False),
         ("https://crm.example.com/a\tb", False),
         ("//crm.example.com/", False),
@@ -70,6 +73,12 @@ def test_c1_the_browser_returns_to_allow_listed_origins_only(
     url: str, allowed: bool
 ) -> None:
     assert may_return_to(url, ALLOWED) is allowed
+
+
+@pytest.mark.parametrize(("port", "allowed"), [(0, False), (1, True), (65_535, True)])
+def test_c1_a_port_is_one(port: int, allowed: bool) -> None:
+    origin = f"https://crm.example.com:{port}"
+    assert may_return_to(f"{origin}/", [origin]) is allowed
 
 
 @pytest.mark.parametrize(

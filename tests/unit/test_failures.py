@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -35,12 +36,19 @@ EVERYWHERE = [
     (403, "userRateLimitExceeded", RateLimited),
     (403, "quotaExceeded", RateLimited),
     (403, "RATE_LIMIT_EXCEEDED", RateLimited),
+    (403, "RESOURCE_EXHAUSTED", RateLimited),
     (403, "dailyLimitExceeded", RateLimited),
+    (403, "dailyLimitExceededUnreg", RateLimited),
+    (403, "userDailyLimitExceeded", RateLimited),
+    (403, "authError", NeedsReauth),
+    (403, "UNAUTHENTICATED", NeedsReauth),
     (403, "domainPolicy", NeedsReauth),
     (403, "insufficientPermissions", NeedsReauth),
     (403, "ACCESS_TOKEN_SCOPE_INSUFFICIENT", NeedsReauth),
     (403, "accessNotConfigured", Misconfigured),
     (403, "SERVICE_DISABLED", Misconfigured),
+    (403, "keyInvalid", Misconfigured),
+    (403, "ipRefererBlocked", Misconfigured),
     (400, "failedPrecondition", Permanent),
     (400, "FAILED_PRECONDITION", Permanent),
     (408, None, Transient),
@@ -107,9 +115,35 @@ def test_the_wait_that_gmail_asks_for_is_kept() -> None:
 @pytest.mark.parametrize("status", [403, 429])
 def test_a_daily_limit_is_waited_out_for_hours(status: int) -> None:
     short: Any = classify(status, "dailyLimitExceeded", 5.0, "draft")
-    assert short.retry_after == DAILY_LIMIT_SECONDS
+    assert short.retry_after == DAILY_LIMIT_SECONDS == 4 * 60 * 60
     long: Any = classify(status, "dailyLimitExceeded", 80_000.0, "draft")
     assert long.retry_after == 80_000.0
+
+
+def test_every_refusal_says_in_a_sentence_what_is_wrong() -> None:
+    refusals = [
+        (403, "dailyLimitExceeded", "other"),
+        (500, None, "other"),
+        (502, None, "other"),
+        (400, "failedPrecondition", "other"),
+        (400, None, "watch"),
+        (400, None, "other"),
+        (413, None, "other"),
+        (403, "SERVICE_DISABLED", "other"),
+        (403, None, "watch"),
+        (403, None, "other"),
+        (404, None, "watch"),
+        (404, None, "other"),
+    ]
+    told = {classify(status, why, None, op).detail for status, why, op in refusals}  # type: ignore[arg-type]
+    assert len(told) == len(refusals)
+    for sentence in told:
+        assert re.fullmatch(
+            r"(Gmail|Gmail's|The) [a-zA-Z ]+( \(status \d+\))?\.", sentence
+        )
+        assert type(sentence) is str
+    classes = {one.__doc__ for one in (Permanent, Misconfigured, Transient)}
+    assert not told & classes
 
 
 def test_no_reason_of_gmail_is_quoted() -> None:
@@ -126,7 +160,7 @@ def test_no_reason_of_gmail_is_quoted() -> None:
         ("30", "", 30.0),
         (" 30 ", "", 30.0),
         ("0", "", 0.0),
-        ("9" * 1000, "", MAX_WAIT_SECONDS),
+        ("9" * 1000, "", 24 * 60 * 60),
         ("-5", "", None),
         ("soon", "", None),
         ("²", "", None),

@@ -37,7 +37,10 @@ from shared.core.parsing.plain_text import one_line, safe_filename
         ("=?iso-8859-1?q?Gr=FC=DFe?=", "Grüße"),
         ("=?iso-8859-1?q?=80=93x?=", "€“x"),
         ("=?iso-8859-15?q?=A4?=", "€"),
-        ("=?utf-8*de?q?Gr=C3=BC=C3=9Fe?=", "Grüße"),
+        ("=?koi8-r*ru?B?8NLJ18XU?=", "Привет"),
+        ("=?koi8-r*ru*x?B?8NLJ18XU?=", "Привет"),
+        ("=?utf-8?q?Gr=c3=bc=c3=9fe?=", "Grüße"),
+        ("=?koi8-r?B?8A?= y =?utf-8?q?a?= =?koi8-r?B?8A?= z", "П y aП z"),
         ("=?utf-8?q?a?= =?utf-8?q?b?=", "ab"),
         ("=?utf-8?q?a?=\r\n =?utf-8?q?b?=", "ab"),
         ("=?utf-8?q?a_?= =?utf-8?q?b?=", "a b"),
@@ -60,6 +63,10 @@ from shared.core.parsing.plain_text import one_line, safe_filename
         ("=?utf-8?q??=", ""),
         ("=?utf-8?b?!!!!?=", ""),
         ("=?utf-8?b?A?=", ""),
+        ("=?utf-8?b?QUJDR?=", "ABC"),
+        ("=?utf-8?b?QUI?=", "AB"),
+        ("=?utf-8?b?QUI=QUI=?=", "AB"),
+        ("=?utf-8?q?lone_\ud800?=", "lone ?"),
         ("=?utf-8?x?abc?=", "=?utf-8?x?abc?="),
         ("=?utf-8?q?open", "=?utf-8?q?open"),
         ("=?utf-8?q?a=ZZ=4?=", "a=ZZ=4"),
@@ -162,10 +169,41 @@ def test_any_bytes_in_any_charset_become_text(data: bytes, charset: str | None) 
 def test_charsets_of_mail_are_read(names: str, python_codec: str, text: str) -> None:
     for name in names.split():
         assert decode(text.encode(python_codec), name) == text, name
+        assert decode_body(text.encode(python_codec), name) == text, name
 
 
 @pytest.mark.parametrize(
-    "name", [None, "", "x-unknown", "unicode_escape", "punycode", "idna", "rot13"]
+    "charset", ["us-ascii", "ascii", "ANSI_X3.4-1968", "latin1", "iso-8859-1", "cp1252"]
+)
+def test_a_known_charset_counts_before_utf_8_but_in_bodies(charset: str) -> None:
+    assert decode("ü".encode(), charset) == "Ã¼"
+    assert decode_body("ü".encode(), charset) == "ü"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("utf-16", "\ubcc3a"),
+        ("utf-16le", "\ubcc3a"),
+        ("utf-16be", "\uc3bca"),
+        ("utf-32le", "\ubcc3"),
+        ("utf-32be", "\uc3bc"),
+    ],
+)
+def test_wide_characters_that_could_be_utf_8_with_nuls_are_as_declared(
+    name: str, text: str
+) -> None:
+    data = text.encode(name + "le" * (name == "utf-16"))
+    assert "ü" in data.decode()
+    assert decode_body(data, name) == text
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(None, "", "x-unknown", "unicode_escape", "punycode", "idna", "rot13"),
+        *("windows-1249", "windows-1259", "cp1249", "cp1259"),
+    ],
 )
 def test_codecs_that_are_no_charset_of_mail_are_unknown(name: str | None) -> None:
     assert codec_of(name) is None
@@ -189,6 +227,8 @@ def test_codecs_that_are_no_charset_of_mail_are_unknown(name: str | None) -> Non
         (b"", "utf-16", ""),
         (b"a\x81", "nonsense", "a\ufffd"),
         (b"a\xff", "utf-8", "a\ufffd"),
+        (b"a\xff", "unicode-1-1-utf-8", "a\ufffd"),
+        (b"a\0", "windows-1252", "a\0"),
     ],
 )
 def test_bodies_are_decoded_whatever_they_claim(
@@ -198,7 +238,7 @@ def test_bodies_are_decoded_whatever_they_claim(
 
 
 def test_unfold_joins_lines() -> None:
-    assert unfold("a\r\n b\n\tc\r\n\r\n d") == "a b c d"
+    assert unfold(" Xa\r\n b\n\tc\r\n\r\n dX\t") == "Xa b c dX"
 
 
 @pytest.mark.parametrize(
@@ -234,7 +274,8 @@ def test_subject_is_one_clean_line(value: str, expected: str) -> None:
         (["<>", "< >", "nothing here"], []),
         (["<a@b"], ["<a@b>"]),
         (["<a@b> <c@d"], ["<a@b>"]),
-        (["<" + "a" * 1000 + "@b>"], []),
+        (["<" + "a" * 996 + "@b>"], []),
+        (["<" + "a" * 995 + "@b>"], ["<" + "a" * 995 + "@b>"]),
         (["<a\x00\x1b@b>"], ["<a@b>"]),
     ],
 )
@@ -442,6 +483,10 @@ def test_mime_parameters_are_bounded() -> None:
         ("x" * 500 + ".pdf", "x" * 196 + ".pdf"),
         ("x" * 500, "x" * 200),
         ("x." + "y" * 500, "x." + "y" * 198),
+        ("x" * 500 + "." + "y" * 20, "x" * 179 + "." + "y" * 20),
+        ("x" * 500 + "." + "y" * 21, "x" * 200),
+        ("a." + "x" * 500 + ".pdf", "a." + "x" * 194 + ".pdf"),
+        ("X.pdf", "X.pdf"),
     ],
 )
 def test_file_names_are_harmless(name: str | None, expected: str | None) -> None:

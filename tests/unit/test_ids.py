@@ -78,7 +78,6 @@ C = ContactId("c")
             lambda: bcc.contact_id(S, "ada@client.example", 1),
             "0b9ef7d0be37d0134a5e82f503d7de15",
         ),
-        (lambda: bcc.LOGGING, "@logging"),
         (lambda: message_event(a_message(), 7).id, "0b78bc523186a8852186cc4e25481208"),
         (
             lambda: send_event("message.sent", a_message(), 7).id,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from shared.core.ids import MessageId, SubaccountId, UserId
-from shared.core.sending.pausing import KEPT_MS, Switch, Switches, pause, release
+from shared.core.sending.pausing import Switch, Switches, pause, release
 from shared.core.sending.states import Send, claim, is_dropped, waits
 
 A, B = SubaccountId("a"), SubaccountId("b")
@@ -55,9 +55,16 @@ def test_what_is_dropped_stays_dropped_after_another_pause():
 
 
 def test_released_switches_are_forgotten_after_a_week_and_set_ones_never():
+    week = 7 * 24 * 3600 * 1000
     old = pause(release(pause(NONE, A, 5), A, 7), B, 8)
-    later = pause(old, SubaccountId("c"), 8 + KEPT_MS)
-    assert set(later.subaccounts) == {B, "c"}
+    assert set(pause(old, SubaccountId("c"), 6 + week).subaccounts) == {A, B, "c"}
+    assert set(pause(old, SubaccountId("c"), 7 + week).subaccounts) == {B, "c"}
+
+
+def test_a_switch_that_was_never_set_holds_nothing():
+    assert Switch() == Switch(paused=False, changed_at=0, drop_until=0)
+    assert NONE.of(A) == Switch()
+    assert NONE.paused == 0
 
 
 @pytest.mark.parametrize(

@@ -12,14 +12,13 @@ from shared.core.ids import MessageId
 from shared.core.records import HeldBy
 from shared.core.sending import send_window
 from shared.core.sending.replying import (
-    MAX_REFERENCES_SENT,
+    Answering,
     answering,
     bare_subject,
     reply_subject,
 )
 from shared.core.sending.send_window import WINDOW_MS, Full, SendWindow
 from shared.core.sending.states import (
-    DELIVERIES_BEFORE_AFRESH,
     Claim,
     Send,
     claim,
@@ -60,6 +59,29 @@ def test_s5_no_24_hours_ever_hold_more_than_the_cap(moments, cap, taken):
         assert sum(start <= one < start + WINDOW_MS for one in sent) <= cap
 
 
+def test_s5_a_new_window_is_empty():
+    assert SendWindow() == SendWindow(taken=(), reserved={}, blocked_until=0, cap=None)
+
+
+def test_s5_a_reservation_becomes_a_moment_when_gmail_took_it_or_nothing():
+    other = {MessageId("b"): NOW}
+    window = SendWindow((NOW // 1000 + 5,), {MessageId("a"): NOW, **other}, 7, 9)
+    sent = send_window.confirm(window, MessageId("a"), NOW + 1)
+    assert sent == SendWindow((NOW // 1000 + 1, NOW // 1000 + 5), other, 7, 9)
+    assert send_window.release(window, MessageId("a")) == replace(
+        window, reserved=other
+    )
+
+
+def test_s5_a_moment_of_yesterday_makes_room():
+    yesterday = SendWindow(taken=((NOW - WINDOW_MS) // 1000,))
+    assert send_window.reserve(yesterday, MessageId("a"), 1, NOW) == SendWindow(
+        reserved={MessageId("a"): NOW}
+    )
+    early = send_window.reserve(yesterday, MessageId("a"), 1, NOW - 1)
+    assert early == Full(NOW + 999)
+
+
 def test_s5_reserving_twice_is_once_and_the_own_cap_wins():
     window = SendWindow(cap=1)
     once = send_window.reserve(window, MessageId("a"), 500, NOW)
@@ -72,6 +94,8 @@ def test_s5_gmails_own_limit_blocks_until_its_time():
     assert send_window.left(window, 500, NOW) == 0
     assert send_window.reserve(window, MessageId("a"), 500, NOW) == Full(NOW + 5)
     assert send_window.left(window, 500, NOW + 5) == 500
+    freed = send_window.reserve(window, MessageId("a"), 500, NOW + 5)
+    assert isinstance(freed, SendWindow)
     assert send_window.block(window, NOW) == window
 
 
@@ -101,6 +125,13 @@ def test_s5_the_free_sends_are_what_the_cap_leaves():
     assert send_window.current(window, NOW - 1) == window
 
 
+def test_moments_are_stored_in_four_bytes_each():
+    stored = b"\0\0\0\1\x6a\xe7\xe6\x80"
+    assert send_window.pack((1, 0x6AE7E680)) == stored
+    assert send_window.unpack(stored) == (1, 0x6AE7E680)
+    assert send_window.unpack(b"") == ()
+
+
 @pytest.mark.slow
 @given(st.lists(st.integers(0, 2**32 - 1), max_size=50).map(tuple))
 def test_moments_are_packed_without_loss(moments):
@@ -110,7 +141,7 @@ def test_moments_are_packed_without_loss(moments):
 def test_s7_a_send_has_one_holder():
     taken = claim(SEND, "d1", NOW)
     assert (taken.action, taken.send.fence, taken.send.attempts) == ("work", 1, 1)
-    assert claim(taken.send, "d2", NOW + 1).action == "leave"
+    assert claim(taken.send, "d2", NOW + 1) == Claim("leave", taken.send)
     assert claim(taken.send, "d1", NOW + 1).action == "later"
     assert claim(taken.send, "d1", NOW + 10_000).action == "work"
     assert claim(taken.send, "d2", NOW + LEASE_SECONDS * 1000).action == "work"
@@ -121,6 +152,32 @@ def test_s7_a_relay_is_never_taken_over_before_the_lease_ends():
     held = replace(held, state="sending")
     assert claim(held, "d1", NOW + LEASE_SECONDS * 1000 - 1).action == "later"
     assert claim(held, "d1", NOW + LEASE_SECONDS * 1000).action == "work"
+
+
+def test_s7_a_new_send_has_begun_nothing():
+    assert Send("s", MessageId("m"), "individual", "gmail", "u", NOW) == Send(
+        "s",
+        MessageId("m"),
+        "individual",
+        "gmail",
+        "u",
+        NOW,
+        mailbox=None,
+        answers=None,
+        batch=None,
+        state="queued",
+        draft=None,
+        gmail_thread=None,
+        gmail_message=None,
+        sending_since=None,
+        attempts=0,
+        holder=None,
+        lease_until=0,
+        fence=0,
+        look_at=0,
+        delivery=None,
+        deliveries=0,
+    )
 
 
 def test_s7_a_claim_says_who_works_and_until_when():
@@ -169,7 +226,7 @@ def test_s7_a_delivery_that_has_to_come_again_is_counted():
 
 
 def test_s7_a_fresh_beginning_counts_from_nothing():
-    worn = replace(SEND, delivery="d1", deliveries=DELIVERIES_BEFORE_AFRESH)
+    worn = replace(SEND, delivery="d1", deliveries=8)
     assert claim(worn, "d1", NOW) == Claim("afresh", replace(worn, deliveries=0))
     waiting = replace(worn, look_at=NOW + 1)
     assert claim(waiting, "d1", NOW) == Claim("afresh", replace(waiting, deliveries=0))
@@ -185,18 +242,27 @@ def test_s11_a_send_that_failed_for_now_is_let_go(wait, look_at):
 
 def test_s11_waiting_is_counted_and_begun_afresh_before_it_is_poison():
     waiting = set_free(SEND, NOW, 3600.0)
-    for _ in range(DELIVERIES_BEFORE_AFRESH):
+    for _ in range(8):
         decided = claim(waiting, "d1", NOW)
         assert decided.action == "later"
         waiting = decided.send
     assert claim(waiting, "d1", NOW).action == "afresh"
     assert claim(waiting, "d2", NOW + 3_600_000).action == "work"
-    busy = replace(SEND, delivery="d1", deliveries=DELIVERIES_BEFORE_AFRESH)
-    assert claim(busy, "d1", NOW).action == "afresh"
+    busy = replace(SEND, delivery="d1", deliveries=7)
+    assert claim(busy, "d1", NOW).action == "work"
+    assert claim(replace(busy, deliveries=8), "d1", NOW).action == "afresh"
 
 
 @pytest.mark.parametrize(
-    ("minutes", "wait", "past"), [(10, None, False), (10, 600.0, True), (0, None, True)]
+    ("minutes", "wait", "past"),
+    [
+        (10, None, False),
+        (10, 1.0, False),
+        (10, 599.9, False),
+        (10, 600.0, True),
+        (0, None, True),
+        (1 / 60_000, None, False),
+    ],
 )
 def test_s11_a_wait_beyond_the_configured_time_is_not_begun(minutes, wait, past):
     assert is_past(NOW, minutes, NOW, wait) is past
@@ -239,7 +305,7 @@ def test_s4_references_go_from_the_oldest_to_the_parent_and_are_bounded():
     thread = chain(40)
     refers = answering(thread[-1], thread, None, "Re: Offer")
     assert refers.in_reply_to == "<m39@example.org>"
-    assert len(refers.references) == MAX_REFERENCES_SENT
+    assert len(refers.references) == 20
     assert refers.references[-2:] == ("<m38@example.org>", "<m39@example.org>")
 
 
@@ -297,4 +363,6 @@ def test_s4_a_circle_of_answers_ends():
 @pytest.mark.parametrize("bad", [None, "<a b@c>", "<a@b>\r\nBcc: x", "a@b"])
 def test_s10_a_message_id_that_is_none_is_not_repeated(bad):
     parent = a_message("a", rfc822_message_id=bad)
-    assert answering(parent, [], None, "x").in_reply_to is None
+    assert answering(parent, [], None, "x") == Answering(
+        in_reply_to=None, references=(), gmail_thread=None
+    )

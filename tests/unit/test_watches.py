@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from shared.core.ids import HistoryId, mailbox_id
-from shared.core.syncing.history import IDLE_SECONDS, Idle, after_empty
+from shared.core.syncing.history import Idle, after_empty
 from shared.core.syncing.watches import (
     SHARDS,
     health,
@@ -69,7 +69,7 @@ def test_w2_the_first_empty_answer_is_only_noted() -> None:
 
 def test_w2_the_cursor_follows_to_what_was_noted_long_enough_ago() -> None:
     noted = Idle(HistoryId("7"), NOW)
-    soon, later = NOW + IDLE_SECONDS * 1000 - 1, NOW + IDLE_SECONDS * 1000
+    soon, later = NOW + 599_999, NOW + 600_000
     assert after_empty(noted, HistoryId("9"), soon) == (None, noted)
     assert after_empty(noted, HistoryId("9"), later) == (
         HistoryId("7"),

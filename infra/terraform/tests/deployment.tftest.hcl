@@ -85,6 +85,7 @@ run "everything_set" {
     domain             = "sync.example.com"
     frame_ancestors    = ["https://crm.example.com"]
     functions          = { api = { min_instances = 1, memory = "2Gi" } }
+    recovery_window    = false
     return_to_allowed  = ["https://crm.example.com"]
   }
 
@@ -102,27 +103,11 @@ run "everything_set" {
     condition     = google_cloudfunctions2_function.this["connect"].service_config[0].ingress_settings == "ALLOW_INTERNAL_AND_GCLB"
     error_message = "With a load balancer nobody goes round it."
   }
-}
-
-run "nothing_to_recover" {
-  command = plan
-
-  variables {
-    recovery_window = false
-  }
 
   assert {
     condition     = google_firestore_database.this.point_in_time_recovery_enablement == "POINT_IN_TIME_RECOVERY_DISABLED" && google_storage_bucket.blobs.soft_delete_policy[0].retention_duration_seconds == 0
     error_message = "Erased must be erased at once."
   }
-}
-
-run "bad_project" {
-  command = plan
-  variables {
-    project_id = "No Project"
-  }
-  expect_failures = [var.project_id]
 }
 
 run "bad_values" {
@@ -136,6 +121,7 @@ run "bad_values" {
     domain             = "https://sync.example.com"
     frame_ancestors    = ["https://crm.example.com/page"]
     functions          = { nothing = {} }
+    project_id         = "No Project"
     push_ingress       = "ANYBODY"
     region             = "europe-west1-b"
     return_to_allowed  = ["http://crm.example.com"]
@@ -149,6 +135,7 @@ run "bad_values" {
     var.domain,
     var.frame_ancestors,
     var.functions,
+    var.project_id,
     var.push_ingress,
     var.region,
     var.return_to_allowed,

@@ -71,7 +71,7 @@ _CODECS = {
     "xmacroman": "mac_roman",
     "xsjis": "cp932",
 }
-_WIDE = frozenset({"utf_16", "utf_16_be", "utf_16_le", "utf_32", "utf_32_be"})
+_WIDE = ("utf_16", "utf_32")
 _STATEFUL = ("iso2022", "hz", "utf_7")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -80,7 +80,7 @@ def codec_of(charset: str | None) -> str | None:
     """Name the codec of a charset, or None when it is not one that mail uses."""
     if not charset:
         return None
-    return _CODECS.get(re.sub(r"[-_ .:]", "", charset.strip().lower()[:40]))
+    return _CODECS.get(re.sub(r"[-_ .:]", "", charset.strip().lower()))
 
 
 def decode(data: bytes, charset: str | None) -> str:
@@ -104,13 +104,12 @@ def decode_body(data: bytes, charset: str | None) -> str:
     itself: the declaration stands (ISO-2022-JP is 7-bit), and so it does for NUL-ridden
     UTF-16.
     """
-    codec = codec_of(charset) or "utf_8"
-    seven_bit = data.isascii() and (codec.startswith(_STATEFUL) or b"\0" in data)
-    if not seven_bit and not (codec in _WIDE and b"\0" in data):
-        text = _exact(data, "utf_8")
-        if text is not None:
-            return text
-    return decode(data, charset)
+    codec = codec_of(charset) or ""
+    stands = (data.isascii() and codec.startswith(_STATEFUL)) or (
+        b"\0" in data and codec.startswith(_WIDE)
+    )
+    text = None if stands else _exact(data, "utf_8")
+    return decode(data, charset) if text is None else text
 
 
 def well_formed(text: str) -> str:

@@ -21,7 +21,7 @@ def unfold(value: str) -> str:
 
     The line breaks go and one blank stands for the indentation.
     """
-    return _FOLD.sub(" ", value).strip(" \t")
+    return _FOLD.sub(" ", value).strip()
 
 
 def decode_words(value: str) -> str:
@@ -38,27 +38,23 @@ def decode_words(value: str) -> str:
     position = 0
     for match in WORD.finditer(value):
         between = value[position : match.start()]
-        word_charset = match[1].split("*", 1)[0]  # RFC 2231 §5: "charset*language"
+        word_charset = match[1].partition("*")[0]  # RFC 2231 §5: "charset*language"
         data = _bytes_of(match[2], match[3])
         if position and not between.strip():
             between = ""
         if between or word_charset.lower() != charset.lower():
-            out += (_text(waiting, charset), between)
+            out += (decode(waiting, charset), between)
             waiting = b""
         waiting += data
         charset = word_charset
         position = match.end()
-    out += (_text(waiting, charset), value[position:])
+    out += (decode(waiting, charset), value[position:])
     return "".join(out)
-
-
-def _text(data: bytes, charset: str) -> str:
-    return decode(data, charset) if data else ""
 
 
 def _bytes_of(encoding: str, text: str) -> bytes:
     raw = text.encode("utf-8", "replace")
-    if encoding in "qQ":
+    if encoding.lower() == "q":
         return _QUOTED.sub(
             lambda match: binascii.unhexlify(match[1]), raw.replace(b"_", b" ")
         )
@@ -67,7 +63,7 @@ def _bytes_of(encoding: str, text: str) -> bytes:
 
 def from_base64(raw: bytes) -> bytes:
     """Decode what can be decoded: foreign characters and a broken end are dropped."""
-    digits = re.sub(rb"[^A-Za-z0-9+/]", b"", raw.split(b"=", 1)[0])
+    digits = re.sub(rb"[^A-Za-z0-9+/]", b"", raw.partition(b"=")[0])
     if len(digits) % 4 == 1:
         digits = digits[:-1]
-    return binascii.a2b_base64(digits + b"=" * (-len(digits) % 4))
+    return binascii.a2b_base64(digits + b"==")  # what is too much does no harm

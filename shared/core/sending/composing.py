@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
 
@@ -89,11 +89,7 @@ def mail_size(mail: MailToBuild) -> int:
 
     Raises Malformed as `write_mail` does.
     """
-    written = write_mail(
-        replace(mail, attachments=tuple(replace(a, size=0) for a in mail.attachments)),
-        lambda _: (),
-        with_bcc=True,
-    )
+    written = write_mail(mail, lambda _: (), with_bcc=True)
     encoded = sum(base64_size(part.size) for part in mail.attachments)
     return sum(map(len, written)) + encoded
 
@@ -117,7 +113,7 @@ def inline_ids(
 
 
 def _head(mail: MailToBuild, *, with_bcc: bool) -> bytes:
-    date = datetime.fromtimestamp(mail.date // 1000, UTC)
+    date = datetime.fromtimestamp(mail.date / 1000, UTC)
     fields = [
         headers.token_field("Date", format_datetime(date)),
         headers.address_field("From", (mail.sender,)),
@@ -174,7 +170,7 @@ def _multipart(
     mail: MailToBuild, kind: str, parts: Iterable[Iterator[bytes]]
 ) -> Iterator[bytes]:
     # "=_" stands in no quoted-printable and no base64 text.
-    boundary = f"=_{digest('boundary', mail.message_id, kind)}"
+    boundary = f"=_{digest(mail.message_id, kind)}"
     yield f'Content-Type: multipart/{kind};\r\n boundary="{boundary}"\r\n\r\n'.encode()
     for part in parts:
         yield f"--{boundary}\r\n".encode()

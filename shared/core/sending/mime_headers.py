@@ -22,13 +22,14 @@ LINE = 76
 _FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _PLAIN = re.compile(r"[\x21-\x7e]+(?: [\x21-\x7e]+)*")
 _MESSAGE_ID = re.compile(r"<[\x21-\x3b\x3d\x3f-\x7e]{3,990}>")
-_MEDIA_TYPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,80}")
+_MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,80}")
 _PLAIN_FILENAME = re.compile(r"[\w()+,-](?:[\w .()+,-]{0,58}[\w)])?", re.ASCII)
 _CONTENT_ID = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.@-]{1,200}")
 # A word may break between characters only, so that each can be decoded by itself.
 _WORD_OVERHEAD = len("=?utf-8?B??=")
 _LONGEST_QUOTED_NAME = 60
-_SECTION = 60
+# Sections of percent-encoded text, none of which cuts an escape.
+_SECTIONS = re.compile(r".{1,60}(?<!%)(?<!%.)")
 
 
 def is_clean(text: str) -> bool:
@@ -80,14 +81,11 @@ def disposition_field(kind: str, filename: str | None) -> bytes:
     _check(filename, "The file name")
     if _PLAIN_FILENAME.fullmatch(filename):
         return _field("Content-Disposition", f'{kind};\r\n filename="{filename}"')
-    encoded = f"UTF-8''{quote(filename, safe='')}"
-    if len(encoded) <= _SECTION:
-        return _field("Content-Disposition", f"{kind};\r\n filename*={encoded}")
     # Only the first section names the charset (RFC 2231 §4.1).
-    sections = [
-        f"filename*{number}*={part}"
-        for number, part in enumerate(_sections(encoded, _SECTION))
-    ]
+    parts = _SECTIONS.findall(f"UTF-8''{quote(filename, safe='')}")
+    if len(parts) == 1:
+        return _field("Content-Disposition", f"{kind};\r\n filename*={parts[0]}")
+    sections = [f"filename*{number}*={part}" for number, part in enumerate(parts)]
     return _field("Content-Disposition", ";\r\n ".join((kind, *sections)))
 
 
@@ -132,7 +130,7 @@ def _phrase(name: str, first: int) -> str:
 
 def _words(value: str, first: int) -> str:
     """Plain text folded at its blanks, or encoded words where it is not plain."""
-    words = value.split(" ")
+    words = value.split()
     plain = not value or (_PLAIN.fullmatch(value) and "=?" not in value)
     if not plain or any(len(word) >= LINE - 2 for word in words):
         return _encoded(value, first)
@@ -159,14 +157,3 @@ def _encoded(text: str, first: int) -> str:
     return "\r\n ".join(
         f"=?utf-8?B?{base64.b64encode(one).decode()}?=" for one in pieces
     )
-
-
-def _sections(encoded: str, size: int) -> Iterable[str]:
-    """Cut percent-encoded text without cutting an escape."""
-    at = 0
-    while at < len(encoded):
-        end = at + size
-        cut = encoded.rfind("%", end - 2, end)
-        end = cut if cut > at and end < len(encoded) else end
-        yield encoded[at:end]
-        at = end

@@ -21,11 +21,8 @@ def encode_text(text: str) -> tuple[str, bytes]:
     ascii_only = raw.translate(None, _NOT_ASCII)
     if len(raw) - len(ascii_only) > len(raw) * _BASE64_SHARE or b"\0" in raw:
         return "base64", b"".join(base64_lines((raw,)))
-    # Only CRLF ends a line: binascii follows the first line end it meets.
-    lines = (binascii.b2a_qp(line) for line in raw.split(b"\r\n"))
-    return "quoted-printable", b"\r\n".join(
-        line.replace(b"=\n", b"=\r\n") for line in lines
-    )
+    # A soft line break ends as the text's lines do, or in LF where it has only one.
+    return "quoted-printable", binascii.b2a_qp(raw).replace(b"=\n", b"=\r\n")
 
 
 def base64_lines(pieces: Iterable[bytes]) -> Iterator[bytes]:

@@ -16,7 +16,7 @@ from shared.core.ids import (
 )
 from shared.core.mail import MessageHeaders
 from shared.core.matching import recording
-from shared.core.matching.places import Decision
+from shared.core.matching.places import Decision, Place
 from shared.core.people import MailboxForMatching
 from shared.core.records import Message
 
@@ -55,13 +55,8 @@ def records_to_read(
 ) -> tuple[RecordKey, ...]:
     """The records that tell whether there is a difference."""
     own = recording.message_id(message, mailbox.id)
-    keys = dict.fromkeys((subaccount, own) for subaccount in sorted(only))
-    for place in decided.places:
-        if place.subaccount in only:
-            keys[place.subaccount, recording.record_id(message, mailbox.id, place)] = (
-                None
-            )
-    return tuple(keys)
+    keys = [(subaccount, own) for subaccount in sorted(only)]
+    return tuple(dict.fromkeys((*keys, *_wanted(message, mailbox, decided, only))))
 
 
 def compare(
@@ -76,19 +71,19 @@ def compare(
     A record is missing, too, when it does not name this mailbox's copy (M9). A record
     that another mailbox brought, and this one holds as well, is no difference.
     """
-    missing: list[DifferencePlace] = []
-    rule = decided.rule
-    for place in decided.places:
-        if place.subaccount not in only:
-            continue
-        name = recording.record_id(message, mailbox.id, place)
-        record = found.get((place.subaccount, name))
-        if record is None or not _lists(record, mailbox.id, message):
-            missing.append(DifferencePlace(place.subaccount, place.contact, name))
-            rule = place.rule
     differences = []
+    missing = {
+        key: place
+        for key, place in _wanted(message, mailbox, decided, only).items()
+        if not _lists(found.get(key), mailbox.id, message)
+    }
     if missing:
-        differences.append(_difference(message, "recorded", rule, missing))
+        rule = next(iter(missing.values())).rule
+        places = [
+            DifferencePlace(subaccount, place.contact, name)
+            for (subaccount, name), place in missing.items()
+        ]
+        differences.append(_difference(message, "recorded", rule, places))
     permitted = {one.subaccount for one in (*decided.places, *decided.copies)}
     for (subaccount, name), record in found.items():
         if subaccount in permitted or not _lists(record, mailbox.id, message):
@@ -99,7 +94,24 @@ def compare(
     return tuple(differences)
 
 
-def _lists(record: Message, mailbox: MailboxId, message: MessageHeaders) -> bool:
+def _wanted(
+    message: MessageHeaders,
+    mailbox: MailboxForMatching,
+    decided: Decision,
+    only: Collection[SubaccountId],
+) -> dict[RecordKey, Place]:
+    """The records that the rules want now, and where."""
+    return {
+        (place.subaccount, recording.record_id(message, mailbox.id, place)): place
+        for place in decided.places
+        if place.subaccount in only
+    }
+
+
+def _lists(record: Message | None, mailbox: MailboxId, message: MessageHeaders) -> bool:
+    """Say whether there is a record, and it names this mailbox's copy."""
+    if record is None:
+        return False
     copy = (mailbox, message.gmail_message_id)
     return any((one.mailbox, one.gmail_message_id) == copy for one in record.held_by)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from typing import Literal
 
 from shared.errors import (
@@ -57,9 +58,6 @@ _DEPLOYMENT = frozenset(
 )
 _PRECONDITION = frozenset(("failedPrecondition", "FAILED_PRECONDITION"))
 
-_UNAUTHENTICATED, _FORBIDDEN, _NOT_FOUND, _GONE = 401, 403, 404, 410
-_TIMEOUT, _CONFLICT, _TOO_MANY, _SERVER = 408, 409, 429, 500
-
 _RETRY_AT = re.compile(
     r"retry after (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?)", re.IGNORECASE
 )
@@ -75,23 +73,31 @@ def classify(
 
     A 401 is final here: the caller has refreshed the token once before it asks.
     """
-    if reason in _DAILY and status in {_FORBIDDEN, _TOO_MANY}:
+    if reason in _DAILY and status in {
+        HTTPStatus.FORBIDDEN,
+        HTTPStatus.TOO_MANY_REQUESTS,
+    }:
         return RateLimited(
             "Gmail's daily limit of this mailbox is reached.",
             retry_after=max(retry_after or 0.0, DAILY_LIMIT_SECONDS),
         )
-    if status == _TOO_MANY or (status == _FORBIDDEN and reason in _RATE):
+    if status == HTTPStatus.TOO_MANY_REQUESTS or (
+        status == HTTPStatus.FORBIDDEN and reason in _RATE
+    ):
         return RateLimited(retry_after=retry_after)
-    if status >= _SERVER or status in {_TIMEOUT, _CONFLICT}:
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in {
+        HTTPStatus.REQUEST_TIMEOUT,
+        HTTPStatus.CONFLICT,
+    }:
         return Transient(
             f"Gmail did not answer as it should (status {status}).",
             retry_after=retry_after,
         )
-    if status == _UNAUTHENTICATED:
+    if status == HTTPStatus.UNAUTHORIZED:
         return NeedsReauth()
-    if status == _FORBIDDEN:
+    if status == HTTPStatus.FORBIDDEN:
         return _forbidden(reason, operation)
-    if status in {_NOT_FOUND, _GONE}:
+    if status in {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}:
         return _not_found(operation)
     if reason in _PRECONDITION:
         return Permanent("Gmail is not enabled for this account.")

@@ -13,12 +13,14 @@ import secrets as random_tokens
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from shared.core.consent import FLOW_MINUTES
 from shared.core.ids import UserId, digest
 from shared.errors import Conflict, Problem
 from shared.logs import log
 from shared.ports import Clock, Create, Delete, Documents, Snapshot
 from shared.repositories import paths
+
+FLOW_MINUTES = 10
+"""How long a consent may take; then its state is worthless."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from shared.core.ids import HistoryId, MailboxId
 from shared.core.limits import MAX_LAG_LOOKS
 from shared.core.moments import milliseconds
-from shared.core.people import MailboxForMatching
 from shared.core.syncing.history import (
     after_empty,
     is_older,
@@ -22,7 +21,6 @@ from shared.core.syncing.lease import WORK_BUDGET_SECONDS, LeaseDecision, releas
 from shared.core.syncing.resync import Resync
 from shared.errors import Conflict, SyncError, Transient
 from shared.ports import Clock, Documents, Gmail
-from shared.repositories import people
 from shared.repositories.mailboxes import Mailbox, Mailboxes, advance
 
 
@@ -57,7 +55,6 @@ class Run:
 
     mailbox: Mailbox
     gmail: Gmail
-    people: MailboxForMatching
     careful: bool
     deadline: float
     cursor: HistoryId
@@ -78,7 +75,6 @@ class Holding:
 
     def __init__(self, documents: Documents, clock: Clock) -> None:
         """Use these gateways."""
-        self._documents = documents
         self._mailboxes = Mailboxes(documents)
         self._clock = clock
 
@@ -136,7 +132,6 @@ class Holding:
         return Run(
             mailbox=held.mailbox,
             gmail=gmail,
-            people=people.for_matching(self._documents, held.mailbox),
             careful=held.careful,
             deadline=self._clock.now().timestamp() + WORK_BUDGET_SECONDS,
             cursor=held.mailbox.cursor,
@@ -146,8 +141,7 @@ class Holding:
     def checkpoint(self, run: Run) -> None:
         """Save how far the work is; stop when the time is up or the lease is lost.
 
-        Also sees who has come to the mailbox or left it since, and what their settings
-        are now: a never-log entry counts from the next batch.
+        Also sees who has come to the mailbox or left it since.
         """
 
         def save(before: Mailbox | None) -> Mailbox | None:
@@ -155,7 +149,6 @@ class Holding:
 
         state, _ = self._mailboxes.change(run.id, save)
         run.mailbox = state or run.mailbox
-        run.people = people.for_matching(self._documents, run.mailbox)
         self.stop_in_time(run)
 
     def stop_in_time(self, run: Run) -> None:
@@ -197,7 +190,6 @@ class Holding:
         if not dirty and look_again:
             raise NotReadableYet
         if dirty:
-            run.people = people.for_matching(self._documents, run.mailbox)
             run.empty, run.progressed = True, True
         return dirty
 

@@ -27,6 +27,7 @@ from shared.errors import (
 )
 from shared.logs import log
 from shared.ports import Blobs, Clock, Documents, Gmail
+from shared.repositories import people
 from shared.repositories.contact_quota import ContactQuota
 from shared.repositories.facts import FactFinder
 from shared.repositories.outbox import Outbox
@@ -98,8 +99,13 @@ class Recorder:
         return total
 
     def record_for(self, run: Run, todo: Sequence[ToRead]) -> Outcome:
-        """Record what the holder of a mailbox has read, and log what came of it."""
-        outcome = self.record(run.gmail, run.people, todo, careful=run.careful)
+        """Record what the holder of a mailbox has read, and log what came of it.
+
+        Settings are read after the mail was found: whatever was set before it came
+        counts for it, a never-log entry too (M12).
+        """
+        known = people.for_matching(self._documents, run.mailbox)
+        outcome = self.record(run.gmail, known, todo, careful=run.careful)
         log.info(
             "batch_recorded",
             mailbox=run.id,

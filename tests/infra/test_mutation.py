@@ -1,0 +1,117 @@
+"""The mutation runner changes what it says, and chooses tests that could notice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from infra.mutation import report, results
+from infra.mutation.mutants import Mutant, mutants_of
+from infra.mutation.reach import Chooser, Reached
+from infra.mutation.results import Result, Survivor
+
+SOURCE = """
+LIMIT = 3
+_TWICE = LIMIT * 2
+
+def big(n):
+    return n > LIMIT
+
+def huge(n):
+    return big(n) and n > _TWICE
+"""
+
+
+def find(source: str, added: str) -> Mutant:
+    mutants = [m for m in mutants_of("m.py", source) if m.change.endswith(f"+ {added}")]
+    assert len(mutants) == 1
+    return mutants[0]
+
+
+def test_a_mutant_is_the_source_with_one_change() -> None:
+    mutant = find(SOURCE, "return n >= LIMIT")
+    assert mutant.source == SOURCE.replace("n > LIMIT", "n >= LIMIT")
+    assert mutant.change == "- return n > LIMIT\n+ return n >= LIMIT"
+    assert (mutant.where, mutant.lines, mutant.at_import) == ("big", range(6, 7), False)
+
+
+def test_what_runs_at_import_is_changed_too() -> None:
+    mutant = find(SOURCE, "LIMIT = 4")
+    assert (mutant.where, mutant.at_import) == ("LIMIT", True)
+    assert find("def f(n=1): return n", "def f(n=2): return n").at_import
+
+
+def test_an_id_stays_while_its_lines_do() -> None:
+    before = find(SOURCE, "return n >= LIMIT")
+    after = find("import re\n" + SOURCE.replace("* 2", "* 3"), "return n >= LIMIT")
+    assert before.id == after.id
+    assert len({mutant.id for mutant in mutants_of("m.py", SOURCE * 2)}) == len(
+        mutants_of("m.py", SOURCE * 2)
+    )
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        '"""Words."""',
+        'import re as regex, os; from a import b; __all__ = ["x"]',
+        'Id = NewType("Id", str); Kind = Literal["a", "b"]',
+        'def f(x: "int" = y, z: Literal["a"] = w) -> "str": ...',
+        "@dataclass(frozen=True)\nclass C: ...",
+    ],
+)
+def test_what_means_nothing_at_run_time_is_left_alone(source: str) -> None:
+    assert mutants_of("m.py", source) == []
+
+
+@pytest.mark.parametrize(
+    ("added", "tests"),
+    [
+        ("return n >= LIMIT", ["narrow", "wide"]),
+        ("return big(n) or n > _TWICE", ["wide"]),
+        ("LIMIT = 4", ["narrow", "wide"]),  # by `big`, and through `_TWICE` by `huge`
+        ("_TWICE = LIMIT / 2", ["wide"]),
+    ],
+)
+def test_tests_that_could_notice_are_chosen_the_narrow_first(
+    added: str, tests: list[str]
+) -> None:
+    reached = Reached(
+        by_line={"m.py": {6: ["wide", "narrow"], 9: ["wide"]}},
+        seconds={"wide": 0.1, "narrow": 0.1},
+        failed=(),
+    )
+    chooser = Chooser({"m.py": SOURCE}, reached)
+    assert chooser.tests_for("m.py", find(SOURCE, added)) == tests
+
+
+def test_the_report_counts_what_was_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(results, "_RESULTS", tmp_path / "results.json")
+    monkeypatch.setattr(results, "_EQUIVALENT", tmp_path / "equivalent.toml")
+    monkeypatch.setattr(report, "_REPORT", tmp_path / "mutation.md")
+    (tmp_path / "equivalent.toml").write_text(
+        'equivalent = [{reason = "Only slower.", mutants = ["i1"]}]'
+    )
+    results.keep(
+        "shared/core/a.py",
+        Result(
+            results.digest("a"),
+            mutants=10,
+            timeouts=1,
+            survivors=(
+                Survivor("i1", "f", "- a\n+ b"),
+                Survivor("i2", "g", "- `\n+ c"),
+            ),
+        ),
+    )
+    results.keep("shared/core/gone.py", Result("d", 5, 0, ()))
+    kept = results.load()
+    report.write(kept, {"shared/core/a.py": "a is now another"})
+    text = (tmp_path / "mutation.md").read_text()
+    assert "| a.py (old) | 10 | 7 | 1 | 2 | 1 | 80.0 % |\n| **all** | 10 |" in text
+    assert "\nOnly slower.\n\n- a.py f i1 `- a + b`\n" in text
+    assert text.endswith("## Survived\n\n- a.py g i2 ``- ` + c``\n")
+    assert report.unjudged(kept, kept) == "shared/core/a.py  g  i2\n- `\n+ c\n\n"
