@@ -29,10 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
     options = _parser().parse_args(argv)
     os.chdir(ROOT)
-    sources = {
-        str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
-        for path in sorted((ROOT / "shared" / "core").rglob("*.py"))
-    }
+    sources = _sources("shared/core")
     chosen = [
         path
         for path in sources
@@ -52,6 +49,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _sources(folder: str) -> dict[str, str]:
+    return {
+        str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
+        for path in sorted((ROOT / folder).rglob("*.py"))
+    }
+
+
 class _Modules:
     """Tries modules one after the other, and keeps what became of each."""
 
@@ -64,7 +68,7 @@ class _Modules:
             sys.exit(f"These fail without any change: {sorted(self._reached.failed)}")
         self._session = session
         self._sources = sources
-        self._chooser = Chooser(sources, self._reached)
+        self._chooser = Chooser(sources, _sources("tests/unit"), self._reached)
         self._workers = workers
 
     def try_one(self, path: str, *, anew: bool) -> None:

@@ -1,8 +1,8 @@
 """Which tests could notice a mutant.
 
 A change inside a function: the tests that ran the changed statement. A change of what
-runs at import: the tests that ran a function which uses the changed name, be it through
-other names. Of many, the most specific.
+runs at import: the tests that name what is changed, or ran a function which does, be it
+through other names. Of many, the most specific.
 """
 
 from __future__ import annotations
@@ -52,8 +52,10 @@ class _Piece:
 class Chooser:
     """Chooses the tests of each mutant, those first that run the fewest lines."""
 
-    def __init__(self, sources: Mapping[str, str], reached: Reached) -> None:
-        """Take the sources of all modules, by path."""
+    def __init__(
+        self, modules: Mapping[str, str], tests: Mapping[str, str], reached: Reached
+    ) -> None:
+        """Take the sources of all modules and of their tests, by path."""
         self._reached = reached
         self._breadth = Counter(
             test
@@ -63,10 +65,16 @@ class Chooser:
         )
         self._pieces = [
             _piece(path, statement)
-            for path, source in sources.items()
+            for path, source in modules.items()
             for statement in ast.parse(source).body
             if not isinstance(statement, ast.Import | ast.ImportFrom)
         ]
+        self._tests = {
+            f"{path}::{statement.name}": _piece(path, statement)
+            for path, source in tests.items()
+            for statement in ast.parse(source).body
+            if isinstance(statement, ast.FunctionDef)
+        }
 
     def tests_for(self, path: str, mutant: Mutant) -> list[str]:
         """Choose, for a mutant of that file."""
@@ -93,6 +101,11 @@ class Chooser:
                 test
                 for piece in users
                 for test in self._reached.tests(piece.path, piece.uses[used])
+            }
+            tests |= {
+                test
+                for test in self._reached.seconds
+                if used in self._tests[test.partition("[")[0]].uses
             }
             found |= dict.fromkeys(self._narrow_first(tests))
             defined = [(piece.path, one) for piece in users for one in piece.defines]

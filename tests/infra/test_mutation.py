@@ -70,20 +70,24 @@ def test_what_means_nothing_at_run_time_is_left_alone(source: str) -> None:
     [
         ("return n >= LIMIT", ["narrow", "wide"]),
         ("return big(n) or n > _TWICE", ["wide"]),
-        ("LIMIT = 4", ["narrow", "wide"]),  # by `big`, and through `_TWICE` by `huge`
+        ("LIMIT = 4", ["named", "narrow", "wide"]),  # through `_TWICE` by `huge`, too
         ("_TWICE = LIMIT / 2", ["wide"]),
     ],
 )
 def test_tests_that_could_notice_are_chosen_the_narrow_first(
     added: str, tests: list[str]
 ) -> None:
+    wide, narrow, named = "t.py::wide[a]", "t.py::narrow", "t.py::named"
     reached = Reached(
-        by_line={"m.py": {6: ["wide", "narrow"], 9: ["wide"]}},
-        seconds={"wide": 0.1, "narrow": 0.1},
+        by_line={"m.py": {6: [wide, narrow], 9: [wide]}},
+        seconds={wide: 0.1, narrow: 0.1, named: 0.1},
         failed=(),
     )
-    chooser = Chooser({"m.py": SOURCE}, reached)
-    assert chooser.tests_for("m.py", find(SOURCE, added)) == tests
+    written = "def wide(x): ...\ndef narrow(): ...\ndef named(): LIMIT"
+    chooser = Chooser({"m.py": SOURCE}, {"t.py": written}, reached)
+    chosen = chooser.tests_for("m.py", find(SOURCE, added))
+    names = [test.removeprefix("t.py::").removesuffix("[a]") for test in chosen]
+    assert names == tests
 
 
 def test_the_report_counts_what_was_kept(

@@ -139,8 +139,9 @@ def test_only_what_gmail_itself_writes_can_be_malformed(name: str, value: Any) -
 
 
 def test_ids_and_dates_are_taken_up_to_what_gmail_could_write() -> None:
-    headers = headers_of(resource(id="x" * 128, internalDate="9" * 15))
-    assert headers.gmail_message_id == "x" * 128
+    longest = "Aa9._~:-" * 16
+    headers = headers_of(resource(id=longest, internalDate="9" * 15))
+    assert headers.gmail_message_id == longest
     assert headers.internal_date == 999_999_999_999_999
 
 
@@ -232,7 +233,7 @@ def test_a_plain_message() -> None:
     assert content.html is None
     assert content.snippet == "Hello world"
     assert content.attachments == ()
-    assert not content.truncated
+    assert content.truncated is False
 
 
 def test_alternative_gives_text_and_html() -> None:
@@ -296,6 +297,34 @@ def test_inline_images_are_attachments_with_a_content_id() -> None:
             "0", None, "image/png", 3, data=b"png", content_id="logo@x", inline=True
         ),
     )
+
+
+def test_an_image_marked_inline_is_inline_without_a_content_id_too() -> None:
+    image = part("image/png", b"png", Content_Disposition="inline")
+    assert [a.inline for a in content_of(full(image)).attachments] == [True]
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ({"size": 99, "data": "eA"}, (1, None, b"x")),
+        ({"size": 99, "data": "eA", "attachmentId": "A1"}, (99, "A1", None)),
+        ({"size": 99, "attachmentId": "A1"}, (99, "A1", None)),
+        ({"size": -1, "attachmentId": "A1"}, (0, "A1", None)),
+        ({"size": "9", "attachmentId": "A1"}, (0, "A1", None)),
+        ({"size": 1}, (1, None, None)),
+    ],
+)
+def test_an_attachment_has_its_data_or_where_gmail_keeps_it(
+    body: Raw, expected: tuple[int, str | None, bytes | None]
+) -> None:
+    image = part("image/png") | {"body": body}
+    (attachment,) = content_of(full(image)).attachments
+    assert (
+        attachment.size,
+        attachment.gmail_attachment_id,
+        attachment.data,
+    ) == expected
 
 
 def test_an_attached_message_is_one_attachment_and_stays_closed() -> None:
@@ -403,14 +432,14 @@ def test_a_huge_body_is_cut_at_a_character_and_says_so() -> None:
         full(
             part(
                 "text/plain",
-                "ü" * MAX_BODY_BYTES,
+                "a" + "ü" * MAX_BODY_BYTES,
                 Content_Type="text/plain; charset=iso-8859-1",
             )
         )
     )
     assert content.truncated
     assert content.text is not None
-    assert set(content.text) == {"ü"}
+    assert set(content.text) == {"a", "ü"}
     assert MAX_BODY_BYTES - 4 <= len(content.text.encode()) <= MAX_BODY_BYTES
 
 

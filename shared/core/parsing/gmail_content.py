@@ -79,10 +79,11 @@ def _walk(payload: Mapping[str, Any]) -> _Found:
     while stack:
         step = stack.pop()
         seen += 1
-        if seen > MAX_MIME_PARTS or step.depth > MAX_MIME_DEPTH:
+        if seen > MAX_MIME_PARTS:
             found.truncated = True
-            if seen > MAX_MIME_PARTS:
-                break
+            break
+        if step.depth > MAX_MIME_DEPTH:
+            found.truncated = True
             continue
         alone = step.depth == 0 or step.alternative is not None
         part = read_part(step.raw, stands_alone=alone)

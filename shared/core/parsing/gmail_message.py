@@ -150,6 +150,6 @@ def _id(resource: Mapping[str, Any], name: str) -> str:
 def _internal_date(resource: Mapping[str, Any]) -> int:
     # int64 values are strings in Google's JSON; some servers send numbers.
     value = resource.get("internalDate")
-    if isinstance(value, bool) or not _MILLISECONDS.fullmatch(str(value)):
+    if not _MILLISECONDS.fullmatch(str(value)):
         raise Malformed("Gmail's message has no valid internalDate.")
     return int(str(value))
