@@ -82,7 +82,7 @@ SENT_MAIL = Operations(
 """One individual mail of the CRM, with its Sent copy that comes back."""
 IDLE_MAILBOX_DAY = Operations(
     gmail={"watch": 1, "history.list": 24},
-    reads=97,
+    reads=40,
     writes=39,
     messages=50,
     secret_reads=25,

@@ -19,6 +19,8 @@ from shared.core.matching.facts import (
     AddressFact,
     AddressKey,
     ContactAtAddress,
+    ContactFact,
+    ContactKey,
     DropKey,
     Fact,
     GmailThreadKey,
@@ -138,6 +140,12 @@ class FactFinder:
 
     def tell_contacts(self, place: Place, at: int) -> None:
         """Remember the contacts and relations that will come with this place (B2)."""
+        for one in place.new_contacts:
+            # Asking for a free id has remembered that there is no such contact.
+            contact = ContactKey(place.subaccount, one.id)
+            self._facts[contact] = ContactFact(
+                exists=True, emails=(one.address,), taken=True
+            )
         for address in {*place.establish, *(one.address for one in place.new_contacts)}:
             key = AddressKey(place.subaccount, address)
             known = self._facts.get(key)

@@ -10,6 +10,8 @@ from shared.core.ids import ContactId
 from shared.gateways.gmail import GmailMailbox
 from shared.services.sending.recipients import Asked as Recipient
 from shared.services.syncing.copies import Copies
+from tests.support import bcc
+from tests.support.bcc import BccSystem
 from tests.support.crash import Crash
 from tests.support.sending import BOB, CARLA, MIA, S, SendingSystem
 from tests.support.system import System
@@ -112,3 +114,17 @@ def test_m12_what_is_listed_while_a_run_begins_counts_for_mail_that_comes_then(
     system.arrives("stranger@nowhere.example", ME)
     system.settle()
     assert system.conversation("ada") == []
+
+
+def test_t2_an_answer_in_the_batch_of_the_mail_that_made_the_contact_joins_it() -> None:
+    """Found by the simulation: the contact was remembered as missing (B2).
+
+    The second of two new people answers, whose own conversation it is not.
+    """
+    system = BccSystem()
+    sent = system.sends(bcc.ME, f"{bcc.ADA}, {bcc.BOB}", headers={"Bcc": system.drop()})
+    system.arrives(bcc.BOB, bcc.ME, reply_to=f"<{sent.rfc822_id}>")
+    mine = next(one for one in system.pushes if bcc.ME.encode() in one.event.data)
+    assert system.deliver(mine)
+    system.settle()
+    assert len(system.said(bcc.ADA)) == 2

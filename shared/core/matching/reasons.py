@@ -17,7 +17,7 @@ _RECORDED = {
     "T2": "It continues a thread that is in the CRM already.",
     "T3": "It answers mail sent from this subaccount's CRM, so it is here only.",
     "B2": "Logged with the user's BCC address.",
-    "B7": "Logged with the BCC address; too many contacts to make in a day, so none.",
+    "B7": "Logged with the BCC address; it would make too many contacts, so none.",
     "B6": "A participant answered in a known thread that has the BCC address in copy.",
     "S1": "Sent from the CRM through the user's Gmail.",
     "S2": "Sent from the CRM through the subaccount's own sending service.",
@@ -25,7 +25,7 @@ _RECORDED = {
 _IGNORED = {
     "B1": "It names no BCC address that is in use; an old one stopped working.",
     "B5": "The BCC address takes only the user's own, authenticated mail.",
-    "B7": "Nobody in it is a contact, and it would make more than a mail or day may.",
+    "B7": "No contact is in it, but more than 50 people, or more than a day may make.",
     "C2": "It is from before the mailbox was connected, which is never synced.",
     "C6": "The mailbox was disconnected when it came.",
     "M1": "Drafts, chats, spam and trash stay out of the CRM.",
