@@ -11,6 +11,7 @@ from typing import Any
 import jwt
 import pytest
 
+from infra.local import in_process
 from infra.local.gmail_simulator.app import create_app as gmail_app
 from infra.local.serving import Door
 from shared import bootstrap
@@ -49,7 +50,7 @@ class Pages:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, **settings: Any) -> None:
         self.doors = [Door(), Door(), Door()]
         self.gmail, self.public, self.crm = (door.url for door in self.doors)
-        monkeypatch.setattr(support, "BASE", self.gmail)
+        monkeypatch.setattr(in_process, "BASE", self.gmail)
         monkeypatch.setattr(support, "PUBLIC", self.public)
         frame_ancestors = (self.crm,)
         self.system = support.System(frame_ancestors=frame_ancestors, **settings)
