@@ -48,7 +48,7 @@ cover: setup ## Every branch of shared/core, by the quick unit tests alone
 	$(PYTEST) tests/unit -m "not slow" --ignore tests/unit/test_corpus.py --cov shared/core \
 	  --cov-branch --cov-report term-missing:skip-covered --cov-fail-under 100
 
-check: lint types imports test ## Everything CI checks
+check: lint types imports cover test ## Everything CI checks
 
 fmt: setup ## Format, and mend what can be mended
 	$(BIN)/ruff format .

@@ -32,7 +32,7 @@ def digest(*parts: str) -> str:
     """
     hashed = hashlib.sha256()
     for part in parts:
-        raw = part.encode("utf-8", "surrogatepass")
+        raw = part.encode(errors="surrogatepass")
         hashed.update(len(raw).to_bytes(8))
         hashed.update(raw)
     return hashed.hexdigest()[:32]

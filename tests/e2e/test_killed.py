@@ -22,7 +22,7 @@ from tests.support.emulators import emulator, unique_project
 from tests.support.waiting import wait_for
 
 SEED = 20_261_123
-VICTIMS = (("pushed",), ("http",), ("http", "pushed"), ("pushed",), ("http", "pushed"))
+VICTIMS = (("pushed",), ("http",), ("http", "pushed"), ("pushed",))
 USERS = ("u0", "u1", "u2")
 WAYS = ("received", "written in Gmail", "sent by the CRM")
 END_SECONDS = 60.0

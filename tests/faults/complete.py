@@ -24,7 +24,7 @@ _NO_METHODS = {"HEAD", "OPTIONS"}
 
 
 def entry_points(routes: Iterable[Route] = ROUTES) -> Iterator[str]:
-    """Every way into the product, as `World.entries` names them."""
+    """Every way into the product, as `Deployment.entries` names them."""
     yield from (f"api {one.method} {one.path}" for one in routes)
     for page in PAGES.iter_rules():
         for method in (page.methods or set()) - _NO_METHODS:

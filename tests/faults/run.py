@@ -7,9 +7,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from unittest import mock
 
+from tests.faults.deployment import Entry
 from tests.faults.observed import Observed, differences, observe
 from tests.faults.registry import Flow
-from tests.faults.world import Entry, World
+from tests.faults.world import World
 from tests.support.crash import CrashPlan, CrashPoint
 
 READS = {
@@ -72,6 +73,7 @@ def tell(flow: Flow, point: CrashPoint | None = None) -> Told:
         flow.tell(world)
         world.settle()
         entries, calls = tuple(world.entries), tuple(plan.calls)
+        assert point is None or point.number <= len(calls), "the fault never struck"
         world.restart()
         # The sweep that finds what was left, when every mailbox has been silent long.
         world.clock.advance(hours=2)

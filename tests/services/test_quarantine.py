@@ -127,6 +127,7 @@ def _letter(data: bytes, subscription: str, **attributes: str) -> Any:
             "CloudPubSubDeadLetterSourceDeliveryCount": "10",
             **attributes,
         },
+        "",
     )
 
 
@@ -174,7 +175,7 @@ def test_e3_a_dead_letter_of_work_names_its_mailbox(system: System) -> None:
 
 
 def test_e3_what_is_no_dead_letter_is_malformed() -> None:
-    assert dead_letters.read(b"{}", {}) is None
+    assert dead_letters.read(b"{}", {}, "") is None
     pushed_by = "projects/p/subscriptions/outbound-messages-dead-letter-dead_letter"
     found = dead_letters.read(b"{}", {}, pushed_by)
     assert found is not None

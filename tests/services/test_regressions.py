@@ -8,6 +8,7 @@ import pytest
 
 from shared.core.ids import ContactId
 from shared.gateways.gmail import GmailMailbox
+from shared.repositories.facts import FactFinder
 from shared.services.sending.recipients import Asked as Recipient
 from shared.services.syncing.copies import Copies
 from tests.support import bcc
@@ -128,3 +129,38 @@ def test_t2_an_answer_in_the_batch_of_the_mail_that_made_the_contact_joins_it() 
     assert system.deliver(mine)
     system.settle()
     assert len(system.said(bcc.ADA)) == 2
+
+
+def test_t2_an_answer_joins_a_mail_that_a_colleagues_mailbox_recorded_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Found by the simulation: the batch's facts were older than the record.
+
+    The answer is by somebody who is no contact, so only its thread brings it in.
+    """
+    system = System()
+    system.subaccount(logging="all_contacts")
+    system.user("u", ME)
+    system.user("v", MATE)
+    system.contact("ada", ADA)
+    system.connect("u", ME)
+    system.connect("v", MATE)
+    system.settle()
+    first = system.arrives(ADA, f"{ME}, {MATE}", headers={"Cc": "bob@client.example"})
+    system.arrives("bob@client.example", MATE, reply_to=first)
+    mine, *colleagues = sorted(
+        system.pushes, key=lambda push: MATE.encode() in push.event.data
+    )
+    system.pushes.clear()
+    real = FactFinder.prefetch
+
+    def prefetch(self: Any, askings: Any) -> Any:
+        found = real(self, askings)
+        monkeypatch.undo()
+        assert system.deliver(mine)
+        return found
+
+    monkeypatch.setattr(FactFinder, "prefetch", prefetch)
+    assert system.deliver(colleagues[0])
+    system.settle()
+    assert len(system.conversation("ada")) == 2

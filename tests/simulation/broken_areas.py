@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from typing import Any
 
@@ -13,10 +14,10 @@ from shared.core.matching.bcc import LOGGING
 from shared.core.sending import send_window
 from shared.errors import FateUnknown, Transient
 from shared.repositories import bcc as bcc_documents
-from shared.repositories import people
+from shared.repositories import people, sends
 from shared.services.operating import audit, backfill
 from shared.services.operating.quarantine import QuarantineDesk
-from shared.services.sending import send, senders
+from shared.services.sending import senders
 from shared.services.sending.provider import ProviderRoute
 
 # --- BCC addresses ---------------------------------------------------------------
@@ -136,14 +137,8 @@ def the_daily_cap_is_not_enforced(patch: pytest.MonkeyPatch) -> None:
 
 def an_idempotency_key_is_forgotten(patch: pytest.MonkeyPatch) -> None:
     """S7: the same call again is a new mail."""
-    patch.setattr(send.Sending, "first_result", lambda *_: None)
-    patch.setattr(send.sends, "key_write", lambda *_: None)
-    real = send.Sending._commit
-
-    def without_key(self: Any, one: Any, writes: Any, *more: Any) -> Any:
-        return real(self, one, [w for w in writes if w is not None], *more)
-
-    patch.setattr(send.Sending, "_commit", without_key)
+    real, calls = sends.key_path, itertools.count()
+    patch.setattr(sends, "key_path", lambda s, key: real(s, f"{key}-{next(calls)}"))
 
 
 def bulk_mail_goes_out_through_gmail(patch: pytest.MonkeyPatch) -> None:

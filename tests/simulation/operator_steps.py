@@ -47,13 +47,13 @@ class OperatorSteps(Scene):
         self.tell("an audit of", user, "and a repair" * repair)
         link = self.model.links[user]
         mine = {s for s, one in self.model.members if one == user}
-        copies = [c for c in self._copies(link.account) if c.at >= link.since]
+        end = self.now() + 1000
+        copies = [c for c in self._copies(link.account) if link.since <= c.at < end]
         if repair:
             for copy in copies:
                 self._reads_again(copy, mine)
         wanted = {copy.gmail_id: self._differs(copy, mine) for copy in copies}
         caller = Caller("crm", frozenset(map(SubaccountId, self.model.subs)))
-        end = self.now() + 1000
         job = self.ask(
             lambda: self.stage.services.jobs.audit(
                 caller, UserId(user), link.since, end, repair=repair

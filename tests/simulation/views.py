@@ -55,16 +55,28 @@ class Views:
             here = theirs.account == copy.account and not their.late
             if here and their.order < one.order and None not in their.may(s):
                 surely = True
-            held = frozenset({theirs.account})
             ways |= {
                 (rec.contact, rec.root, rec.only, held): Rec(
                     rec.contact, rec.root, rec.only, held
                 )
                 for rec in their.may(s)
                 if rec and (s, rec.contact) in self.model.contacts
+                for held in (frozenset({theirs.account}), self._joined(other, rec, s))
             }
         known = ways.values()
         return (*known,) if surely and known else (None, *known)
+
+    def _joined(self, other: Mail, rec: Rec, s: str) -> frozenset[str]:
+        """The accounts whose copies may be listed by this record as well (M9)."""
+        return frozenset(
+            copy.account
+            for copy in other.copies
+            if copy in self.waiting
+            and any(
+                one and one.contact == rec.contact
+                for one in self.waiting[copy].joins[s] | self.waiting[copy].may(s)
+            )
+        )
 
     def _is_known(self, other: Mail, copy: Copy, one: Waiting) -> bool:
         """Whether the Message-ID that Gmail gave the CRM's mail is known by then."""

@@ -237,8 +237,8 @@ class Crm:
                 return ContactFact(exists=known, emails=emails or (), taken=known)
             case CrmMessageKey(s, message):
                 return self.sent.get((s, message))
-            case QuotaKey():
-                return self.contacts_left
+            case QuotaKey(s, u):
+                return self.contacts_left if s in self.subaccounts and u == U else 0
 
     def decide(self, message: MessageHeaders) -> Decision:
         """Run the rules on one message."""

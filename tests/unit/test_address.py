@@ -6,7 +6,7 @@ import time
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shared.core.mail import Address
@@ -309,6 +309,7 @@ names = (
 addresses = st.emails().map(normalise).filter(bool)
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # real domains are slow to make
 @given(
     st.lists(
         st.builds(Address, st.none() | names, addresses),

@@ -117,6 +117,14 @@ def test_e4_a_record_that_another_mailbox_brought_is_no_difference() -> None:
         assert compared(Decision("M11"), record(held_by=elsewhere)) == ()
 
 
+def test_e4_each_record_is_judged_by_itself() -> None:
+    decided = Decision("M5", (place(S),), refusals={S3: "M7"})
+    elsewhere = record(S2, replace(HERE, gmail_message_id="g2"))
+    assert compared(decided, record(S), elsewhere, record(S3)) == (
+        difference("ignored", "M7", DifferencePlace(S3, "c1", OWN)),
+    )
+
+
 def test_e4_one_message_can_be_missing_here_and_too_much_there() -> None:
     decided = Decision("M5", (place(S),), refusals={S2: "M7"})
     assert [one.outcome for one in compared(decided, record(S2))] == [

@@ -425,7 +425,7 @@ def test_two_addresses_of_one_subaccount_log_once() -> None:
 def test_b1_of_several_addresses_that_may_log_the_first_of_each_subaccount_counts() -> (
     None
 ):
-    crm = BccCrm()
+    crm = BccCrm().subaccount("s2")
     first = crm.own()[TOKEN]
     second = replace(first, user=UserId("v"))
     there = replace(first, subaccount=SubaccountForMatching(SubaccountId("s2")))

@@ -62,6 +62,29 @@ def test_s1_our_header_alone_proves_nothing(copy: MessageHeaders, is_it: bool) -
     assert (crm.decide(copy).rule == "S1") is is_it
 
 
+@pytest.mark.parametrize(
+    ("mark", "where"),
+    [
+        ("s2/m9", {"s": "T3", "s2": "M6"}),
+        ("s9/m9", {"s": "T3", "s2": "T3"}),
+        ("s2", {"s": "T3", "s2": "M6"}),
+        ("s2/a/b", {"s": "T3", "s2": "M6"}),
+        (None, {"s": "M6", "s2": "M6"}),
+    ],
+)
+def test_t3_a_mail_marked_by_one_subaccounts_crm_is_in_no_other(
+    mark: str | None, where: dict[str, str]
+) -> None:
+    crm = Crm().contact(ADA).subaccount("s2").contact(ADA, c="c2", s="s2")
+    decision = crm.decide(marked(mark))
+    found = {one.subaccount: one.rule for one in decision.places}
+    assert {**found, **decision.refusals} == where
+
+
+def test_t3_a_contacts_mark_hides_nothing() -> None:
+    assert Crm().contact(ADA).decide(marked("s2/m9", sender=ADA)).rule == "M5"
+
+
 def test_m9_it_lists_the_users_of_that_subaccount_who_hold_it() -> None:
     crm = Crm().subaccount("s2").user("v", s=["s2"]).user("w", s=["s", "s2"])
     (place,) = crm.sent_from_crm().decide(marked()).places

@@ -21,7 +21,7 @@ def test_a_dead_letter_is_what_was_published_and_where_it_was_for() -> None:
         "CloudPubSubDeadLetterSourceTopicPublishTime": "2026-11-02T00:00:00Z",
         "googclient_schemaencoding": "JSON",
     }
-    assert read(DATA, attributes) == DeadLetter(
+    assert read(DATA, attributes, "") == DeadLetter(
         topic="mailbox-work",
         mailbox="b1",
         attempts=10,
@@ -68,7 +68,7 @@ def test_what_says_not_where_it_comes_from_is_no_dead_letter(
     [("7", 7), ("", 0), ("x", 0), ("-1", 0), ("²", 0), ("1" * 5000, 111_111)],
 )
 def test_the_attempts_are_read_with_care(count: str, attempts: int) -> None:
-    found = read(DATA, {SOURCE: "mailbox-work-push", COUNT: count})
+    found = read(DATA, {SOURCE: "mailbox-work-push", COUNT: count}, "")
     assert found is not None
     assert found.attempts == attempts
 
@@ -97,12 +97,12 @@ def test_the_attempts_are_read_with_care(count: str, attempts: int) -> None:
 def test_the_mailbox_is_found_where_there_is_one(
     data: bytes, mailbox: str | None
 ) -> None:
-    found = read(data, {SOURCE: "mailbox-work-push"})
+    found = read(data, {SOURCE: "mailbox-work-push"}, "")
     assert found is not None
     assert found.mailbox == mailbox
 
 
 def test_no_count_is_no_attempt() -> None:
-    found = read(json.dumps({}).encode(), {SOURCE: "outbound-messages-push"})
+    found = read(json.dumps({}).encode(), {SOURCE: "outbound-messages-push"}, "")
     assert found is not None
     assert (found.attempts, found.topic) == (0, "outbound-messages")

@@ -573,8 +573,29 @@ def test_a_payload_of_any_shape_gives_content(payload: Any) -> None:
     assert content_of({"payload": payload}).snippet == ""
 
 
+def test_what_has_children_is_no_part_of_its_own() -> None:
+    assert content_of(full(part("multipart/mixed"))).attachments == ()
+    odd = part("application/x-odd", None, part("text/plain", "inside"))
+    assert content_of(full(odd)).text == "inside"
+    assert content_of(full(odd)).attachments == ()
+
+
+def test_a_body_without_data_is_none_and_one_with_data_is_read() -> None:
+    empty = content_of(full(part("text/plain")))
+    assert empty.text is None
+    assert empty.attachments == ()
+    both = part("text/plain") | {"body": {"data": "eA", "attachmentId": "A1"}}
+    assert content_of(full(both)).text == "x"
+
+
+@pytest.mark.parametrize("content_id", ["x", "x" * 256])
+def test_content_ids_are_kept_up_to_a_length(content_id: str) -> None:
+    image = part("image/png", b"1", Content_ID=f"<{content_id}>")
+    assert content_of(full(image)).attachments[0].content_id == content_id
+
+
 def test_unreadable_types_and_long_ids_are_not_passed_on() -> None:
-    tree = part("<script>/x", b"1", Content_ID="<" + "x" * 300 + ">") | {
+    tree = part("<script>/x", b"1", Content_ID="<" + "x" * 257 + ">") | {
         "partId": "9" * 500
     }
     attachment = content_of(full(tree)).attachments[0]

@@ -75,8 +75,9 @@ def test_what_gmail_has_taken_is_brought_to_its_end_during_a_pause(state, waitin
     one = send(state)
     assert waits(one, paused=True) is waiting
     assert not waits(one, paused=False)
-    action = claim(one, "d", 200, paused=True).action
-    assert action == ("leave" if waiting else "work")
+    claimed = claim(one, "d", 200, paused=True)
+    assert claimed.action == ("leave" if waiting else "work")
+    assert (claimed.send == one) is waiting
 
 
 @pytest.mark.parametrize(

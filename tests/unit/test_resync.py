@@ -56,6 +56,7 @@ def test_w3_a_window_is_halved_down_to_one_second() -> None:
         state = narrowed(state)
         spans.append(state.span)
     assert spans == [50, 25, 12, 6, 3, 1]
+    assert not Resync(TARGET, begin=1000, end=1100, span=2).is_narrow
 
 
 def test_w3_after_a_window_with_few_mails_comes_a_longer_one() -> None:

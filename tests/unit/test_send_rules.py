@@ -232,6 +232,19 @@ def test_s7_a_fresh_beginning_counts_from_nothing():
     assert claim(waiting, "d1", NOW) == Claim("afresh", replace(waiting, deliveries=0))
 
 
+def test_s7_a_dead_holders_mail_goes_on_however_often_its_delivery_came():
+    """Else the new delivery would leave it to the dead one, until a sweep comes."""
+    held = claim(SEND, "d1", NOW).send
+    for _ in range(20):
+        waiting = claim(held, "d1", NOW + 1)
+        assert waiting.action == "later"
+        held = waiting.send
+    fresh = claim(held, "d1", NOW + TAKE_OVER_SECONDS * 1000)
+    assert fresh.action == "afresh"
+    assert fresh.send.fence == held.fence + 1
+    assert claim(fresh.send, "d2", NOW + TAKE_OVER_SECONDS * 1000).action == "work"
+
+
 @pytest.mark.parametrize(("wait", "look_at"), [(None, NOW), (0.25, NOW + 250)])
 def test_s11_a_send_that_failed_for_now_is_let_go(wait, look_at):
     held = claim(SEND, "d1", NOW).send

@@ -82,7 +82,7 @@ def headers_in(payload: Mapping[str, Any]) -> tuple[Header, ...]:
     return tuple(found)
 
 
-def read_part(raw: Mapping[str, Any], *, stands_alone: bool = False) -> Part:
+def read_part(raw: Mapping[str, Any], *, stands_alone: bool) -> Part:
     """Read one part of the tree, without its children."""
     headers = headers_in(raw)
     type_header = unfold(next(iter(values_of(headers, "Content-Type")), ""))

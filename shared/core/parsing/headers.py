@@ -50,7 +50,7 @@ _PREFIX = re.compile(
 )
 
 _AUTOMATED_PRECEDENCE = frozenset({"auto_reply", "bulk", "junk", "list"})
-_FIRST_WORD = re.compile(r"\s*([^\s;(]*)")
+_WORD_END = re.compile(r"[\s;(]")
 
 
 def values_of(headers: Iterable[Header], name: str) -> tuple[str, ...]:
@@ -144,5 +144,4 @@ def is_automated(headers: Sequence[Header]) -> bool:
 
 
 def _first_word(value: str) -> str:
-    match = _FIRST_WORD.match(value)
-    return match[1].lower() if match else ""
+    return _WORD_END.split(value.strip())[0].lower()

@@ -63,4 +63,4 @@ def _joined(parts: dict[int, tuple[str, bool]]) -> str:
             text = text.partition("'")[2]
         raw = text.encode("utf-8", "replace")
         data += unquote_to_bytes(raw) if encoded else raw
-    return decode(data, charset or None)
+    return decode(data, charset)

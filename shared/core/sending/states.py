@@ -87,11 +87,12 @@ def claim(send: Send, delivery: str, now: int, *, paused: bool = False) -> Claim
         if not own:
             return Claim("leave", send)
         if not _may_take_over(send, now):
-            return _wait(send, delivery, count)
+            # However often it comes: another delivery would leave all to the holder.
+            return Claim("later", replace(send, delivery=delivery, deliveries=count))
     elif send.look_at > now:
         return _wait(send, delivery, count)
     if count > DELIVERIES_BEFORE_AFRESH:
-        return Claim("afresh", replace(send, deliveries=0))
+        return _afresh(send, now)
     return Claim(
         "work",
         replace(
@@ -112,6 +113,13 @@ def _wait(send: Send, delivery: str, count: int) -> Claim:
     if count > DELIVERIES_BEFORE_AFRESH:
         return Claim("afresh", replace(counted, deliveries=0))
     return Claim("later", counted)
+
+
+def _afresh(send: Send, now: int) -> Claim:
+    """Begin with a new delivery, which must not find the dead holder's lease."""
+    if send.holder is not None:
+        send = replace(set_free(send, now, None), fence=send.fence + 1)
+    return Claim("afresh", replace(send, deliveries=0))
 
 
 def _may_take_over(send: Send, now: int) -> bool:

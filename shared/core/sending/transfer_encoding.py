@@ -17,7 +17,7 @@ _BASE64_SHARE = 1 / 6
 
 def encode_text(text: str) -> tuple[str, bytes]:
     """Encode a text as UTF-8, in the encoding that suits it, which is named first."""
-    raw = _NEWLINES.sub("\r\n", text).encode("utf-8", "replace")
+    raw = _NEWLINES.sub("\r\n", text).encode(errors="replace")
     ascii_only = raw.translate(None, _NOT_ASCII)
     if len(raw) - len(ascii_only) > len(raw) * _BASE64_SHARE or b"\0" in raw:
         return "base64", b"".join(base64_lines((raw,)))

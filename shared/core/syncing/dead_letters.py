@@ -42,7 +42,7 @@ class DeadLetter:
 
 
 def read(
-    data: bytes, attributes: Mapping[str, str], pushed_by: str = ""
+    data: bytes, attributes: Mapping[str, str], pushed_by: str
 ) -> DeadLetter | None:
     """Read what Pub/Sub forwarded; None when it does not say where it comes from.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from shared.core.events import CrmEvent
 from shared.core.ids import MessageId, SubaccountId
@@ -103,3 +103,18 @@ class Batch:
     def is_recorded(self, headers: MessageHeaders, place: Place) -> bool:
         """Whether the record was there when it was last looked for."""
         return self.existing[self.key(headers, place)].exists
+
+    def as_recorded(self, headers: MessageHeaders, place: Place) -> Place:
+        """The place of the record, where another mailbox has made it meanwhile.
+
+        The facts may be older than that, and later messages of the batch answer it.
+        """
+        found = self.existing[self.key(headers, place)]
+        if not found.exists:
+            return place
+        return replace(
+            place,
+            contact=found.data["contact"],
+            thread=found.data["thread"],
+            exclusive=found.data["exclusive"],
+        )

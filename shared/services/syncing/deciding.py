@@ -53,11 +53,11 @@ class Deciding:
             return
         for place in item.decision.places:
             batch.finder.tell_contacts(place, self._now())
-            if not batch.is_recorded(headers, place):
-                _, message = batch.key(headers, place)
-                batch.finder.tell_recorded(
-                    message, headers, place, batch.mailbox.id, self._now()
-                )
+            _, message = batch.key(headers, place)
+            known = batch.as_recorded(headers, place)
+            batch.finder.tell_recorded(
+                message, headers, known, batch.mailbox.id, self._now()
+            )
 
     def _look_for_existing(self, batch: Batch, keys: Iterable[RecordKey]) -> None:
         """Read the records that another mailbox, or an earlier try, has made."""
