@@ -7,6 +7,7 @@ from typing import Any
 from shared.core.access import Caller
 from shared.core.ids import ContactId, SubaccountId, UserId
 from tests.simulation.cast import Copy
+from tests.simulation.model import Rec
 from tests.simulation.scene import Scene
 from tests.simulation.stage import POISON
 
@@ -119,15 +120,21 @@ class OperatorSteps(Scene):
             if len(says) != 1:
                 return None
             (rec,) = says
-            if (rec is None) != (base is None):
-                verdicts.append(True)
-            elif rec is None or base is None:
-                verdicts.append(False)
+            if rec is None or base is None:
+                verdicts.append(rec is not base)
+                if base is not None and not self._is_listed(s, copy, base):
+                    return None  # its own record may keep it in its thread (T1, T2)
             elif rec.contact != base.contact or copy.account not in base.held:
                 return None
             else:
                 verdicts.append(False)
         return any(verdicts)
+
+    def _is_listed(self, s: str, copy: Copy, rec: Rec) -> bool:
+        """M12: whether the contact is on everybody's never-log list now."""
+        users = self.model.users_of(copy.account, s, copy.at)
+        emails = self.model.contacts[s, rec.contact].emails
+        return not self.model.allowing(s, emails, users)
 
     def _result(self, caller: Caller, job: Any) -> dict[str, Any] | None:
         done, result = self.stage.services.jobs.view(caller, job.id)
