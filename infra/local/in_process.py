@@ -40,7 +40,7 @@ def google(app: Any, settings: config.Settings, clock: Clock) -> GoogleOAuth:
         redirect_uri=settings.redirect_uri,
         gmail_endpoint=BASE,
         session=browser(app),
-        http_factory=lambda: InProcessHttp(app),
+        http_factory=lambda _repeatable: InProcessHttp(app),
         clock=clock,
     )
 

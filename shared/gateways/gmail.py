@@ -1,8 +1,9 @@
 """One mailbox through the Gmail API.
 
 Nothing is repeated behind the caller's back, except a request refused with 401 (once,
-with a new token) and the parts of a batch that failed in passing (once, at once).
-Waiting is left to the redelivery of the work.
+with a new token), the parts of a batch that failed in passing (once, at once), and a
+read on a kept connection that had been closed. Waiting is left to the redelivery of the
+work.
 """
 
 from __future__ import annotations
@@ -32,14 +33,9 @@ from shared.errors import (
     Transient,
 )
 from shared.gateways import gmail_answers as answers
+from shared.gateways.gmail_connections import HttpFactory, open_http
 from shared.gateways.gmail_faults import error_of, refusal_of, translated
-from shared.gateways.gmail_http import (
-    AccessToken,
-    HttpFactory,
-    api,
-    authorised,
-    new_http,
-)
+from shared.gateways.gmail_http import AccessToken, api, authorised
 from shared.gateways.gmail_sending import SendingMixin
 from shared.ports import GmailProfile, HistoryPage, MessagePage, Watch
 
@@ -67,12 +63,9 @@ class GmailMailbox(SendingMixin):
         access_token: AccessToken,
         *,
         endpoint: str = GMAIL_ENDPOINT,
-        http_factory: HttpFactory = new_http,
+        http_factory: HttpFactory = open_http,
     ) -> None:
-        """Use the mailbox that the access token is for.
-
-        `http_factory` makes what carries one request (httplib2's `request`, `close`).
-        """
+        """Use the mailbox that the access token is for."""
         self._access_token = access_token
         self._http_factory = http_factory
         self._api = api(endpoint)
@@ -147,7 +140,7 @@ class GmailMailbox(SendingMixin):
         request.postproc = answers.attachment
         # Unpacking would hold it once more.
         request.headers["accept-encoding"] = "identity"
-        with translated("message"), self._http() as http:
+        with translated("message"), self._http(repeatable=True) as http:
             data: bytes = request.execute(http=http, num_retries=0)
         return data
 
@@ -163,11 +156,12 @@ class GmailMailbox(SendingMixin):
         )
         return answers.message_page(self._do(request))
 
-    def _http(self) -> closing[Any]:
-        return closing(authorised(self._http_factory, self._access_token))
+    def _http(self, *, repeatable: bool = False) -> closing[Any]:
+        return closing(authorised(self._http_factory(repeatable), self._access_token))
 
     def _do(self, request: Any, operation: Operation = "other") -> Mapping[str, Any]:
-        with translated(operation), self._http() as http:
+        reads = request.method == "GET"
+        with translated(operation), self._http(repeatable=reads) as http:
             answer = request.execute(http=http, num_retries=0)
         return answers.checked(answer)
 
@@ -228,7 +222,7 @@ class GmailMailbox(SendingMixin):
         batch = self._api.service.new_batch_http_request(callback=collect)
         for name in ids:
             batch.add(messages.get(userId=_ME, id=name, **wanted), request_id=name)
-        with translated(), self._http() as http:
+        with translated(), self._http(repeatable=True) as http:
             batch.execute(http=http)
         for outcome in found.values():
             if isinstance(outcome, NeedsReauth | Misconfigured):

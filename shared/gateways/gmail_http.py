@@ -1,8 +1,7 @@
-"""How Gmail is reached: the API's description, connections and access tokens."""
+"""How Gmail is reached: the API's description, and requests with an access token."""
 
 from __future__ import annotations
 
-import http.client
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,12 +18,8 @@ from googleapiclient.discovery import (  # type: ignore[attr-defined]  # not in 
 
 from shared.gateways.endpoints import checked
 
-HTTP_SECONDS = 20
-
 AccessToken = Callable[[bool], str]
 """Gives an access token; True asks for a new one, as the last was refused."""
-HttpFactory = Callable[[], Any]
-"""Makes an object with httplib2's `request` and `close`, for one request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,18 +59,10 @@ def api(endpoint: str) -> Api:
     )
 
 
-def new_http() -> httplib2.Http:
-    """An Http for one request: it is not thread-safe, and keeps no connection."""
-    made = _Http(timeout=HTTP_SECONDS)
-    # A redirect would carry the token somewhere else.
-    made.follow_redirects = False
-    return made
-
-
-def authorised(http_factory: HttpFactory, access_token: AccessToken) -> Any:
-    """An Http that sends the token, and after a 401 once a new one."""
+def authorised(http: Any, access_token: AccessToken) -> Any:
+    """The Http with the token sent along, and after a 401 once a new one."""
     return google_auth_httplib2.AuthorizedHttp(
-        _Token(access_token), http=http_factory(), max_refresh_attempts=1
+        _Token(access_token), http=http, max_refresh_attempts=1
     )
 
 
@@ -91,44 +78,3 @@ class _Token(Credentials):
 
     def __repr__(self) -> str:
         return "_Token()"
-
-
-class _Once:
-    """A connection that never sends a request a second time.
-
-    httplib2 repeats any request, a send too, when the server closes the connection
-    without an answer. A plain reset it leaves to the caller.
-    """
-
-    def getresponse(self) -> http.client.HTTPResponse:
-        try:
-            response: http.client.HTTPResponse = super().getresponse()  # type: ignore[misc]
-        except http.client.BadStatusLine as fault:
-            raise ConnectionResetError("closed without an answer") from fault
-        return response
-
-
-class _PlainOnce(_Once, httplib2.HTTPConnectionWithTimeout):
-    pass
-
-
-class _TlsOnce(_Once, httplib2.HTTPSConnectionWithTimeout):
-    pass
-
-
-class _Http(httplib2.Http):
-    def request(
-        self,
-        uri: str,
-        method: str = "GET",
-        body: Any = None,
-        headers: Any = None,
-        redirections: int = httplib2.DEFAULT_MAX_REDIRECTS,
-        connection_type: Any = None,
-    ) -> tuple[httplib2.Response, Any]:
-        if connection_type is None:
-            connection_type = _TlsOnce if uri.startswith("https:") else _PlainOnce
-        answer: tuple[httplib2.Response, Any] = super().request(
-            uri, method, body, headers, redirections, connection_type
-        )
-        return answer

@@ -55,7 +55,7 @@ class SendingMixin:
 
     _api: Api
 
-    def _http(self) -> closing[Any]:
+    def _http(self, *, repeatable: bool = False) -> closing[Any]:
         raise NotImplementedError
 
     def _do(self, request: Any, operation: Operation = "other") -> Mapping[str, Any]:

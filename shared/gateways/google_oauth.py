@@ -30,7 +30,7 @@ from shared.errors import (
 from shared.gateways.access_tokens import AccessTokens
 from shared.gateways.endpoints import checked, origin
 from shared.gateways.gmail import GMAIL_ENDPOINT, GmailMailbox
-from shared.gateways.gmail_http import HttpFactory, new_http
+from shared.gateways.gmail_connections import HttpFactory, open_http
 from shared.gateways.id_tokens import SigningKeys, verify
 from shared.ports import Clock, Gmail, Grant
 
@@ -78,7 +78,7 @@ class GoogleOAuth:
         *,
         gmail_endpoint: str = GMAIL_ENDPOINT,
         session: requests.Session | None = None,
-        http_factory: HttpFactory = new_http,
+        http_factory: HttpFactory = open_http,
         clock: Clock | None = None,
     ) -> None:
         """Act as the client of Google's client file (the part below `web`).

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import base64
 import socket
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -26,7 +24,8 @@ from shared.errors import (
     Vanished,
 )
 from shared.gateways.gmail import GmailMailbox
-from shared.gateways.gmail_http import authorised, new_http
+from shared.gateways.gmail_connections import open_http
+from shared.gateways.gmail_http import authorised
 from shared.ports import Gmail
 
 ANN = "ann@acme.test"
@@ -71,7 +70,7 @@ def gmail(world: GmailWorld, tokens: Tokens) -> Gmail:
     return GmailMailbox(
         tokens,
         endpoint="http://localhost:8025",
-        http_factory=lambda: InProcessHttp(app, timeout=20),
+        http_factory=lambda _repeatable: InProcessHttp(app, timeout=20),
     )
 
 
@@ -246,7 +245,9 @@ def test_more_than_25_messages_take_several_batches(
             return super().request(uri, *args, **kwargs)
 
     gmail = GmailMailbox(
-        tokens, endpoint="http://localhost:8025", http_factory=lambda: Counting(app)
+        tokens,
+        endpoint="http://localhost:8025",
+        http_factory=lambda _repeatable: Counting(app),
     )
     ids = arrive(world, 51)
     assert list(gmail.headers([*ids, ids[0]])) == ids
@@ -354,7 +355,9 @@ def test_a_later_batch_that_fails_does_not_lose_the_first(
             return super().request(*args, **kwargs)
 
     gmail = GmailMailbox(
-        tokens, endpoint="http://localhost:8025", http_factory=lambda: Second(app)
+        tokens,
+        endpoint="http://localhost:8025",
+        http_factory=lambda _repeatable: Second(app),
     )
     ids = arrive(world, 30)
     found = gmail.headers(ids)
@@ -439,7 +442,7 @@ def test_an_error_of_the_token_source_comes_through() -> None:
     def ended(_refused: bool) -> str:
         raise NeedsReauth
 
-    gmail = GmailMailbox(ended, http_factory=lambda: Canned([], {}))
+    gmail = GmailMailbox(ended, http_factory=lambda _repeatable: Canned([], {}))
     with pytest.raises(NeedsReauth):
         gmail.profile()
     with pytest.raises(NeedsReauth):
@@ -447,7 +450,7 @@ def test_an_error_of_the_token_source_comes_through() -> None:
 
 
 def test_no_token_is_in_a_repr(tokens: Tokens) -> None:
-    carrier = authorised(new_http, tokens)
+    carrier = authorised(open_http(repeatable=False), tokens)
     for thing in (carrier, carrier.credentials, GmailMailbox(tokens)):
         assert tokens.current not in repr(thing)
 
@@ -493,7 +496,7 @@ def canned(
     answers: list[Any], around: dict[str, tuple[str, str]] | None = None
 ) -> GmailMailbox:
     carrier = Canned(answers, around or {})
-    return GmailMailbox(lambda _refused: "t", http_factory=lambda: carrier)
+    return GmailMailbox(lambda _refused: "t", http_factory=lambda _repeatable: carrier)
 
 
 @pytest.mark.parametrize("read", READS)
@@ -572,63 +575,3 @@ def test_an_attachment_that_is_no_base64_is_transient() -> None:
 def test_an_endpoint_that_would_leak_tokens_is_refused(endpoint: str) -> None:
     with pytest.raises(Misconfigured):
         GmailMailbox(lambda _refused: "t", endpoint=endpoint)
-
-
-# --- the connection itself -------------------------------------------------------
-
-
-@contextmanager
-def server(answer: bytes) -> Iterator[tuple[str, list[bytes]]]:
-    """A server that reads each request, answers so, and closes."""
-    requests: list[bytes] = []
-    listener = socket.create_server(("127.0.0.1", 0))
-
-    def serve() -> None:
-        while True:
-            try:
-                connection, _ = listener.accept()
-            except OSError:
-                return
-            with connection:
-                requests.append(connection.recv(65536))
-                if answer:
-                    connection.sendall(answer)
-
-    thread = threading.Thread(target=serve)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}", requests
-    finally:
-        listener.shutdown(socket.SHUT_RDWR)
-        listener.close()
-        thread.join(5)
-
-
-def test_a_request_whose_answer_is_lost_is_never_sent_twice() -> None:
-    """httplib2 on its own repeats it, whatever the method."""
-    with server(b"") as (url, requests):
-        with pytest.raises(ConnectionResetError):
-            new_http().request(url, "POST", body=b"send")  # closes what failed
-        assert len(requests) == 1
-        with pytest.raises(Transient):
-            GmailMailbox(lambda _refused: "t", endpoint=url).stop()
-        assert len(requests) == 2
-
-
-def test_a_redirect_is_not_followed_with_the_token() -> None:
-    with server(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}") as (evil, stolen):
-        moved = f"HTTP/1.1 302 Found\r\nLocation: {evil}/\r\nContent-Length: 0\r\n\r\n"
-        with server(moved.encode()) as (url, requests):
-            with pytest.raises(Permanent):
-                GmailMailbox(lambda _refused: "t", endpoint=url).profile()
-            assert len(requests) == 1
-        assert stolen == []
-
-
-def test_the_real_connection_speaks_to_a_server() -> None:
-    body = b'{"emailAddress": "a@b.c", "historyId": "5"}'
-    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
-    with server(head % len(body) + body) as (url, requests):
-        profile = GmailMailbox(lambda _refused: "secret", endpoint=url).profile()
-    assert (profile.address, profile.history_id) == ("a@b.c", "5")
-    assert b"authorization: bearer secret" in requests[0].lower()

@@ -91,7 +91,7 @@ def gateway(
         REDIRECT,
         gmail_endpoint=BASE,
         session=session,
-        http_factory=lambda: InProcessHttp(app, timeout=20),
+        http_factory=lambda _repeatable: InProcessHttp(app, timeout=20),
         clock=clock,
     )
 
