@@ -14,12 +14,14 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 
 from infra import cold_start
 from infra.bench import growth, latency, memory, profiling, report, speed
+from infra.bench.post import RemotePost
 from infra.bench.speed import Load
-from infra.bench.stage import InMemory, OnEmulators, Theatre, on_emulators
+from infra.bench.stage import InMemory, Theatre, on_emulators
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "performance.md"
@@ -39,8 +41,10 @@ def loads(*, quick: bool) -> list[Load]:
 
 def measure(figures: report.Figures, say: Say, *, quick: bool) -> None:
     """All benchmarks, each said when it begins."""
-    with on_emulators(say) as emulators:
-        theatres: list[Theatre] = [InMemory()]
+    post = RemotePost()
+    with closing(post), on_emulators(post, say) as emulators:
+        in_memory = InMemory(post)
+        theatres: list[Theatre] = [in_memory]
         if emulators is None:
             figures.not_measured.append(
                 "anything on the emulators, and with it the latency: they are not "
@@ -53,15 +57,15 @@ def measure(figures: report.Figures, say: Say, *, quick: bool) -> None:
             for theatre in theatres:
                 rounds = 2 if quick else 5
                 figures.speed.append(speed.measure(theatre, load, rounds, say))
-            figures.trips.append((load, speed.trips(load)))
+            figures.trips.append((load, speed.trips(in_memory, load)))
         if emulators is not None:
             say("Latency")
             mails, rounds = (5, 1) if quick else (15, 3)
             figures.latency = latency.measure(emulators, mails, rounds, say)
         say("Growth")
-        figures.growth = growth.measure(emulators, say, quick=quick)
+        figures.growth = growth.measure(in_memory, emulators, say, quick=quick)
         say("Where the time goes")
-        figures.profiles = _profiles(emulators, quick=quick)
+        figures.profiles = _profiles(emulators or in_memory, quick=quick)
     say("Memory")
     figures.memory = memory.measured()
     say("Cold start")
@@ -69,9 +73,8 @@ def measure(figures: report.Figures, say: Say, *, quick: bool) -> None:
     figures.cold = [cold_start.measure(one, 1 if quick else 3) for one in some]
 
 
-def _profiles(emulators: OnEmulators | None, *, quick: bool) -> list[profiling.Profile]:
+def _profiles(theatre: Theatre, *, quick: bool) -> list[profiling.Profile]:
     single, burst, _ = loads(quick=quick)
-    theatre: Theatre = emulators or InMemory()
     return [profiling.measure(theatre, load) for load in (single, burst)]
 
 

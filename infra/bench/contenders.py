@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -11,9 +12,11 @@ from infra.bench.floor import Floor
 from infra.bench.stage import Stage
 from infra.bench.tape import Call, recording
 from infra.bench.tutorial import MESSAGES, Tutorial
+from shared.bootstrap import OAUTH_CLIENT_SECRET
 from shared.core.ids import mailbox_id
 from shared.ports import Event, Query
 from shared.repositories import paths
+from shared.services.connecting.accounts import token_secret
 from shared.services.syncing.sync import MailboxChanged
 
 Tapes = Sequence[Sequence[Call]]
@@ -71,9 +74,14 @@ class Usual:
     def __init__(self, stage: Stage) -> None:
         """Save a mailbox and contacts as it keeps them."""
         set_up(stage)
-        stored = stage.outside.documents.get([paths.mailbox(mailbox_id(ME))])[0]
-        token = stage.post.token(ME)
-        self._tutorial = Tutorial(stage, token, ME, stored.data["cursor"])
+        mailbox = mailbox_id(ME)
+        stored = stage.outside.documents.get([paths.mailbox(mailbox)])[0]
+        web = json.loads(stage.outside.secrets.read(OAUTH_CLIENT_SECRET))["web"]
+        client = {
+            "refresh_token": stage.outside.secrets.read(token_secret(mailbox)).decode(),
+            **{name: web[name] for name in ("token_uri", "client_id", "client_secret")},
+        }
+        self._tutorial = Tutorial(stage, client, ME, stored.data["cursor"])
         self._stage = stage
         for number in range(CONTACTS):
             self._tutorial.store.put_contact(address(number))

@@ -26,6 +26,7 @@ from shared.gateways import document_rules
 from shared.gateways.firestore import FirestoreDocuments
 from shared.gateways.firestore_writes import WritesBatch, encoded
 from shared.gateways.gmail import _HISTORY_FIELDS, _PAGE
+from shared.gateways.gmail_connections import open_http
 from shared.gateways.gmail_http import api, authorised
 from shared.ports import Put, Query, Update, Write
 
@@ -68,7 +69,6 @@ class _Gmail:
 
     def __init__(self, stage: Stage, token: str) -> None:
         self._api = api(stage.gmail_url)
-        self._stage = stage
         self._token = token
 
     def history(self, start: str, page: str | None = None) -> Step:
@@ -103,7 +103,8 @@ class _Gmail:
         )
 
     def _http(self) -> closing[Any]:
-        return closing(authorised(self._stage.http, lambda _refused: self._token))
+        http = open_http(repeatable=True)
+        return closing(authorised(http, lambda _refused: self._token))
 
     def _execute(self, request: Any) -> None:
         with self._http() as http:

@@ -203,10 +203,13 @@ def _fill(stage: Stage, documents: Iterator[tuple[str, dict[str, Any]]]) -> None
 
 
 def measure(
-    emulators: OnEmulators | None, say: Callable[[str], None], *, quick: bool
+    memory: InMemory,
+    emulators: OnEmulators | None,
+    say: Callable[[str], None],
+    *,
+    quick: bool,
 ) -> list[Point]:
     """All sizes. A million contacts and a thousand mailboxes are in memory."""
-    memory = InMemory()
     sizes = (10, 1_000, 10_000) if quick else (10, 1_000, 100_000, 1_000_000)
     plan: list[tuple[Callable[[Theatre, int], Point], Theatre, tuple[int, ...]]] = [
         (contacts, memory, sizes),

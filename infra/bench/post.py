@@ -1,18 +1,24 @@
 """The simulated Gmail of a benchmark: mail put into it, notifications taken out.
 
-In this process for the in-memory world; in a process of its own for the emulators'
-world, where its work must not be taken for that of the program that is measured.
+In a process of its own, so that its work is not taken for that of the program that is
+measured, and behind TLS with connections that are kept, as the real one is.
 """
 
 from __future__ import annotations
 
+import atexit
 import multiprocessing
+import os
+import shutil
 import tempfile
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Protocol
+
+import certifi
+import httplib2
 
 from infra.local.gmail_simulator import Client, GmailWorld, Settings, create_app
 from infra.local.gmail_simulator.oauth_records import (
@@ -53,7 +59,7 @@ class Post(Protocol):
 
 
 class LocalPost:
-    """Implements `Post` in this process; `app` serves it."""
+    """Implements `Post` in the process that serves its `app`."""
 
     def __init__(self) -> None:
         """Begin without a world."""
@@ -118,10 +124,10 @@ class LocalPost:
 
 
 class RemotePost:
-    """Implements `Post` by a `LocalPost` in another process, served on a socket."""
+    """Implements `Post` by a `LocalPost` in another process."""
 
     def __init__(self) -> None:
-        """Start the process, which ends with this one."""
+        """Start the process, which ends with this one, and trust its server."""
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
         process = context.Process(target=_serve, args=(theirs,), daemon=True)
@@ -129,7 +135,8 @@ class RemotePost:
         theirs.close()
         self.url: str
         self.secrets_host: str
-        self.url, self.secrets_host = self._pipe.recv()
+        self.url, self.secrets_host, certificate = self._pipe.recv()
+        _trust(certificate)
 
     def reset(self, redirect_uri: str, first_mail: datetime = FIRST_MAIL) -> None:
         """Begin a new Gmail without accounts."""
@@ -168,19 +175,34 @@ class RemotePost:
         return self._pipe.recv()
 
 
+def _trust(certificate: bytes) -> None:
+    """Let this process trust the server beside all that it trusts already.
+
+    All of them are in the file, as on any machine: to read them takes its time.
+    """
+    file = Path(tempfile.mkdtemp()) / "trusted.pem"
+    atexit.register(shutil.rmtree, file.parent, ignore_errors=True)
+    file.write_bytes(Path(certifi.where()).read_bytes() + certificate)
+    httplib2.CA_CERTS = str(file)  # type: ignore[misc]  # its way to say whom to trust
+    os.environ["REQUESTS_CA_BUNDLE"] = str(file)
+
+
 def _serve(pipe: Connection) -> None:
     """Serve Gmail and Secret Manager; do what the pipe says until it is closed."""
     from infra.local import secret_manager
-    from infra.local.serving import Door
+    from infra.local.tls_serving import TlsDoor
 
-    post, door = LocalPost(), Door()
-    door.serve(post.app)
+    post = LocalPost()
+    door = TlsDoor(post.app)
     with tempfile.TemporaryDirectory() as folder:
         server = secret_manager.start(Path(folder) / "secrets.json")
-        pipe.send((door.url, server.host))
+        pipe.send((door.url, server.host, door.certificate.read_bytes()))
         try:
             while True:
                 method, arguments = pipe.recv()
                 pipe.send(getattr(post, method)(*arguments))
         except (EOFError, KeyboardInterrupt):
+            return
+        finally:
             server.stop()
+            door.close()

@@ -100,12 +100,12 @@ class Trips:
         return self.gmail * GMAIL_SECONDS + self.others * STORE_SECONDS
 
 
-def trips(load: Load) -> dict[str, Trips]:
+def trips(theatre: InMemory, load: Load) -> dict[str, Trips]:
     """What each contender waits for at one notification, counted in memory."""
     found: dict[str, Trips] = {}
-    tapes = record(InMemory().stage(), replace(load, notifications=1))
+    tapes = record(theatre.stage(), replace(load, notifications=1))
     for name, contender in contenders(tapes).items():
-        stage, tape = recording(InMemory().stage())
+        stage, tape = recording(theatre.stage())
         ready, writer = contender(stage), Writer()
         for number, size in enumerate([1] * _WARM_UP + [load.mails]):
             hint = _arrive(stage, writer, load, size)

@@ -1,7 +1,7 @@
 """Where a benchmark happens: gateways with nothing in them yet, and a simulated Gmail.
 
-The in-memory stage shows our own work; the stage on Google's emulators is reached
-through Google's clients and sockets, as in the cloud.
+On the in-memory stage only Gmail is reached through a socket: it shows our own work.
+On the other one Google's emulators are, too, through Google's clients, as in the cloud.
 """
 
 from __future__ import annotations
@@ -18,11 +18,10 @@ from typing import Any, Literal, Protocol
 import requests
 from google.cloud import pubsub_v1
 
-from infra.bench.post import LocalPost, Post, RemotePost
+from infra.bench.post import Post, RemotePost
 from infra.local import emulators, in_process, wiring
-from infra.local.gmail_simulator import InProcessHttp, client_file
+from infra.local.gmail_simulator import client_file
 from shared import bootstrap, config
-from shared.gateways.gmail_http import HttpFactory, new_http
 from shared.gateways.memory import (
     MemoryBlobs,
     MemoryDocuments,
@@ -57,7 +56,6 @@ class Stage:
     post: Post
     browser: requests.Session
     gmail_url: str
-    http: HttpFactory
 
 
 class Theatre(Protocol):
@@ -70,33 +68,31 @@ class Theatre(Protocol):
 
 
 class InMemory:
-    """Everything in this process, without a socket."""
+    """Firestore, Pub/Sub, Secret Manager and blobs in this process, Gmail beside it."""
 
     name = "in memory"
 
+    def __init__(self, post: RemotePost) -> None:
+        """Use a Gmail that is served elsewhere."""
+        self._post = post
+
     def stage(self) -> Stage:
         """A new one, with nothing of the last one on it."""
-        settings = in_process.settings("bench-memory")
-        post = LocalPost()
-        post.reset(settings.redirect_uri)
-        clock = bootstrap.SystemClock()
-        outside = Outside(
-            settings=settings,
-            clock=clock,
-            documents=MemoryDocuments(),
-            blobs=MemoryBlobs(),
-            secrets=MemorySecrets(),
-            topics=MemoryTopics(),
-            google=in_process.google(post.app, settings, clock),
+        gateways = bootstrap.Gateways(
+            config.load(
+                google_cloud_project="bench-memory",
+                public_url=in_process.PUBLIC,
+                backend="embedded",
+                gmail_api_endpoint=self._post.url,
+                development=True,
+            )
         )
-        return Stage(
-            self.name,
-            outside,
-            post,
-            in_process.browser(post.app),
-            in_process.BASE,
-            lambda: InProcessHttp(post.app),
-        )
+        gateways.documents = MemoryDocuments()
+        gateways.blobs = MemoryBlobs()
+        gateways.secrets = MemorySecrets()
+        gateways.topics = MemoryTopics()
+        _introduce(gateways, self._post)
+        return on(gateways, self._post, self.name)
 
 
 class OnEmulators:
@@ -137,11 +133,16 @@ def beside(
             development=True,
         )
     )
+    _introduce(gateways, post)
+    return gateways
+
+
+def _introduce(gateways: bootstrap.Gateways, post: RemotePost) -> None:
+    """Make us known to a new Gmail, and it to us."""
     redirect = gateways.settings.redirect_uri
     post.reset(redirect)
     file = json.dumps(client_file(post.url, [redirect])).encode()
     gateways.secrets.write(bootstrap.OAUTH_CLIENT_SECRET, file)
-    return gateways
 
 
 def on(gateways: bootstrap.Gateways, post: RemotePost, name: str) -> Stage:
@@ -155,12 +156,14 @@ def on(gateways: bootstrap.Gateways, post: RemotePost, name: str) -> Stage:
         topics=gateways.topics,
         google=gateways.google,
     )
-    return Stage(name, outside, post, requests.Session(), post.url, new_http)
+    return Stage(name, outside, post, requests.Session(), post.url)
 
 
 @contextmanager
-def on_emulators(say: Callable[[str], None]) -> Iterator[OnEmulators | None]:
-    """Start the emulators and the simulated Gmail; None, said loudly, without them."""
+def on_emulators(
+    post: RemotePost, say: Callable[[str], None]
+) -> Iterator[OnEmulators | None]:
+    """Start the emulators; None, said loudly, without them."""
     absent = [reason for kind in KINDS if (reason := emulators.missing(kind))]
     if absent and not all(map(emulators.available, KINDS)):
         say(f"NOT MEASURED on emulators: {' '.join(absent)}")
@@ -171,12 +174,10 @@ def on_emulators(say: Callable[[str], None]) -> Iterator[OnEmulators | None]:
     hosts = {f"{one.kind.upper()}_EMULATOR_HOST": one.host for one in running}
     before = {name: os.environ.get(name) for name in hosts}
     os.environ.update(hosts)
-    post = RemotePost()
     try:
         with tempfile.TemporaryDirectory() as folder:
             yield OnEmulators(post, folder)
     finally:
-        post.close()
         for one in running:
             one.stop()
         for name, value in before.items():

@@ -1,10 +1,11 @@
 """The way that tutorials show: a handler of Gmail's push, as most begin with.
 
-On each push: the mailbox's document with its credentials and last history id, Gmail's
-client built, `history.list`, then each new message in full, one by one; for each
-address of its head a query for a contact, and a document for each message that has one.
-No batches, no lease, no deduplication, no rules beyond "a contact takes part". Written
-as one would write it by hand; it records the same mails as the product.
+On each push: the mailbox's document with its refresh token and last history id, a new
+access token, Gmail's client built, `history.list`, then each new message in full, one
+by one; for each address of its head a query for a contact; for each message that has
+one its document, the contact's figures, and an event for the CRM. No batches, no lease,
+no deduplication, no rules beyond "a contact takes part". Written as one would write it
+by hand; it records the same mails as the product, and tells the CRM of each.
 """
 
 from __future__ import annotations
@@ -15,22 +16,24 @@ from collections.abc import Mapping
 from email.utils import getaddresses
 from typing import Any, Protocol
 
-import google_auth_httplib2
-from google.cloud.firestore import FieldFilter
+from google.cloud import pubsub_v1
+from google.cloud.firestore import FieldFilter, Increment
 from google.oauth2.credentials import Credentials
 from googleapiclient.discovery import build
 
 from infra.bench.stage import Stage
+from shared import ports
 from shared.gateways.firestore import FirestoreDocuments
-from shared.ports import Create, Put, Query, Update
+from shared.ports import Create, Event, Put, Query, Update
 
 MAILBOXES, CONTACTS = "tutorial_mailboxes", "tutorial_contacts"
 MESSAGES = "tutorial_messages"
 _WHO = ("from", "to", "cc")
+_TOPIC = "crm-events"
 
 
 class Store(Protocol):
-    """The three things that it does with a database."""
+    """What it does with a database, and with a topic."""
 
     def mailbox(self, address: str) -> Mapping[str, Any]:
         """Credentials and last history id."""
@@ -45,7 +48,10 @@ class Store(Protocol):
         """The contact with this address."""
 
     def add(self, name: str, message: Mapping[str, Any]) -> None:
-        """Record a message."""
+        """Record a message, and count it for its contact."""
+
+    def tell(self, name: str) -> None:
+        """Publish that a message was recorded."""
 
     def remember(self, address: str, history_id: str) -> None:
         """Keep the last history id."""
@@ -54,39 +60,33 @@ class Store(Protocol):
 class Tutorial:
     """The handler, and the few lines around it."""
 
-    def __init__(self, stage: Stage, token: str, address: str, history: str) -> None:
-        """Save a mailbox with its token, which tutorials keep in the database."""
-        documents = stage.outside.documents
-        on_firestore = isinstance(documents, FirestoreDocuments)
+    def __init__(
+        self, stage: Stage, client: Mapping[str, str], address: str, history: str
+    ) -> None:
+        """Save a mailbox; `client` has what a refresh needs, its token included."""
         self.store: Store = (
-            _Firestore(documents) if on_firestore else _InMemory(documents)
+            _Firestore(stage)
+            if isinstance(stage.outside.documents, FirestoreDocuments)
+            else _InMemory(stage)
         )
-        self.store.put_mailbox(address, {"token": token, "history_id": history})
-        self._stage = stage
+        self.store.put_mailbox(address, {"client": client, "history_id": history})
+        self._gmail_url = stage.gmail_url
 
     def on_push(self, data: bytes) -> None:
         """What a tutorial's function does."""
         hint = json.loads(data)
         address, newest = hint["emailAddress"], str(hint["historyId"])
         mailbox = self.store.mailbox(address)
-        service = self._service(mailbox["token"])
-        for name in _added(service, mailbox["history_id"]):
-            message = (
-                service.users()
-                .messages()
-                .get(userId="me", id=name, format="full")
-                .execute()
-            )
-            self._record(message)
+        with self._service(mailbox["client"]) as service:
+            get = service.users().messages().get
+            for name in _added(service, mailbox["history_id"]):
+                self._record(get(userId="me", id=name, format="full").execute())
         self.store.remember(address, newest)
 
-    def _service(self, token: str) -> Any:
-        http = google_auth_httplib2.AuthorizedHttp(
-            Credentials(token=token),  # type: ignore[no-untyped-call]
-            http=self._stage.http(),
-        )
-        where = {"api_endpoint": self._stage.gmail_url}
-        return build("gmail", "v1", http=http, client_options=where)
+    def _service(self, client: Mapping[str, str]) -> Any:
+        credentials = Credentials(None, **client)  # type: ignore[no-untyped-call]
+        where = {"api_endpoint": self._gmail_url}
+        return build("gmail", "v1", credentials=credentials, client_options=where)
 
     def _record(self, message: Mapping[str, Any]) -> None:
         payload = message["payload"]
@@ -109,6 +109,7 @@ class Tutorial:
                 "html": _body(payload, "text/html"),
             },
         )
+        self.store.tell(message["id"])
 
 
 def _added(service: Any, start: str) -> list[str]:
@@ -139,8 +140,11 @@ def _body(part: Mapping[str, Any], kind: str) -> str:
 class _Firestore:
     """As tutorials use Google's client."""
 
-    def __init__(self, documents: FirestoreDocuments) -> None:
+    def __init__(self, stage: Stage) -> None:
+        documents = stage.outside.documents
         self._client: Any = documents._connected()  # noqa: SLF001  (Google's own)
+        self._publisher = pubsub_v1.PublisherClient()
+        self._topic = stage.outside.settings.topic_path(_TOPIC)
 
     def mailbox(self, address: str) -> Mapping[str, Any]:
         found = self._client.collection(MAILBOXES).document(address).get()
@@ -159,6 +163,11 @@ class _Firestore:
 
     def add(self, name: str, message: Mapping[str, Any]) -> None:
         self._client.collection(MESSAGES).document(name).set(message)
+        contact = self._client.collection(CONTACTS).document(message["contact"])
+        contact.update({"messages": Increment(1), "last": message["date"]})
+
+    def tell(self, name: str) -> None:
+        self._publisher.publish(self._topic, name.encode()).result()
 
     def remember(self, address: str, history_id: str) -> None:
         mailbox = self._client.collection(MAILBOXES).document(address)
@@ -168,8 +177,9 @@ class _Firestore:
 class _InMemory:
     """The same on the in-memory store."""
 
-    def __init__(self, documents: Any) -> None:
-        self._documents = documents
+    def __init__(self, stage: Stage) -> None:
+        self._documents = stage.outside.documents
+        self._topics = stage.outside.topics
 
     def mailbox(self, address: str) -> Mapping[str, Any]:
         found = self._documents.get([f"{MAILBOXES}/{address}"])
@@ -189,6 +199,11 @@ class _InMemory:
 
     def add(self, name: str, message: Mapping[str, Any]) -> None:
         self._documents.commit([Put(f"{MESSAGES}/{name}", message)])
+        figures = {"messages": ports.Increment(1), "last": message["date"]}
+        self._documents.commit([Update(f"{CONTACTS}/{message['contact']}", figures)])
+
+    def tell(self, name: str) -> None:
+        self._topics.publish(_TOPIC, [Event(name.encode())])
 
     def remember(self, address: str, history_id: str) -> None:
         path = f"{MAILBOXES}/{address}"

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
 from infra.bench import growth
 from infra.bench.cast import SUBACCOUNT
 from infra.bench.contenders import Recording, contenders
+from infra.bench.post import RemotePost
 from infra.bench.speed import Load, play, trips
 from infra.bench.stage import InMemory
 from infra.bench.tape import Call, recording
@@ -21,8 +24,14 @@ LOAD = Load("test", 1, 4, from_contacts=50)
 
 
 @pytest.fixture(scope="module")
-def taped() -> Recording:
-    stage = InMemory().stage()
+def theatre() -> Iterator[InMemory]:
+    with closing(RemotePost()) as post:
+        yield InMemory(post)
+
+
+@pytest.fixture(scope="module")
+def taped(theatre) -> Recording:
+    stage = theatre.stage()
     made = Recording.of(stage)
     play(stage, LOAD, made)
     return made
@@ -32,51 +41,52 @@ def calls(tape: list[Call]) -> Counter[str]:
     return Counter(f"{one.port}.{one.method}" for one in tape if one.port != "google")
 
 
-def test_the_floor_makes_the_products_calls_and_leaves_the_products_state(taped):
-    ours, theirs = InMemory().stage(), InMemory().stage()
-    recorded, tape = recording(theirs)
-    programs = contenders(taped.tapes)
-    product, floor = programs["product"](ours), programs["floor"](recorded)
-    requests = [len(one.post.calls()) for one in (ours, theirs)]
-    tape.clear()
-    assert play(ours, LOAD, product).recorded == play(theirs, LOAD, floor).recorded
-    taped_calls = [call for some in taped.tapes for call in some]
-    # Gmail's are compared as Gmail saw them; counting what is recorded is one query.
-    asked = calls([one for one in taped_calls if one.port != "gmail"])
-    assert calls(tape) == asked + Counter(["documents.query"])
-    seen = [
-        one.post.calls()[begun:]
-        for one, begun in zip((ours, theirs), requests, strict=True)
-    ]
-    # The product fetches its own access token, the others are given one.
-    assert [one for one in seen[0] if one.startswith("gmail.")] == [
-        one for one in seen[1] if one.startswith("gmail.")
-    ]
-    names = [sorted(one.outside.documents.dump()) for one in (ours, theirs)]
-    assert [one for one in names[0] if "oauth" not in one] == [
-        one for one in names[1] if "oauth" not in one
-    ]
+def test_the_floor_makes_the_products_calls_and_leaves_the_products_state(
+    theatre, taped
+):
+    asked, seen, names, recorded_mails = [], [], [], []
+    for name in ("product", "floor"):
+        stage, tape = recording(theatre.stage())
+        program = contenders(taped.tapes)[name](stage)
+        begun = len(stage.post.calls())
+        tape.clear()
+        recorded_mails.append(play(stage, LOAD, program).recorded)
+        # Gmail's are compared as Gmail saw them.
+        asked.append(calls([one for one in tape if one.port != "gmail"]))
+        # The product fetches its own access token, the floor is given one.
+        made = stage.post.calls()[begun:]
+        seen.append([one for one in made if one.startswith("gmail.")])
+        dump = sorted(stage.outside.documents.dump())
+        names.append([one for one in dump if "oauth" not in one])
+    for ours, theirs in (recorded_mails, asked, seen, names):
+        assert ours == theirs
 
 
-def test_the_tutorial_way_records_the_same_mails(taped):
-    stages = {name: InMemory().stage() for name in ("product", "tutorial")}
-    for name, stage in stages.items():
+def test_the_tutorial_way_records_the_same_mails_and_tells_of_each(theatre, taped):
+    found = {}
+    for name, collection in (
+        ("product", paths.messages(SUBACCOUNT)),
+        ("tutorial", MESSAGES),
+    ):
+        stage = theatre.stage()
+        before = len(stage.outside.topics.published("crm-events"))
         play(stage, LOAD, contenders(taped.tapes)[name](stage))
-    ours = stages["product"].outside.documents.query(Query(paths.messages(SUBACCOUNT)))
-    theirs = stages["tutorial"].outside.documents.query(Query(MESSAGES))
-    gmail_ids = [one.data["gmail_message_ids"][0] for one in ours]
-    assert sorted(gmail_ids) == sorted(one.id for one in theirs)
-    assert len(ours) == 2
+        found[name] = stage.outside.documents.query(Query(collection))
+        told = stage.outside.topics.published("crm-events")[before:]
+        assert len([one for one in told if b"connection" not in one.data]) == 2
+    gmail_ids = [one.data["gmail_message_ids"][0] for one in found["product"]]
+    assert sorted(gmail_ids) == sorted(one.id for one in found["tutorial"])
+    assert len(gmail_ids) == 2
 
 
-def test_a_burst_has_the_same_number_of_waits_whatever_its_size():
-    few, many = (trips(Load("burst", 1, size)) for size in (2, 8))
+def test_a_burst_has_the_same_number_of_waits_whatever_its_size(theatre):
+    few, many = (trips(theatre, Load("burst", 1, size)) for size in (2, 8))
     assert few["product"] == many["product"] == many["floor"]
     assert many["tutorial"].gmail - few["tutorial"].gmail == 6
 
 
-def test_a_mail_costs_the_same_calls_with_more_contacts():
-    small, big = (growth.contacts(InMemory(), size) for size in (10, 1_000))
+def test_a_mail_costs_the_same_calls_with_more_contacts(theatre):
+    small, big = (growth.contacts(theatre, size) for size in (10, 1_000))
     assert (small.reads, small.writes) == (big.reads, big.writes)
     assert small.firestore_calls == big.firestore_calls
     assert small.gmail_calls == big.gmail_calls
