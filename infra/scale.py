@@ -26,7 +26,7 @@ RENEWAL_SECONDS = 0.77
 LOG_GIB = 0.50  # USD for a GiB taken in: Cloud Logging "Pricing", read 2026-11
 
 LOOK = {"history.list": 1}
-GLANCE = Operations(LOOK, reads=4, writes=2, messages=2, calls=1, seconds=0.4)
+GLANCE = Operations(LOOK, reads=1, writes=2, messages=2, calls=1, seconds=0.4)
 """A notification without a new mail (mail was read, moved or labelled): a sweep's look,
 which is the idle day of `infra.costs` divided by its 25 runs, rounded up."""
 SECRETS_PER_RUN = 1

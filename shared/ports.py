@@ -110,7 +110,8 @@ Write = Create | Put | Merge | Update | Delete
 class Snapshot:
     """A document as it was read. `data` is empty when it does not exist.
 
-    `version` is opaque: give it back in Put, Update or Delete to compare and set.
+    `version` is opaque: give it back in Put, Update or Delete to compare and set. That
+    of a document which a commit deletes means nothing.
     """
 
     path: Path
@@ -152,8 +153,8 @@ class Documents(Protocol):
     def query(self, query: Query) -> list[Snapshot]:
         """Read the documents that match."""
 
-    def commit(self, writes: Sequence[Write]) -> None:
-        """Apply all writes or none. At most 500.
+    def commit(self, writes: Sequence[Write]) -> list[object]:
+        """Apply all writes or none, at most 500; the documents' versions after them.
 
         Raises AlreadyExists, Missing or Conflict as the writes say, and Transient when
         the outcome is not known: then repeat by key, never blindly.

@@ -96,10 +96,10 @@ class _Documents:
         self._bill.read += max(1, len(found))
         return found
 
-    def commit(self, writes: Any) -> None:
+    def commit(self, writes: Any) -> Any:
         self._bill.charge("firestore.commit")
         self._bill.written += len(writes)
-        self._inner.commit(writes)
+        return self._inner.commit(writes)
 
 
 class _Google:

@@ -117,11 +117,11 @@ class FirestoreDocuments:
                 for answer in asked.stream(retry=_read_retry(), timeout=_CALL_SECONDS)
             ]
 
-    def commit(self, writes: Sequence[Write]) -> None:
-        """Apply all writes or none."""
+    def commit(self, writes: Sequence[Write]) -> list[object]:
+        """Apply all writes or none; the documents' versions after them."""
         changes = rules.prepared(writes)
         if not writes:
-            return
+            return []
         client = self._connected()
         batch = WritesBatch(
             client, f"projects/{client.project}/databases/{self._database}"
@@ -129,7 +129,8 @@ class FirestoreDocuments:
         for write, change in zip(writes, changes, strict=True):
             batch.add(write, change)
         with _translated(writes):
-            batch.commit(retry=_commit_retry(writes), timeout=_CALL_SECONDS)
+            done = batch.commit(retry=_commit_retry(writes), timeout=_CALL_SECONDS)
+        return [one.update_time for one in done]
 
     def _connected(self) -> Client:
         with self._lock:

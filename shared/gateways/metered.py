@@ -85,11 +85,12 @@ class MeteredDocuments:
         self._count(Usage(reads=max(1, len(found)), queries=1))
         return found
 
-    def commit(self, writes: Sequence[Write]) -> None:
-        """Apply all writes or none."""
-        self.inner.commit(writes)
+    def commit(self, writes: Sequence[Write]) -> list[object]:
+        """Apply all writes or none; the documents' versions after them."""
+        versions = self.inner.commit(writes)
         deletes = sum(isinstance(write, Delete) for write in writes)
         self._count(Usage(writes=len(writes) - deletes, deletes=deletes, commits=1))
+        return versions
 
     def _count(self, more: Usage) -> None:
         with self._lock:

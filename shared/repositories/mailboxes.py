@@ -35,7 +35,7 @@ class Mailbox:
     `closing_at`: from this moment on the token is destroyed, if no user is left. It is
     written before a token is, and goes only when the token is in use or destroyed, so
     none is ever left behind (C6). `failing_since` and `failure` tell of work that does
-    not succeed, `renewal_failures` of renewals in a row.
+    not succeed, `renewal_failures` of renewals in a row. `version` is the document's.
     """
 
     id: MailboxId
@@ -58,6 +58,7 @@ class Mailbox:
     renewal_failures: int = 0
     failing_since: int | None = None
     failure: str | None = None
+    version: object | None = field(default=None, compare=False, repr=False)
 
     @property
     def quiet_since(self) -> int:
@@ -102,30 +103,37 @@ class Mailboxes:
         mailbox: MailboxId,
         decide: Callable[[Mailbox | None], Mailbox | None],
         also: Callable[[Mailbox], list[Write]] | None = None,
+        *,
+        known: Mailbox | None = None,
     ) -> tuple[Mailbox | None, bool]:
         """Read, let `decide` make the new state, and write it if nobody came between.
 
         `decide` may be called several times; None from it leaves all as it is. `also`
-        gives writes that go into the same commit. Returns the state as it then is and
-        whether it was written. Raises Conflict when others are always faster.
+        gives writes that go into the same commit. The first time `known`, which was
+        read or written before, saves the reading: if it is no longer true the write
+        fails and all is read. Returns the state as it then is and whether it was
+        written. Raises Conflict when others are always faster.
         """
         path = paths.mailbox(mailbox)
-        for _ in range(ATTEMPTS):
-            snapshot = self._documents.get([path])[0]
-            before = mailbox_from(snapshot) if snapshot.exists else None
+        before = known
+        for attempt in range(ATTEMPTS):
+            if attempt > 0 or known is None:
+                before = self.read(mailbox)
             after = decide(before)
             if after is None:
                 return before, False
-            write: Write
-            if snapshot.exists:
-                write = Put(path, to_document(after), snapshot.version)
-            else:
-                write = Create(path, to_document(after))
+            write: Write = (
+                Create(path, to_document(after))
+                if before is None
+                else Put(path, to_document(after), before.version)
+            )
             try:
-                self._documents.commit([write, *(also(after) if also else ())])
+                versions = self._documents.commit(
+                    [write, *(also(after) if also else ())]
+                )
             except (Conflict, AlreadyExists):
                 continue
-            return after, True
+            return replace(after, version=versions[0]), True
         raise Conflict
 
     def active_in_shard(
@@ -214,6 +222,7 @@ def mailbox_from(snapshot: Snapshot) -> Mailbox:
         renewal_failures=data.get("renewal_failures", 0),
         failing_since=data.get("failing_since"),
         failure=data.get("failure"),
+        version=snapshot.version,
     )
 
 

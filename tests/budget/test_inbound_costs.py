@@ -110,9 +110,9 @@ def test_an_unmatched_message_costs_20_units_and_its_decision(contacts: int) -> 
 def test_a_notification_with_one_matched_message() -> None:
     units, usage = cost(nothing, lambda s: s.arrives(ADA, ME))
     assert units == 42
-    # 5 for the notification (mailbox twice, user, subaccount, membership), 3 for the
-    # message (address, Gmail thread, record).
-    assert usage.reads == 8
+    # 4 for the notification (mailbox, user, subaccount, membership), 3 for the message
+    # (address, Gmail thread, record).
+    assert usage.reads == 7
     # Lease, cursor with release; message, index, thread, conversation, event.
     assert usage.writes == 7
     assert usage.deletes == 1
@@ -130,7 +130,7 @@ def test_a_reply_costs_three_reads() -> None:
 
     units, usage = cost(ask, answer)
     assert units == 42
-    assert usage.reads == 5 + 3
+    assert usage.reads == 4 + 3
     assert usage.writes == 2 + 5
 
 
@@ -146,7 +146,7 @@ def test_an_outbound_reply_costs_four_reads() -> None:
 
     units, usage = cost(ask, answer)
     assert units == 42
-    assert usage.reads == 5 + 4
+    assert usage.reads == 4 + 4
     assert usage.writes == 2 + 5
 
 

@@ -231,6 +231,19 @@ def test_a_write_that_changes_nothing_keeps_the_version(documents: Documents) ->
     assert version_of(documents) == first
 
 
+def test_a_commit_tells_the_versions_that_a_read_would(documents: Documents) -> None:
+    documents.commit([Put("c/e", {"x": 1})])
+    told = documents.commit(
+        [Create("c/d", {"x": 1}), Merge("c/e", {"x": 1}), Merge("c/f", {"y": 1})]
+    )
+    read = documents.get(["c/d", "c/e", "c/f"])
+    assert told == [one.version for one in read]
+    (after,) = documents.commit([Put("c/d", {"x": 2}, version=told[0])])
+    documents.commit([Update("c/d", {"x": 3}, version=after)])
+    with pytest.raises(Conflict):
+        documents.commit([Update("c/d", {"x": 4}, version=told[0])])
+
+
 def test_reading_does_not_change_the_version(documents: Documents) -> None:
     documents.commit([Put("c/d", {"x": 1})])
     assert version_of(documents) == version_of(documents)

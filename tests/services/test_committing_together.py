@@ -26,16 +26,15 @@ class Watched:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.inner, name)
 
-    def commit(self, writes: Sequence[Write]) -> None:
+    def commit(self, writes: Sequence[Write]) -> Any:
         if (
             sum(isinstance(one, Create) and "/messages/" in one.path for one in writes)
             > 1
         ):
             self.seen += 1
             self.sizes.append(len(repr(writes).encode()))
-            self.instead(lambda: self.inner.commit(writes))
-        else:
-            self.inner.commit(writes)
+            return self.instead(lambda: self.inner.commit(writes))
+        return self.inner.commit(writes)
 
 
 def system_with(

@@ -74,8 +74,8 @@ class MemoryDocuments:
             for name, stored in _ordered(rows, query)
         ]
 
-    def commit(self, writes: Sequence[Write]) -> None:
-        """Apply all writes or none."""
+    def commit(self, writes: Sequence[Write]) -> list[object]:
+        """Apply all writes or none; the documents' versions after them."""
         changes = rules.prepared(writes)
         with self._lock:
             version = self._version + 1
@@ -92,6 +92,8 @@ class MemoryDocuments:
             self._version = version
             for path, stored in staged.items():
                 self._install(path, stored)
+            after = [self._find(write.path) for write in writes]
+        return [stored.version if stored else None for stored in after]
 
     def dump(self) -> dict[Path, dict[str, Any]]:
         """Copy of every document by path, for checks and for people."""

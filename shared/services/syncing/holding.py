@@ -147,7 +147,7 @@ class Holding:
         def save(before: Mailbox | None) -> Mailbox | None:
             return self._with_progress(_held(before, run.mailbox), run)
 
-        state, _ = self._mailboxes.change(run.id, save)
+        state, _ = self._mailboxes.change(run.id, save, known=run.mailbox)
         run.mailbox = state or run.mailbox
         self.stop_in_time(run)
 
@@ -184,7 +184,7 @@ class Holding:
                 failure=None,
             )
 
-        state, _ = self._mailboxes.change(run.id, end)
+        state, _ = self._mailboxes.change(run.id, end, known=run.mailbox)
         run.mailbox = state or run.mailbox
         dirty, look_again = again
         if not dirty and look_again:

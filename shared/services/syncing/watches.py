@@ -137,10 +137,10 @@ class Watches:
             # Colleagues must know a new alias as internal before its first mail (M11).
             for user in mailbox.users:
                 self._directory.add_internal_addresses(user, aliases)
-        self._renewed(mailbox.id, watch, aliases)
+        self._renewed(mailbox, watch, aliases)
 
     def _renewed(
-        self, mailbox: MailboxId, watch: Watch, aliases: tuple[str, ...]
+        self, mailbox: Mailbox, watch: Watch, aliases: tuple[str, ...]
     ) -> None:
         def note(before: Mailbox | None) -> Mailbox | None:
             if before is None or before.status != "active":
@@ -153,7 +153,7 @@ class Watches:
                 renewal_failures=0,
             )
 
-        self._mailboxes.change(mailbox, note)
+        self._mailboxes.change(mailbox.id, note, known=mailbox)
 
     def _failed(self, mailbox: Mailbox, error: SyncError) -> None:
         def note(before: Mailbox | None) -> Mailbox | None:
@@ -161,7 +161,7 @@ class Watches:
                 return None
             return replace(before, renewal_failures=before.renewal_failures + 1)
 
-        state, _ = self._mailboxes.change(mailbox.id, note)
+        state, _ = self._mailboxes.change(mailbox.id, note, known=mailbox)
         if state is None:
             return
         now = self._now()
