@@ -41,8 +41,8 @@ def text_from_html(html: str, limit: int | None = None) -> str:
         position = tag.end()
         name = (tag[2] or tag[4] or "").lower()
         if html.startswith("<!--", tag.start()):
-            # From its own dashes on: `<!-->` is a whole comment (HTML §13.2.5.43).
-            end = _COMMENT_END.search(html, tag.start() + len("<!"))
+            # By its own dashes, too: `<!-->` is a whole comment (HTML §13.2.5.43).
+            end = _COMMENT_END.search(html, tag.start())
             position = end.end() if end else len(html)
         elif name in _SILENT and not (tag[1] or tag[3]):
             end_tag = re.compile(f"</{name}", re.IGNORECASE).search(html, position)
