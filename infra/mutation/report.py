@@ -39,9 +39,9 @@ def write(results: Mapping[str, Result], sources: Mapping[str, str]) -> None:
             text += _row(_short(path) + old, [result], reasons)
     text += _row("**all**", list(known.values()), reasons)
     text += "\n## Equivalent\n\n" + "".join(_equivalent(known, reasons))
-    text += "\n## Survived\n\n" + "".join(
-        _line(path, survivor) for path, survivor in _unjudged(known, known, reasons)
-    )
+    unjudged = _unjudged(known, known, reasons)
+    lines = "".join(_line(path, survivor) for path, survivor in unjudged)
+    text += "\n## Survived\n\n" + (lines or "Only what is named above.\n")
     _REPORT.write_text(text, encoding="utf-8")
 
 

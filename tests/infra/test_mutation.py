@@ -142,6 +142,9 @@ def test_the_report_counts_what_was_kept(
     assert "\n- Only slower. (a.py `f`)\n" in text
     assert text.endswith("## Survived\n\n- a.py g i2 ``- ` + c``\n")
     assert report.unjudged(kept, kept) == "shared/core/a.py  g  i2\n- `\n+ c\n\n"
+    report.write({}, {})
+    text = (tmp_path / "mutation.md").read_text()
+    assert text.endswith("## Survived\n\nOnly what is named above.\n")
 
 
 def result(source: str, noticed: int) -> Result:
