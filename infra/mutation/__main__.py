@@ -97,7 +97,12 @@ class _Modules:
 
     def _try(self, path: str, mutants: Sequence[Mutant]) -> dict[str, str]:
         trials = (
-            Trial(path, mutant, self._chooser.tests_for(path, mutant))
+            Trial(
+                path,
+                mutant,
+                self._chooser.tests_for(path, mutant),
+                at_import=self._chooser.runs_at_import(path, mutant),
+            )
             for mutant in mutants
         )
         tried = self._session.try_all(trials, self._reached.seconds, self._workers)

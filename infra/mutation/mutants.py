@@ -7,6 +7,7 @@ properties. So only its operators are used here.
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from itertools import takewhile
 
@@ -16,6 +17,12 @@ from libcst.metadata import ByteSpanPositionProvider, MetadataWrapper, PositionP
 from mutmut.mutation.mutators import mutation_operators
 
 _NO_BEHAVIOUR = (cst.Annotation, cst.Decorator, cst.Import, cst.ImportFrom)
+_CAST_TO_NOTHING = m.Call(
+    func=m.Name("cast"), args=[m.Arg(m.Name("None")), m.AtLeastN(n=1)]
+)
+_HEADER_LOOKUP = m.Call(func=m.Name("values_of"))
+# PEP 8: such a name of a module stands for a type, which nothing reads at run time.
+_TYPE_NAME = re.compile(r"[A-Z]+[a-z]\w*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +92,9 @@ class _Places(cst.CSTVisitor):
         for kind, operator in mutation_operators:
             if isinstance(node, kind):
                 self.found.extend(
-                    (self._place(), self._with(node, new)) for new in operator(node)
+                    (self._place(), self._with(node, new))
+                    for new in operator(node)
+                    if not self._is_the_same(node, new)
                 )
         return True
 
@@ -98,6 +107,14 @@ class _Places(cst.CSTVisitor):
         text = self._module.code_for_node(new).encode()
         end = span.start + span.length
         return (self._source[: span.start] + text + self._source[end:]).decode()
+
+    def _is_the_same(self, node: cst.CSTNode, new: cst.CSTNode) -> bool:
+        """Whether it is another type, or a header's name in another case."""
+        if isinstance(node, cst.SimpleString) and isinstance(new, cst.SimpleString):
+            call = self._around[-3] if len(self._around) > 2 else node  # noqa: PLR2004
+            same = node.value.lower() == new.value.lower()
+            return same and m.matches(call, _HEADER_LOOKUP)
+        return m.matches(new, _CAST_TO_NOTHING)
 
     def _place(self) -> _Place:
         names: list[str] = []
@@ -128,12 +145,12 @@ class _Places(cst.CSTVisitor):
 
 
 def _means_nothing_at_runtime(node: cst.CSTNode) -> bool:
-    return m.matches(
-        node,
-        m.Assign(value=m.Call(func=m.Name("NewType") | m.Name("TypeVar")))
-        | m.Assign(value=m.Subscript(m.Name("Literal")))
-        | m.Assign(targets=[m.AssignTarget(m.Name("__all__"))]),
+    if not m.matches(node, m.Assign(targets=[m.AssignTarget(m.Name())])):
+        return False
+    name = cst.ensure_type(
+        cst.ensure_type(node, cst.Assign).targets[0].target, cst.Name
     )
+    return name.value == "__all__" or bool(_TYPE_NAME.fullmatch(name.value))
 
 
 def _defined_names(around: list[cst.CSTNode]) -> list[str]:

@@ -76,9 +76,13 @@ class Chooser:
             if isinstance(statement, ast.FunctionDef)
         }
 
+    def runs_at_import(self, path: str, mutant: Mutant) -> bool:
+        """Whether no test runs it later: it is a table, or fills one."""
+        return mutant.at_import or not self._reached.tests(path, mutant.lines)
+
     def tests_for(self, path: str, mutant: Mutant) -> list[str]:
         """Choose, for a mutant of that file."""
-        if mutant.at_import:
+        if self.runs_at_import(path, mutant):
             tests = self._users_tests(path, mutant.where.partition(".")[0])
         else:
             tests = self._narrow_first(self._reached.tests(path, mutant.lines))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -53,14 +54,18 @@ def load() -> dict[str, Result]:
 
 
 def keep(path: str, result: Result) -> None:
-    """Replace one module's result, whatever another run keeps meanwhile."""
-    with _RESULTS.open("a", encoding="utf-8") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    """Replace one module's result, whatever another run keeps or reads meanwhile."""
+    folder = os.open(_RESULTS.parent, os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_EX)
+    try:
         kept = {**load(), path: result}
-        file.truncate(0)
         as_data = {path: asdict(kept[path]) for path in sorted(kept)}
-        json.dump(as_data, file, indent=1, ensure_ascii=False)
-        file.write("\n")
+        text = json.dumps(as_data, indent=1, ensure_ascii=False) + "\n"
+        new = _RESULTS.with_suffix(".new")
+        new.write_text(text, encoding="utf-8")
+        new.replace(_RESULTS)
+    finally:
+        os.close(folder)
 
 
 def equivalent() -> Mapping[str, str]:

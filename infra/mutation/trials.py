@@ -14,7 +14,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.machinery import ModuleSpec, SourceFileLoader
@@ -53,6 +53,8 @@ class Trial:
     path: str
     mutant: Mutant
     tests: Sequence[str]
+    at_import: bool
+    """Whether the change is in what runs at import."""
 
 
 class Session:
@@ -95,8 +97,8 @@ class Session:
             yield from _ended(running)
 
     def _try(self, trial: Trial, judge: Judge) -> None:
-        if trial.mutant.at_import:
-            _import_anew(trial, judge)
+        if trial.at_import:
+            _import_anew(trial, judge, self._items)
             return
         path = str(ROOT / trial.path)
         changed = _code_named(trial.mutant.where, trial.mutant.source, path)
@@ -238,19 +240,27 @@ def _code_named(name: str, source: str, path: str) -> CodeType:
     raise LookupError(name)
 
 
-def _import_anew(trial: Trial, judge: Judge) -> None:
-    """Run the tests in an interpreter that has imported nothing of the project yet."""
+def _import_anew(trial: Trial, judge: Judge, known: Collection[str]) -> None:
+    """Run the tests in an interpreter that has imported nothing of the project yet.
+
+    A test may have another name then: what it is tried with can be part of the name.
+    """
     for name in list(sys.modules):
         if name.partition(".")[0] in _OURS:
             del sys.modules[name]
     sys.meta_path.insert(0, _Changed(trial))
     files = {test.partition("::")[0]: None for test in trial.tests}
     order = {test: place for place, test in enumerate(trial.tests)}
+    functions = {test.partition("[")[0] for test in trial.tests}
+
+    def is_chosen(test: str) -> bool:
+        renamed = test not in known and test.partition("[")[0] in functions
+        return test in order or renamed
 
     class Chosen:
         def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-            items[:] = [item for item in items if item.nodeid in order]
-            items.sort(key=lambda item: order[item.nodeid])
+            items[:] = [item for item in items if is_chosen(item.nodeid)]
+            items.sort(key=lambda item: order.get(item.nodeid, len(order)))
 
         @pytest.hookimpl(tryfirst=True)
         def pytest_sessionfinish(self, exitstatus: int) -> None:

@@ -141,6 +141,15 @@ def test_only_the_topmost_header_of_that_name_counts(
     assert authenticity(headers, ALICE) == expected
 
 
+@pytest.mark.parametrize("results", ["dmarc=pass", "dkim=pass", "dkim=pass header.i="])
+@pytest.mark.parametrize("domain", ["none", "localhost", "xxxx"])
+def test_a_pass_that_names_no_domain_is_nobodys(results: str, domain: str) -> None:
+    """No word stands for a domain that is not named, and mail may come from any."""
+    sender = Address(None, f"ada@{domain}")
+    headers = [("Authentication-Results", G + results)]
+    assert authenticity(headers, sender) == "unknown"
+
+
 def test_nobody_is_authenticated_without_a_sender() -> None:
     assert authenticity([("Authentication-Results", GOOGLE)], None) == "unknown"
 

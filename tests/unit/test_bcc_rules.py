@@ -298,6 +298,7 @@ def test_b6_an_answer_is_recorded_whole() -> None:
             direction="inbound",
             rule="B6",
             holders=(LOGGING,),
+            user=None,
             exclusive=True,
             participants=(ADA, BOB),
             route="bcc",
@@ -425,7 +426,7 @@ def test_two_addresses_of_one_subaccount_log_once() -> None:
 def test_b1_of_several_addresses_that_may_log_the_first_of_each_subaccount_counts() -> (
     None
 ):
-    crm = BccCrm().subaccount("s2")
+    crm = BccCrm().contact(ADA).subaccount("s2")
     first = crm.own()[TOKEN]
     second = replace(first, user=UserId("v"))
     there = replace(first, subaccount=SubaccountForMatching(SubaccountId("s2")))

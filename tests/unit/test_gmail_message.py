@@ -212,7 +212,9 @@ def test_the_header_pass_asks_for_every_header_that_the_rules_read(
     assert METADATA_HEADERS.count(name) == 1
 
 
-@pytest.mark.parametrize("fields", [METADATA_FIELDS, FULL_FIELDS])
+@pytest.mark.parametrize(
+    "fields", [METADATA_FIELDS, FULL_FIELDS], ids=["metadata", "full"]
+)
 def test_the_header_pass_asks_for_all_that_is_read_and_no_piece_of_the_body(
     fields: str,
 ) -> None:
@@ -536,6 +538,20 @@ def test_an_attachment_that_came_inline_is_kept_within_the_cap(
     ],
 )
 def test_snippet_is_made_from_the_body(kind: str, body: str, snippet: str) -> None:
+    assert content_of(full(part(kind, body))).snippet == snippet
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "snippet"),
+    [
+        ("text/plain", "a" + " " * 3_998 + "bc", "a b"),
+        ("text/html", "a" + " " * 3_998 + "<b>b</b>", "a b"),
+        ("text/html", "a" + " " * 3_999 + "<b>b</b>", "a"),
+    ],
+)
+def test_snippet_is_made_from_the_first_4000_characters_alone(
+    kind: str, body: str, snippet: str
+) -> None:
     assert content_of(full(part(kind, body))).snippet == snippet
 
 

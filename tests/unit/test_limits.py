@@ -1,10 +1,21 @@
-"""Bounds that others set: RFCs, Google, and what the product promises."""
+"""Bounds: those that RFCs, Google and the product's promises set, and our own."""
 
 from __future__ import annotations
 
+import base64
+from collections.abc import Callable
+
+import pytest
+
 from shared.core import limits
+from shared.core.parsing.address import parse_list
+from shared.core.parsing.gmail_message import content_of
+from shared.core.parsing.headers import message_ids, subject_text
+from shared.core.parsing.plain_text import safe_filename
+from shared.core.parsing.sanitise import safe_html
 
 MIB = 1024 * 1024
+WORDS = "x" * 3 * MIB
 
 
 def test_bounds_of_the_rfcs() -> None:
@@ -39,6 +50,75 @@ def test_a_thread_fits_a_document_of_the_store() -> None:
     assert addresses < MIB / 2
 
 
-def test_a_message_is_tried_more_than_once_and_not_for_ever() -> None:
-    assert 1 < limits.MAX_ATTEMPTS < 10
-    assert 1 < limits.MAX_LAG_LOOKS < 10
+def name_of(name: str) -> str:
+    return parse_list([f"{name} <ada@client.example>"])[0].name or ""
+
+
+def text_of(text: str) -> str:
+    data = base64.urlsafe_b64encode(text.encode()).decode()
+    return (
+        content_of({"payload": {"mimeType": "text/plain", "body": {"data": data}}}).text
+        or ""
+    )
+
+
+def levels(count: int) -> bool:
+    """Whether a text is found so deep in a mail."""
+    tree: dict[str, object] = {"mimeType": "text/plain", "body": {"data": "eA"}}
+    for _ in range(count):
+        tree = {"mimeType": "multipart/mixed", "parts": [tree]}
+    return content_of({"payload": tree}).text == "x"
+
+
+@pytest.mark.parametrize(
+    ("kept", "most"),
+    [
+        (lambda: len(subject_text(WORDS)), 2000),
+        (lambda: len(name_of(WORDS)), 256),
+        (lambda: len(safe_filename(WORDS) or ""), 200),
+        (lambda: len(message_ids([f"<{n}@x>" for n in range(999)])), 100),
+        (lambda: len(text_of(WORDS)), MIB),
+        (lambda: len(safe_html(WORDS)), MIB),
+        (lambda: sum(levels(count) for count in range(50)), 20 + 1),
+    ],
+    ids=[
+        *("subject", "name", "file name", "references", "text", "HTML"),
+        "levels of parts",
+    ],
+)
+def test_so_much_is_kept_of_a_mail_and_no_more(
+    kept: Callable[[], int], most: int
+) -> None:
+    assert kept() == most
+
+
+def test_so_much_is_read_of_a_header() -> None:
+    assert subject_text(" " * (64 * 1024 - 1) + "ab") == "a"
+
+
+def test_html_is_shown_up_to_a_depth_and_a_number_of_tags() -> None:
+    assert "<div>" in safe_html("<div>" * 1000 + "x")
+    assert "<div>" not in safe_html("<div>" * 1001 + "x")
+    assert "<" in safe_html("<i>x</i>" * 20_000)
+    assert "<" not in safe_html("<i>x</i>" * 20_000 + "<i>")
+
+
+def test_what_is_asked_stored_and_tried_at_once_is_a_choice() -> None:
+    """Costs and times are counted with these: change them with the documents."""
+    assert {
+        "mails of one batch": limits.HEADERS_PER_BATCH,
+        "bytes of an attachment": limits.MAX_ATTACHMENT_BYTES,
+        "bytes of a content that stays in its document": limits.INLINE_CONTENT_BYTES,
+        "addresses that find a mail": limits.MAX_INDEXED_ADDRESSES,
+        "participants of a thread": limits.MAX_THREAD_PARTICIPANTS,
+        "looks for a change that Gmail has announced": limits.MAX_LAG_LOOKS,
+        "attempts at a mail": limits.MAX_ATTEMPTS,
+    } == {
+        "mails of one batch": 25,
+        "bytes of an attachment": 50 * MIB,
+        "bytes of a content that stays in its document": 200_000,
+        "addresses that find a mail": 100,
+        "participants of a thread": 100,
+        "looks for a change that Gmail has announced": 4,
+        "attempts at a mail": 3,
+    }

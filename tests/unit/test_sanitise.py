@@ -288,7 +288,15 @@ def test_html_that_costs_too_much_is_shown_as_text() -> None:
 def test_html_up_to_the_bounds_is_shown_as_it_is() -> None:
     assert "<div>" in safe_html("<div>" * MAX_HTML_DEPTH + "x")
     assert "<div>" in safe_html("<div></div>" * (MAX_HTML_DEPTH + 1) + "x")
+    assert "<div>" in safe_html("</div>" + "<div>" * MAX_HTML_DEPTH + "x")
     assert safe_html("<br>x" * MAX_HTML_TAGS).startswith("<br>x<br>x")
+
+
+def test_formatting_is_kept_while_opening_it_again_stays_cheap() -> None:
+    """Three of each kind, at every tag: a million of them, and no more."""
+    hundred = "".join(f"<b title={n}>" for n in range(100))
+    assert "<b " in safe_html(hundred + "<br>" * 3_233)
+    assert "<b " not in safe_html(hundred + "<br>" * 3_234)
 
 
 def test_too_many_kinds_of_open_formatting_lose_their_weight_not_their_words() -> None:
@@ -316,15 +324,24 @@ def test_too_many_kinds_of_open_formatting_lose_their_weight_not_their_words() -
         ("<style>p{}</style>a<script>b()</script>c", "ac"),
         ("<STYLE>p{}</Style >a", "a"),
         ("a<!-- b --><!-- c > d -->e", "ae"),
+        ("a<!-- b -->c<!-- d -->e", "ace"),
+        ("a<!-->b<!--->c<!---->d", "abcd"),
+        ("<!--[if !mso]><!-->a<!--<![endif]-->b", "ab"),
         ("a<!doctype html>b<?x?>c", "abc"),
         ("a<style>never closed", "a"),
         ("a<!-- never closed", "a"),
         ('<img alt="a > b">c', "c"),
+        ('<IMG alt="a > b">c', "c"),
         ('a<p title="open>b', "a\nb"),
+        ('a<P title="open>b', "a\nb"),
+        ('<style title="open>hidden</style>b', "b"),
+        ('a</style title="open>b', "ab"),
         ("1 < 2 and 3 > 2", "1 < 2 and 3 > 2"),
         ("a</style>b", "ab"),
         ("a <", "a <"),
         ("&#99999999999999999999;x", "\ufffdx"),
+        ("&#" + "9" * 5000 + ";x", "\ufffdx"),
+        ("&#x" + "f" * 5000 + ";x", "\ufffdx"),
         ("\x00a\u202eb", "ab"),
     ],
 )
@@ -332,5 +349,38 @@ def test_text_from_html(html: str, expected: str) -> None:
     assert text_from_html(html) == expected
 
 
+@pytest.mark.parametrize(
+    "tag", ["script", "style", "head", "title", "template", "noscript", "NoScript"]
+)
+def test_what_a_reader_does_not_see_is_no_text(tag: str) -> None:
+    assert text_from_html(f"a<{tag}>hidden</{tag}>b") == "ab"
+
+
+@pytest.mark.parametrize(
+    "tag",
+    [
+        "address", "article", "blockquote", "br", "center", "dd", "dl", "dt", "div", "footer",
+        "h1", "h2", "h3", "h4", "h5", "h6", "header", "hr", "li", "ol", "p", "pre", "section",
+        "table", "td", "th", "tr", "ul", "DIV",
+    ],
+)  # fmt: skip
+def test_blocks_are_lines_of_their_own(tag: str) -> None:
+    assert text_from_html(f"a<{tag}>b</{tag}>c") == "a\nb\nc"
+
+
 def test_text_from_html_stops_early() -> None:
     assert text_from_html("<p>x</p>" * 100_000, 10) == "x\nx\nx\nx\nx\n"
+
+
+@pytest.mark.parametrize(
+    ("read", "is_enough"),
+    [
+        ("a" + " " * 8, False),
+        ("a" + " " * 9, True),
+        ("a" + " " * 4 + "<b>" + " " * 5, True),
+        ("a" + " " * 4 + "<b>" + " " * 4, False),
+    ],
+)
+def test_what_has_been_read_counts_blanks_too(read: str, is_enough: bool) -> None:
+    """The limit bounds the work, so that a long gap costs no more than words do."""
+    assert text_from_html(f"{read}<i>b</i>", 10) == ("a" if is_enough else "a b")

@@ -53,7 +53,7 @@ def decode_words(value: str) -> str:
 
 
 def _bytes_of(encoding: str, text: str) -> bytes:
-    raw = text.encode("utf-8", "replace")
+    raw = text.encode(errors="replace")
     if encoding.lower() == "q":
         return _QUOTED.sub(
             lambda match: binascii.unhexlify(match[1]), raw.replace(b"_", b" ")

@@ -91,7 +91,7 @@ def _walk(payload: Mapping[str, Any]) -> _Found:
             own = seen if part.content_type == "multipart/alternative" else None
             stack += [
                 _Step(child, step.depth + 1, own)
-                for child in reversed(part.children[: MAX_MIME_PARTS + 1])
+                for child in reversed(part.children[:MAX_MIME_PARTS])
                 if isinstance(child, Mapping)
             ]
         elif part.is_body:

@@ -103,7 +103,7 @@ def read_part(raw: Mapping[str, Any], *, stands_alone: bool) -> Part:
         ),
         charset=declared.get("charset"),
         content_id=_content_id(next(iter(values_of(headers, "Content-ID")), "")),
-        size=size if isinstance(size, int) and size > 0 else 0,
+        size=max(size, 0) if isinstance(size, int) else 0,
         attachment_id=_text(body, "attachmentId"),
         encoded=_text(body, "data"),
         children=children if isinstance(children, list | tuple) else (),

@@ -41,7 +41,6 @@ _BRACKETED = re.compile(r"<([^<>]*)>")
 _BLANKS = re.compile(r"\s+")
 _SEPARATORS = re.compile(r"[\s<>()\"',;]+")
 _BARE_ID = re.compile(r"[^@]+@[^@]+")
-_MAX_DATE_CHARS = 200
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 # "Fwd: x", "FW : x", "Fwd[2]: x", "[Fwd: x]" (old Thunderbird), full-width colon.
@@ -81,10 +80,8 @@ def message_ids(values: Sequence[str]) -> tuple[Rfc822MessageId, ...]:
             text = _BLANKS.sub("", one_line(raw))
             if text and len(text) < MAX_MESSAGE_ID_CHARS:
                 found[f"<{text}>"] = None
-    ids = [Rfc822MessageId(text) for text in found]
-    if len(ids) > MAX_REFERENCES:
-        ids = ids[:1] + ids[1 - MAX_REFERENCES :]
-    return tuple(ids)
+    ids = tuple(Rfc822MessageId(text) for text in found)
+    return ids[:1] + ids[1:][1 - MAX_REFERENCES :]
 
 
 def parse_date(value: str) -> int | None:
@@ -93,7 +90,7 @@ def parse_date(value: str) -> int | None:
     No zone, and the unknown one (`-0000`), count as UTC (RFC 5322 §3.3).
     """
     try:
-        parsed = parsedate_tz(unfold(value)[:_MAX_DATE_CHARS])
+        parsed = parsedate_tz(unfold(value))
         if parsed is None:
             return None
         year, month, day, hour, minute, second = parsed[:6]

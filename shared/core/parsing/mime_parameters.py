@@ -61,6 +61,6 @@ def _joined(parts: dict[int, tuple[str, bool]]) -> str:
         if encoded and number == 0:
             charset, _, text = text.partition("'")
             text = text.partition("'")[2]
-        raw = text.encode("utf-8", "replace")
+        raw = text.encode(errors="replace")
         data += unquote_to_bytes(raw) if encoded else raw
     return decode(data, charset)

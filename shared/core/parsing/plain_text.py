@@ -33,9 +33,8 @@ def safe_filename(name: str | None) -> str | None:
     if name is None:
         return None
     clean = one_line(_PATH.sub("_", one_line(name))).lstrip(". ")
-    if len(clean) > MAX_FILENAME_CHARS:
-        stem, dot, ending = clean.rpartition(".")
-        if not dot or len(ending) > MAX_FILENAME_CHARS // 10:
-            stem, dot, ending = clean, "", ""
-        clean = stem[: MAX_FILENAME_CHARS - len(dot + ending)] + dot + ending
-    return clean.strip() or None
+    stem, dot, ending = clean.rpartition(".")
+    if not dot or len(ending) > MAX_FILENAME_CHARS // 10:
+        stem, dot, ending = clean, "", ""
+    short = stem[: MAX_FILENAME_CHARS - len(dot + ending)] + dot + ending
+    return short.strip() or None

@@ -12,14 +12,14 @@ _TAG = re.compile(
     r"<(/?)([A-Za-z][^\s<>/]*)(?>(?:[^<>\"']|\"[^\"<]*+\"|'[^'<]*+')*+)>"
     r"|<(/?)([A-Za-z][^\s<>/]*)[^<>]*+>?|<[!?][^<>]*+>?"
 )
-_COMMENT_END = "-->"
+_COMMENT_END = re.compile("-->")
 _SILENT = frozenset({"script", "style", "head", "title", "template", "noscript"})
 _BREAKING = re.compile(
     "address|article|blockquote|br|center|d[dlt]|div|footer|h[1-6]|header|hr|li|ol|p|"
     "pre|section|table|t[dhr]|ul"
 )
 # `html.unescape` turns digits into an int, which refuses more than 4,300 of them.
-_LONG_REFERENCE = re.compile(r"&#(?:[0-9]{8,}|[xX][0-9A-Fa-f]{8,});?")
+_LONG_REFERENCE = re.compile(r"&#[0-9]{8,};?")
 
 
 def text_from_html(html: str, limit: int | None = None) -> str:
@@ -31,7 +31,7 @@ def text_from_html(html: str, limit: int | None = None) -> str:
     out: list[str] = []
     length = 0
     position = 0
-    while position < len(html) and (limit is None or length < limit):
+    while limit is None or length < limit:
         tag = _TAG.search(html, position)
         if tag is None:
             out.append(html[position:])
@@ -41,8 +41,9 @@ def text_from_html(html: str, limit: int | None = None) -> str:
         position = tag.end()
         name = (tag[2] or tag[4] or "").lower()
         if html.startswith("<!--", tag.start()):
-            end = html.find(_COMMENT_END, tag.start() + len("<!--"))
-            position = len(html) if end < 0 else end + len(_COMMENT_END)
+            # By its own dashes, too: `<!-->` is a whole comment (HTML §13.2.5.43).
+            end = _COMMENT_END.search(html, tag.start())
+            position = end.end() if end else len(html)
         elif name in _SILENT and not (tag[1] or tag[3]):
             end_tag = re.compile(f"</{name}", re.IGNORECASE).search(html, position)
             position = end_tag.start() if end_tag else len(html)

@@ -88,7 +88,7 @@ def claim(send: Send, delivery: str, now: int, *, paused: bool = False) -> Claim
             return Claim("leave", send)
         if not _may_take_over(send, now):
             # However often it comes: another delivery would leave all to the holder.
-            return Claim("later", replace(send, delivery=delivery, deliveries=count))
+            return Claim("later", replace(send, deliveries=count))
     elif send.look_at > now:
         return _wait(send, delivery, count)
     if count > DELIVERIES_BEFORE_AFRESH:
