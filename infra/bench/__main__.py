@@ -58,10 +58,11 @@ def measure(figures: report.Figures, say: Say, *, quick: bool) -> None:
                 rounds = 2 if quick else 5
                 figures.speed.append(speed.measure(theatre, load, rounds, say))
             figures.trips.append((load, speed.trips(in_memory, load)))
+        say("Latency")
+        mails, rounds = (5, 1) if quick else (15, 3)
         if emulators is not None:
-            say("Latency")
-            mails, rounds = (5, 1) if quick else (15, 3)
-            figures.latency = latency.measure(emulators, mails, rounds, say)
+            figures.latency = latency.on_emulators(emulators, mails, rounds, say)
+        figures.latency += latency.in_memory(in_memory, mails, rounds, say)
         say("Growth")
         figures.growth = growth.measure(in_memory, emulators, say, quick=quick)
         say("Where the time goes")

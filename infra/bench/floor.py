@@ -137,7 +137,13 @@ class _InMemory:
         return lambda: self._seen(self._documents.query(query))
 
     def commit(self, writes: Sequence[Write]) -> Step:
-        return lambda: self._documents.commit([self._current(one) for one in writes])
+        paths = [one.path for one in writes]
+
+        def step() -> None:
+            told = self._documents.commit([self._current(one) for one in writes])
+            self._versions.update(zip(paths, told, strict=True))
+
+        return step
 
     def _seen(self, found: Sequence[Any]) -> None:
         for one in found:
@@ -205,7 +211,12 @@ class _Firestore:
                 condition.update_time.CopyFrom(self._versions[path])
             batch = WritesBatch(self._client, self._root)
             batch._add_write_pbs(ready)  # noqa: SLF001  (as our own gateway does)
-            batch.commit(timeout=_SECONDS)
+            told = batch.commit(timeout=_SECONDS)
+            # As the product does: it writes again what it wrote, without reading it.
+            for one, result in zip(writes, told, strict=True):
+                if isinstance(one, Put):
+                    version = result.update_time.timestamp_pb()
+                    self._versions[one.path] = version
 
         return step
 

@@ -1,7 +1,8 @@
-"""From the notification published to the record readable, the whole way of a push.
+"""From the notification to the record that can be read.
 
-Pub/Sub's emulator pushes to the shim, which adds the token, and that to the function,
-as in the cloud. The floor and the tutorial way hear the same push at the same door.
+On the emulators the whole way of a push: Pub/Sub's emulator pushes to the shim, which
+adds the token, and that to the function, as in the cloud. The floor and the tutorial
+way hear the same push at the same door. In memory nothing lies before the contender.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ import os
 import statistics
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from functions_framework import create_app
@@ -25,7 +26,7 @@ from werkzeug.wrappers import Request, Response
 from infra.bench.cast import ME, SUBACCOUNT, Writer
 from infra.bench.contenders import Contender, Tapes, contenders
 from infra.bench.speed import Load, record
-from infra.bench.stage import OnEmulators, Stage
+from infra.bench.stage import InMemory, OnEmulators, Stage
 from infra.bench.tutorial import MESSAGES
 from infra.local.push import PushShim
 from infra.local.serving import Door
@@ -33,13 +34,14 @@ from infra.local.state import ROOT
 from infra.local.wiring import CERTS_PATH
 from shared import bootstrap
 from shared.gateways.firestore import FirestoreDocuments
-from shared.ports import Create
+from shared.ports import Create, Write
 from shared.repositories import paths
 
 _TOPIC = "gmail-notifications"
 _WARM_UP = 2
 _PATIENCE_SECONDS = 30.0
 _LOOK_SECONDS = 0.001
+_RECORDS = (f"{paths.messages(SUBACCOUNT)}/", f"{MESSAGES}/")
 _ACCOUNT = "push@bench.iam.gserviceaccount.com"
 _AUDIENCE = "http://localhost/push"
 
@@ -48,6 +50,7 @@ _AUDIENCE = "http://localhost/push"
 class Latency:
     """Milliseconds, of all mails of one contender."""
 
+    stage: str
     contender: str
     mails: int
     median: float
@@ -55,7 +58,49 @@ class Latency:
     longest: float
 
 
-def measure(
+def in_memory(
+    theatre: InMemory, mails: int, rounds: int, say: Callable[[str], None]
+) -> list[Latency]:
+    """So many mails for each contender and round, one after the other, in turns."""
+    load = Load("latency", _WARM_UP + mails, 1)
+    tapes = record(theatre.stage(), load)
+    found: dict[str, list[float]] = {name: [] for name in contenders(tapes)}
+    for _ in range(rounds):
+        for name, make in contenders(tapes).items():
+            plain = theatre.stage()
+            noting = _Noting(plain.outside.documents)
+            stage = replace(plain, outside=replace(plain.outside, documents=noting))
+            contender, writer = make(stage), Writer()
+            for number in range(_WARM_UP + mails):
+                stage.post.hints()
+                stage.post.arrive(writer.mails(1), ME)
+                hint = stage.post.hints()[-1]
+                began = time.perf_counter()
+                contender.handle(number, hint)
+                if number >= _WARM_UP:
+                    found[name].append((noting.recorded_at - began) * 1000)
+    return _said(theatre.name, found, say)
+
+
+class _Noting:
+    """Documents that note when a mail was recorded."""
+
+    recorded_at = 0.0
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def commit(self, writes: Sequence[Write]) -> Any:
+        told = self._inner.commit(writes)
+        if any(one.path.startswith(_RECORDS) for one in writes):
+            self.recorded_at = time.perf_counter()
+        return told
+
+
+def on_emulators(
     theatre: OnEmulators, mails: int, rounds: int, say: Callable[[str], None]
 ) -> list[Latency]:
     """So many mails for each contender and round, one after the other, in turns."""
@@ -72,8 +117,7 @@ def measure(
                     wanted = watched[name][: _WARM_UP + mails]
                     each = _each(stage, publish, functions.idle, wanted)
                     found[name] += list(each)[_WARM_UP:]
-                say(f"{name}: median {statistics.median(found[name]):.0f} ms")
-    return [_summary(name, seconds) for name, seconds in found.items()]
+    return _said(theatre.name, found, say)
 
 
 def _each(
@@ -122,10 +166,20 @@ def _calls(tapes: Tapes, port: str, method: str) -> Iterator[Any]:
                 yield call
 
 
-def _summary(name: str, milliseconds: list[float]) -> Latency:
+def _said(
+    stage: str, found: dict[str, list[float]], say: Callable[[str], None]
+) -> list[Latency]:
+    summaries = [_summary(stage, name, each) for name, each in found.items()]
+    for one in summaries:
+        say(f"{stage}, {one.contender}: median {one.median:.1f} ms")
+    return summaries
+
+
+def _summary(stage: str, name: str, milliseconds: list[float]) -> Latency:
     ordered = sorted(milliseconds)
     p95 = ordered[min(len(ordered) - 1, round(0.95 * len(ordered)))]
-    return Latency(name, len(ordered), statistics.median(ordered), p95, ordered[-1])
+    middle = statistics.median(ordered)
+    return Latency(stage, name, len(ordered), middle, p95, ordered[-1])
 
 
 # --- the way of a push -------------------------------------------------------------

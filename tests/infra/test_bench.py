@@ -8,7 +8,7 @@ from contextlib import closing
 
 import pytest
 
-from infra.bench import growth
+from infra.bench import growth, latency
 from infra.bench.cast import SUBACCOUNT
 from infra.bench.contenders import Recording, contenders
 from infra.bench.post import RemotePost
@@ -83,6 +83,12 @@ def test_a_burst_has_the_same_number_of_waits_whatever_its_size(theatre):
     few, many = (trips(theatre, Load("burst", 1, size)) for size in (2, 8))
     assert few["product"] == many["product"] == many["floor"]
     assert many["tutorial"].gmail - few["tutorial"].gmail == 6
+
+
+def test_a_mail_is_recorded_a_moment_after_each_contender_is_called(theatre):
+    found = latency.in_memory(theatre, mails=2, rounds=1, say=lambda _: None)
+    assert {one.contender for one in found} == {"product", "floor", "tutorial"}
+    assert all(one.mails == 2 and 0 < one.median <= one.longest for one in found)
 
 
 def test_a_mail_costs_the_same_calls_with_more_contacts(theatre):
