@@ -174,9 +174,13 @@ def test_one_mail_makes_a_bounded_number_of_notifications() -> None:
     system, _ = metered()
     system.arrives(ADA, ME)
     delivered = len(system.pushes)
+    before = len(system.world.calls)
     system.settle()
     assert not system.pushes
     assert delivered == 1
+    asked = {one.method for one in system.world.calls[before:]}
+    reading = {"gmail.users.history.list", "gmail.users.messages.get", "oauth.token"}
+    assert asked <= reading | {"batch"}
 
 
 @pytest.mark.parametrize("sender", [ADA, "eve@stranger.example"])
