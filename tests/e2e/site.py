@@ -6,6 +6,7 @@ the tokens) live on here; the functions are processes that a test kills and star
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import os
@@ -79,6 +80,36 @@ class Redelivering(PushShim):
             self.under_way.discard(request)
 
 
+class Provider(SmtpSink):
+    """An SMTP server that can take a mail and keep the sender waiting for its answer."""
+
+    def __init__(self) -> None:
+        """Answer everybody."""
+        super().__init__()
+        self._hold = threading.Event()
+        self._go_on = threading.Event()
+        self.held = 0
+
+    def hold_one(self) -> None:
+        """Do not answer the next mail before `go_on`."""
+        self._go_on.clear()
+        self._hold.set()
+
+    def go_on(self) -> None:
+        """Answer whoever still waits."""
+        self._hold.clear()
+        self._go_on.set()
+
+    async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:  # noqa: N802  (aiosmtpd's name)
+        answer = await super().handle_DATA(_server, _session, envelope)
+        if self._hold.is_set():
+            self._hold.clear()
+            self.held += 1
+            loop = asyncio.get_running_loop()
+            await loop.run_in_executor(None, self._go_on.wait, PATIENCE)
+        return answer
+
+
 class Site:
     """One deployment. A `with` block ends it."""
 
@@ -97,7 +128,7 @@ class Site:
         self.gmail = GmailWorld(
             lambda: datetime.now(UTC), seed, publisher(pubsub), free
         )
-        self.relay = self._closing.enter_context(SmtpSink())
+        self.relay = self._closing.enter_context(Provider())
         gmail, shim = self._door(), self._door()
         file = client_file(gmail.url, [redirect_uri])
         web = file["web"]
