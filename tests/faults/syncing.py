@@ -94,6 +94,22 @@ def a_sweep_reads_what_no_notification_told(world: World) -> None:
 
 
 @flow(team)
+def a_mailbox_rests_through_a_daily_limit(world: World) -> None:
+    """What its notification told is read by the sweep after the rest."""
+    world.world.faults.add(
+        "status",
+        method="gmail.users.history.list",
+        status=403,
+        reason="dailyLimitExceeded",
+        count=1,
+    )
+    world.arrives(ADA, ME, "Too much")
+    world.settle()
+    world.clock.advance(hours=5)
+    world.job("sweep")
+
+
+@flow(team)
 def watches_are_renewed(world: World) -> None:
     """With a new alias, and one mailbox whose first renewal fails."""
     world.world.account(ME).send_as["sales@ours.example"] = SendAs("sales@ours.example")
