@@ -35,7 +35,8 @@ class Mailbox:
     `closing_at`: from this moment on the token is destroyed, if no user is left. It is
     written before a token is, and goes only when the token is in use or destroyed, so
     none is ever left behind (C6). `failing_since` and `failure` tell of work that does
-    not succeed, `renewal_failures` of renewals in a row. `version` is the document's.
+    not succeed, `renewal_failures` of renewals in a row. Before `rests_until` Gmail
+    wants to be asked nothing. `version` is the document's.
     """
 
     id: MailboxId
@@ -58,6 +59,7 @@ class Mailbox:
     renewal_failures: int = 0
     failing_since: int | None = None
     failure: str | None = None
+    rests_until: int | None = None
     version: object | None = field(default=None, compare=False, repr=False)
 
     @property
@@ -222,6 +224,7 @@ def mailbox_from(snapshot: Snapshot) -> Mailbox:
         renewal_failures=data.get("renewal_failures", 0),
         failing_since=data.get("failing_since"),
         failure=data.get("failure"),
+        rests_until=data.get("rests_until"),
         version=snapshot.version,
     )
 
@@ -267,6 +270,7 @@ def to_document(mailbox: Mailbox) -> dict[str, Any]:
         "renewal_failures": mailbox.renewal_failures,
         "failing_since": mailbox.failing_since,
         "failure": mailbox.failure,
+        "rests_until": mailbox.rests_until,
         # For the queries of the fan-out alone.
         "shard": shard_of(mailbox.id),
         "quiet_since": mailbox.quiet_since if mailbox.status == "active" else None,

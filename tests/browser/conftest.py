@@ -48,8 +48,10 @@ class Pages:
     """The product with its pages on real ports; `open` begins as the CRM does."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, **settings: Any) -> None:
-        self.doors = [Door(), Door(), Door()]
-        self.gmail, self.public, self.crm = (door.url for door in self.doors)
+        self.doors = [Door(), Door(), Door(), Door()]
+        self.gmail, self.public, self.crm, self.stranger = (
+            door.url for door in self.doors
+        )
         monkeypatch.setattr(in_process, "BASE", self.gmail)
         monkeypatch.setattr(support, "PUBLIC", self.public)
         frame_ancestors = (self.crm,)
@@ -66,6 +68,7 @@ class Pages:
         self.doors[0].serve(gmail_app(self.system.world))
         self.doors[1].serve(app("connect"))
         self.doors[2].serve(self._crm)
+        self.doors[3].serve(self._crm)  # the same page, on a site that is not listed
 
     def token(self, sub: str = "u", **claims: Any) -> str:
         body = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -407,6 +408,46 @@ def test_a_revocation_that_did_not_happen_is_an_error(
     with pytest.raises(SyncError) as raised:
         google.revoke(token)
     assert type(raised.value) is error
+
+
+class Moved(BaseAdapter):
+    """A server that sends whoever asks on to another one, and keeps what comes there."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[requests.PreparedRequest] = []
+
+    def send(self, request: requests.PreparedRequest, **_: Any) -> requests.Response:  # type: ignore[override]
+        self.asked.append(request)
+        answer = requests.Response()
+        # 307: the form goes along.
+        answer.request = request
+        answer.status_code, answer.url = 307, str(request.url)
+        answer.headers["Location"] = "https://evil.example/steal"
+        answer.raw = io.BytesIO()
+        return answer
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("call", ["exchange", "refresh", "revoke"])
+def test_no_secret_goes_where_a_redirect_points(
+    google: GoogleOAuth, session: requests.Session, call: str
+) -> None:
+    token = connect(google, session).refresh_token or ""
+    moved, evil = Moved(), Moved()
+    session.mount(BASE, moved)
+    session.mount("https://evil.example", evil)
+    calls: dict[str, Callable[[], object]] = {
+        "exchange": lambda: google.exchange(code="c", code_verifier=VERIFIER),
+        "refresh": lambda: google.gmail(token).profile(),
+        "revoke": lambda: google.revoke(token),
+    }
+    with pytest.raises(SyncError):
+        calls[call]()
+    assert len(moved.asked) == 1
+    assert evil.asked == []
 
 
 # --- settings --------------------------------------------------------------------

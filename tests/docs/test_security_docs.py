@@ -42,6 +42,7 @@ THREATS = {
     "poison message": "poison message",
     "reading after the consent ended": "goes on after the consent ended",
     "supply chain": "dependency",
+    "failures taken for what they are not": "a refusal read wrongly",
 }
 
 

@@ -6,6 +6,7 @@ the tokens) live on here; the functions are processes that a test kills and star
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import os
@@ -32,11 +33,13 @@ from infra.local.gmail_simulator.publishing import publisher
 from infra.local.local_settings import DEVELOPMENT_SIGNING_KEY
 from infra.local.push import PushShim
 from infra.local.serving import Door
+from infra.local.smtp_sink import SmtpSink
 from infra.local.state import ROOT
 from infra.local.subscriptions import Subscriptions
 from infra.local.wiring import CERTS_PATH, LOCAL_EVENTS_SUBSCRIPTION
 from shared.bootstrap import API_SIGNING_KEY, OAUTH_CLIENT_SECRET
 from shared.gateways.secret_manager import SecretManagerSecrets
+from tests.support.bcc import FORMAT
 from tests.support.waiting import wait_for
 
 ACCOUNT = "push@local-project.iam.gserviceaccount.com"
@@ -57,15 +60,53 @@ class Redelivering(PushShim):
         """Push to these functions."""
         super().__init__(functions_url, **known)
         self._ended = threading.Event()
+        self.under_way: set[object] = set()
 
     def end(self) -> None:
         """Push nothing more."""
         self._ended.set()
 
     def _forward(self, request: Request) -> Response:
-        answer = super()._forward(request)
+        answer = self._once(request)
         while answer.status_code >= _NO_ANSWER and not self._ended.wait(AGAIN_SECONDS):
-            answer = super()._forward(request)
+            answer = self._once(request)
+        return answer
+
+    def _once(self, request: Request) -> Response:
+        self.under_way.add(request)
+        try:
+            return super()._forward(request)
+        finally:
+            self.under_way.discard(request)
+
+
+class Provider(SmtpSink):
+    """An SMTP server that can take a mail and keep the sender waiting for its answer."""
+
+    def __init__(self) -> None:
+        """Answer everybody."""
+        super().__init__()
+        self._hold = threading.Event()
+        self._go_on = threading.Event()
+        self.held = 0
+
+    def hold_one(self) -> None:
+        """Do not answer the next mail before `go_on`."""
+        self._go_on.clear()
+        self._hold.set()
+
+    def go_on(self) -> None:
+        """Answer whoever still waits."""
+        self._hold.clear()
+        self._go_on.set()
+
+    async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:  # noqa: N802  (aiosmtpd's name)
+        answer = await super().handle_DATA(_server, _session, envelope)
+        if self._hold.is_set():
+            self._hold.clear()
+            self.held += 1
+            loop = asyncio.get_running_loop()
+            await loop.run_in_executor(None, self._go_on.wait, PATIENCE)
         return answer
 
 
@@ -79,6 +120,7 @@ class Site:
         self._pubsub = f"http://{pubsub}/v1/projects/{project}"
         self._ports = {"http": free_port(), "pushed": free_port()}
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.cut_off = 0
         self.url = f"http://localhost:{self._ports['http']}"
         redirect_uri = f"{self.url}/oauth/callback"
         # A second's limit of notifications is Gmail's; a sweep would find the rest.
@@ -86,6 +128,7 @@ class Site:
         self.gmail = GmailWorld(
             lambda: datetime.now(UTC), seed, publisher(pubsub), free
         )
+        self.relay = self._closing.enter_context(Provider())
         gmail, shim = self._door(), self._door()
         file = client_file(gmail.url, [redirect_uri])
         web = file["web"]
@@ -100,9 +143,9 @@ class Site:
         held.write(OAUTH_CLIENT_SECRET, json.dumps(file).encode())
         audience = f"{self.url}/push"
         pushed = f"http://localhost:{self._ports['pushed']}"
-        pushing = Redelivering(pushed, audience=audience, account=ACCOUNT)
-        self._closing.callback(pushing.end)
-        shim.serve(pushing)
+        self.pushing = Redelivering(pushed, audience=audience, account=ACCOUNT)
+        self._closing.callback(self.pushing.end)
+        shim.serve(self.pushing)
         subscriptions = Subscriptions(project)
         subscriptions.make(shim.url)
         subscriptions.close()
@@ -111,6 +154,7 @@ class Site:
             "PUBLIC_URL": self.url,
             "BACKEND": "google",
             "BLOB_FOLDER": str(folder),
+            "BCC_ADDRESS_FORMAT": FORMAT,
             "PUSH_AUDIENCE": audience,
             "PUSH_SERVICE_ACCOUNT": ACCOUNT,
             "PUSH_CERTS_URL": f"{shim.url}{CERTS_PATH}",
@@ -134,6 +178,8 @@ class Site:
 
     def kill(self, *kinds: str) -> None:
         """SIGKILL these processes, and start them again on the same state."""
+        if "pushed" in kinds:
+            self.cut_off += len(self.pushing.under_way)
         for kind in kinds:
             self._end(kind)
         self.start(*kinds)
@@ -187,10 +233,14 @@ class Site:
         answer.raise_for_status()
         return answer.json()
 
-    def connect(self, user: str, address: str) -> None:
-        """A user goes through Google's consent."""
+    @property
+    def work_done(self) -> int:
+        """Calls of Gmail, and mails that the provider took."""
+        return len(self.gmail.calls) + len(self.relay.taken)
+
+    def connect(self, path: str, address: str) -> None:
+        """Somebody goes through Google's consent; `path` is the connection's."""
         self.gmail.add_account(address)
-        path = f"/v1/users/{user}/connection"
         url = self.call("POST", path, json={})["authorization_url"]
         with requests.Session() as browser:
             browser.get(consent(browser, url, address), timeout=SECONDS)

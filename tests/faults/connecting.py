@@ -34,6 +34,18 @@ def shared(world: World) -> None:
     world.connect("v", ME)
 
 
+def colleagues(world: World) -> None:
+    """Only one of two has a mailbox."""
+    team(world)
+    world.user("v", MATE)
+
+
+def apart(world: World) -> None:
+    """Each has a mailbox of their own."""
+    colleagues(world)
+    world.connect("v", MATE)
+
+
 def locked_out(world: World) -> None:
     """The token has ended, and mail was missed since."""
     team(world)
@@ -83,6 +95,21 @@ def a_user_moves_to_another_address(world: World) -> None:
     world.arrives(ADA, ME, "To the old address")
 
 
+@flow(colleagues, more=("event connection.connected",))
+def a_colleague_connects_the_same_mailbox(world: World) -> None:
+    """It goes on for the first one."""
+    world.connects(ME, "/v1/users/v/connection")
+    world.arrives(ADA, ME, "For both")
+
+
+@flow(apart, more=("event connection.",))
+def a_user_moves_to_a_colleagues_mailbox(world: World) -> None:
+    """The own one ends, the other one goes on for both."""
+    world.connects(MATE)
+    world.arrives(ADA, MATE, "For both")
+    world.arrives(ADA, ME, "To the old address")
+
+
 @flow(locked_out, more=("event connection.connected",))
 def a_user_comes_back(world: World) -> None:
     world.connects(ME)
@@ -126,6 +153,20 @@ def the_first_of_two_users_of_a_mailbox_disconnects(world: World) -> None:
 def a_user_is_removed(world: World) -> None:
     """The last membership takes the connection along."""
     world.call("DELETE", "/v1/subaccounts/s/users/u")
+
+
+def in_two(world: World) -> None:
+    """A user of two subaccounts."""
+    team(world)
+    world.subaccount("s2")
+    world.user("u", ME, s="s2")
+
+
+@flow(in_two)
+def a_user_leaves_one_of_two_subaccounts(world: World) -> None:
+    """The connection stays for the other one."""
+    world.call("DELETE", "/v1/subaccounts/s2/users/u")
+    world.arrives(ADA, ME, "Still read")
 
 
 @flow(members, more=("event connection.connected",))

@@ -25,6 +25,7 @@ ATTEMPTS = {
 }
 _LATER = 10**12
 _DIGEST = re.compile(r"(?<![0-9a-z])[0-9a-f]{16,}(?![0-9a-z])")
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 
 Observed = dict[str, int]
 """What was seen, as text, and how often."""
@@ -66,11 +67,13 @@ def _documents(world: World, began: datetime) -> Iterator[str]:
             case Mapping():
                 skip = ATTEMPTS | {"cursor"}
                 kept = {k: settled(v) for k, v in value.items() if k not in skip}
-                return dict(sorted(kept.items()))
+                return dict(sorted(kept.items(), key=_place))
             case list() | tuple():
                 return sorted(map(str, map(settled, value)))
             case bytes():
                 return f"{len(value)} bytes"
+            case str():
+                return _MOMENT.sub("[moment]", value)
             case datetime():
                 return "later" if value >= began else value
             case int() if value > _LATER:
@@ -82,6 +85,11 @@ def _documents(world: World, began: datetime) -> Iterator[str]:
             yield f"{path} {settled(data)}"
     yield from (f"blob {key}" for key in sorted(world.outside.blobs.keys()))
     yield from (f"secret {key}" for key in world.outside.secrets.names())
+
+
+def _place(item: tuple[str, Any]) -> tuple[str, str]:
+    """Sort fields by their names; a name that is a digest says nothing."""
+    return _DIGEST.sub("#", item[0]), str(item[1])
 
 
 def _gmail(world: World, _began: datetime) -> Iterator[str]:

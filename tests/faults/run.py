@@ -42,8 +42,8 @@ class Told:
 
         A crash is told by what is done when it strikes: to die after a call, or before
         and after one that only reads, is to die before the next one; but after the last
-        call of an entry point all is done, and only its caller does not know. Of reads
-        in a row, nothing being done between them, the first one loses its answer.
+        call of an entry point all is done, and only its caller does not know. Every
+        call loses its answer: who asked may take each loss in another way.
         """
         ends = {entry.before for entry in self.entries[1:]} | {len(self.calls)}
         fresh = True
@@ -52,7 +52,7 @@ class Told:
             fresh = fresh or number - 1 in ends
             if fresh or not reads:
                 yield CrashPoint(number, "before", name)
-                yield CrashPoint(number, "lost", name)
+            yield CrashPoint(number, "lost", name)
             if number in ends:
                 yield CrashPoint(number, "after", name)
             fresh = not reads

@@ -102,6 +102,33 @@ def a_mail_is_refused_by_gmail(world: World) -> None:
     world.posts("k", to=[{"contact": "ada"}], subject="Refused")
 
 
+@flow(senders)
+def a_mail_waits_out_a_rate_limit_of_gmail(world: World) -> None:
+    """Twice: for its draft, and when it is to be sent."""
+    for method in ("gmail.users.drafts.create", "gmail.users.drafts.send"):
+        world.world.faults.add("status", method=method, status=429, count=1)
+    world.posts("k", to=[{"contact": "carol"}], subject="Offer")
+
+
+def used_up(world: World) -> None:
+    """Gmail itself takes no more mail today."""
+    senders(world)
+    world.world.account(ME).daily_limit = 0
+
+
+@flow(used_up)
+def a_mail_meets_the_daily_limit_of_gmail(world: World) -> None:
+    """It has failed, its draft is removed, and the mailbox waits (S5)."""
+    world.posts("k", to=[{"contact": "carol"}], subject="Too many")
+
+
+@flow(senders)
+def a_contact_is_erased_before_its_mail_is_sent(world: World) -> None:
+    """Nothing goes out, and nothing of it is left."""
+    world.posts("k", to=[{"contact": "carol"}], subject="Too late")
+    world.call("DELETE", "/v1/subaccounts/s/contacts/carol")
+
+
 @flow(no_mailbox, accept=at_most_once)
 def a_workflow_mail_goes_through_the_provider(world: World) -> None:
     world.posts("k", kind="workflow", to=[{"contact": "ada"}], subject="News")
@@ -157,6 +184,28 @@ def the_sent_copy_is_read_before_the_bcc_address(world: World) -> None:
     """The other order."""
     copy(world)
     world.queue.rotate(1)
+
+
+def logged(world: World) -> None:
+    """Ada is a contact by a copy for a BCC address."""
+    copied(world)
+    world.sends(ME, ADA, "Logged", headers={"Bcc": world.drop()})
+    world.settle()
+
+
+@flow(logged)
+def an_answer_to_a_logged_mail_reaches_the_bcc_address(world: World) -> None:
+    """A reply-all: both mailboxes bring it (B6)."""
+    mail = world.mail(ADA, ME, "Re: Logged")
+    (first,) = world.conversation(contact_of(world))
+    mail["In-Reply-To"] = str(first.rfc822_message_id)
+    world.world.deliver_from_outside(mail.as_bytes(), [ME, world.drop()])
+
+
+def contact_of(world: World) -> str:
+    """The contact that the copy has made."""
+    (path,) = [one for one in world.outside.documents.dump() if "/contacts/" in one]
+    return str(path.rpartition("/")[2])
 
 
 def copy(world: World) -> None:

@@ -77,9 +77,35 @@ def an_expired_history_is_rebuilt_in_chunks(world: World) -> None:
     world.arrives(ADA, ME, "Now")
 
 
+@flow(
+    missed,
+    gmail_headers_per_batch=1,
+    patches={"shared.services.syncing.holding.WORK_BUDGET_SECONDS": -1},
+)
+def a_full_mailbox_is_read_in_slices(world: World) -> None:
+    """Each slice ends with its progress saved, and the rest goes on by itself (W4)."""
+    world.arrives(ADA, ME, "Now")
+
+
 @flow(missed, patches={"shared.services.syncing.sweep.PAGE": 1})
 def a_sweep_reads_what_no_notification_told(world: World) -> None:
     """A page of one mailbox passes the rest of its shard on."""
+    world.job("sweep")
+
+
+@flow(team)
+def a_mailbox_rests_through_a_daily_limit(world: World) -> None:
+    """What its notification told is read by the sweep after the rest."""
+    world.world.faults.add(
+        "status",
+        method="gmail.users.history.list",
+        status=403,
+        reason="dailyLimitExceeded",
+        count=1,
+    )
+    world.arrives(ADA, ME, "Too much")
+    world.settle()
+    world.clock.advance(hours=5)
     world.job("sweep")
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import get_type_hints
 
 import pytest
 
 from functions.http.table import ROUTES
+from shared.bootstrap import Outside
 from shared.ports import (
     Blobs,
     Documents,
@@ -21,9 +23,10 @@ from tests.faults import complete
 from tests.faults.complete import entry_points, missing
 from tests.faults.flows import FLOWS
 from tests.faults.run import Told, tell
+from tests.support.sending import PORTS as WRAPPED
 
-ONLY_AFTER_A_FAULT = {"find_sent", "draft_exists"}
-"""How Gmail is asked what became of a mail: where nothing fails, nobody asks."""
+ONLY_AFTER_A_FAULT = {"find_sent"}
+"""How Gmail is asked for a mail whose draft is gone: where nothing fails, nobody asks."""
 PORTS = (Documents, Blobs, Secrets, Topics, Relay, Google, Gmail, GmailSending)
 
 
@@ -36,6 +39,17 @@ def runs() -> list[Told]:
 def told(runs: list[Told]) -> set[str]:
     """Every entry point that a flow comes through."""
     return {entry.name for run in runs for entry in run.entries}
+
+
+def test_every_port_of_the_composition_root_can_fail() -> None:
+    """Gmail's ports are made by Google's, and wrapped where they are made."""
+    ports = {
+        name: get_type_hints(one.fget)["return"]
+        for name, one in vars(Outside).items()
+        if isinstance(one, property) and name not in {"settings", "clock"}
+    }
+    assert set(ports) == set(WRAPPED)
+    assert {*ports.values(), Gmail, GmailSending} == set(PORTS)
 
 
 def test_every_gateway_call_is_in_a_flow(runs: list[Told]) -> None:

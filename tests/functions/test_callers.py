@@ -241,6 +241,25 @@ def test_who_may_touch_a_connection(
     assert connections.call("POST", path).status_code == status
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "/v1/logging-mailbox/connection", {}),
+        ("GET", "/v1/logging-mailbox/connection", None),
+        ("DELETE", "/v1/logging-mailbox/connection", None),
+        ("PATCH", "/v1/users/u1/connection", {"daily_send_cap": 10_000}),
+        ("GET", "/v1/quarantine", None),
+        ("POST", "/v1/quarantine/q:replay", {}),
+    ],
+)
+def test_a_users_token_makes_no_call_that_is_the_backends(
+    connections: Api, method: str, path: str, body: Any
+) -> None:
+    connections.token = token(["a"], "u1")
+    answer = connections.call(method, path, body)
+    assert (answer.status_code, answer.json["code"]) == (403, "forbidden")
+
+
 def test_a_foreign_user_answers_as_an_unknown_one(connections: Api) -> None:
     connections.token = token(["a"])
     known = connections.call("GET", "/v1/users/u2/connection")

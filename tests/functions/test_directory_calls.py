@@ -52,7 +52,19 @@ def test_a_subaccount_is_read_back_without_its_password(
     assert "s3cret-Pass" not in str(stored.data)
 
 
-def test_a_password_stays_for_its_own_account_only(api: Api, gateways: Memory) -> None:
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"host": "evil.example"},
+        {"port": 2525},
+        {"username": "somebody"},
+        {"security": "tls"},
+    ],
+    ids=str,
+)
+def test_a_password_stays_for_its_own_account_only(
+    api: Api, gateways: Memory, other: dict[str, Any]
+) -> None:
     from shared.services.crm.directory import smtp_secret
 
     api.put("/v1/subaccounts/a", SUBACCOUNT)
@@ -61,7 +73,7 @@ def test_a_password_stays_for_its_own_account_only(api: Api, gateways: Memory) -
     del again["id"]
     api.put("/v1/subaccounts/a", again)
     assert gateways.secrets.read(smtp_secret("a")) == b"s3cret-Pass"
-    again["default_provider"]["smtp"]["host"] = "evil.example"
+    again["default_provider"]["smtp"] |= other
     api.put("/v1/subaccounts/a", again)
     assert gateways.secrets.read_all(smtp_secret("a")) == []
 

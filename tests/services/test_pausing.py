@@ -183,7 +183,7 @@ def test_a_switch_takes_effect_within_seconds_and_a_release_at_once(system):
     system.restart()
     order(system, "pause-sending")
     assert not other.pausing.of(S).paused
-    system.clock.advance(seconds=FRESH_SECONDS)
+    system.clock.advance(seconds=5)
     assert other.pausing.of(S).paused
     order(system, "resume-sending")
     assert not other.pausing.of(S).paused

@@ -38,6 +38,19 @@ def test_w2_replays_of_one_push_cost_one_look_a_few_seconds(system: System) -> N
     assert writes <= 2 * 30 / LOOK_AGAIN_SECONDS
 
 
+def test_w2_ten_thousand_replays_in_the_life_of_a_token_are_bounded(
+    system: System,
+) -> None:
+    """A stolen push is good for an hour, as often as somebody sends it."""
+    system.arrives(ADA, ME)
+    (push,) = system.pushes
+    system.settle()
+    units, _, writes = replays(system, push.event, 10_000, seconds=0.36)
+    assert units <= 2 * 3600 / LOOK_AGAIN_SECONDS
+    assert writes <= 2 * 3600 / LOOK_AGAIN_SECONDS
+    assert [one.subject for one in system.conversation("ada")] == ["Hello"]
+
+
 def test_w2_replays_of_a_push_whose_change_is_never_shown_are_bounded_too(
     system: System,
 ) -> None:

@@ -11,11 +11,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from shared.core.ids import MessageId
 from shared.core.sending.send_window import SendWindow
 from shared.errors import Problem, Transient
 from shared.repositories import sends
 from shared.services.sending.send_records import Upload
 from tests.support.crash import CrashPlan
+from tests.support.rival import Overtaken
 from tests.support.sending import BOB, MIA, SendingSystem
 
 UPLOAD = (Upload("a.pdf", "application/pdf", b"x" * 300_000),)
@@ -185,6 +187,27 @@ def test_s5_fifty_at_once_all_fit_under_the_cap():
     system.settle()
     assert len(system.world.outside) == 50
     assert system.left_today() == 450
+
+
+@pytest.mark.parametrize("begun", [False, True], ids=["first mail", "later"])
+def test_s5_a_rival_between_reading_and_writing_is_counted(begun):
+    """Threads seldom meet at this point: here one always does."""
+    system = SendingSystem(daily_send_cap=1 + begun)
+    if begun:
+        system.post()
+    documents, caps = system.outside.documents, system.services.caps
+    mailbox = system.mailbox_id(MIA)
+    system.outside.documents = Overtaken(
+        documents,
+        sends.window_path(mailbox),
+        lambda: documents.commit([caps.reserve(mailbox, MessageId("rival"))]),
+        after=2,  # a first look comes before anything is stored
+    )
+    system.restart()
+    with pytest.raises(Problem) as refused:
+        system.post()
+    assert refused.value.code == "daily_limit_reached"
+    assert system.left_today() == 0
 
 
 def test_a_draft_whose_answer_was_lost_is_used_and_spares_are_removed():

@@ -83,6 +83,7 @@ def with_user(
         renewal_failures=0,
         failing_since=None,
         failure=None,
+        rests_until=None,
         closing_at=None,
         consents=stored.consents + 1,
         # A holder from before must not pass for one of now: it has the old token.

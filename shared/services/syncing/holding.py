@@ -23,6 +23,9 @@ from shared.errors import Conflict, SyncError, Transient
 from shared.ports import Clock, Documents, Gmail
 from shared.repositories.mailboxes import Mailbox, Mailboxes, advance
 
+SHORT_REST_SECONDS = 1800
+"""So long the tries of one delivery last at least (subscriptions.tf)."""
+
 
 class NotReadableYet(Transient):
     """Gmail announced a change that it cannot show yet; look again soon."""
@@ -90,12 +93,16 @@ class Holding:
         A notification for a mailbox that somebody holds leaves its work to the holder.
         With `silent_since` (a sweep) only a mailbox that has been quiet since then is
         taken, and none that is held. Raises Conflict when the same delivery must come
-        again to tell whether its holder is dead.
+        again to tell whether its holder is dead, Transient while the mailbox rests; a
+        long rest ends with a sweep, which no delivery could wait for.
         """
         taken: list[LeaseDecision] = []
+        rest = 0
 
         def begin(before: Mailbox | None) -> Mailbox | None:
+            nonlocal rest
             taken.clear()
+            rest = 0
             if before is None or before.status != "active":
                 return None
             # A holder that died after saving its progress comes back with an old hint;
@@ -104,7 +111,8 @@ class Holding:
             if hint is not None and not own and self._tells_nothing(hint, before):
                 return None
             busy = silent_since is not None and before.quiet_since > silent_since
-            if busy and not own:
+            rest = (before.rests_until or 0) - self._now()
+            if rest > 0 or (busy and not own):
                 return None
             decision = take(before.lease, delivery, self._now())
             if silent_since is not None and decision.action == "wait":
@@ -116,6 +124,8 @@ class Holding:
             return replace(before, lease=decision.lease, last_pushed_at=pushed)
 
         state, _ = self._mailboxes.change(mailbox, begin)
+        if 0 < rest <= SHORT_REST_SECONDS * 1000 and silent_since is None:
+            raise Transient("Gmail wants this mailbox to rest.")
         if state is None or not taken or taken[0].action == "wait":
             return None
         if taken[0].action == "again":
@@ -182,6 +192,7 @@ class Holding:
                 lag_looks=0 if given_up else looks,
                 failing_since=None,
                 failure=None,
+                rests_until=None,
             )
 
         state, _ = self._mailboxes.change(run.id, end, known=run.mailbox)
@@ -205,10 +216,16 @@ class Holding:
                     saved,
                     failing_since=saved.failing_since or self._now(),
                     failure=error.code,
+                    rests_until=self._rest(error),
                 )
             return replace(saved, lease=release(before.lease))
 
         self._mailboxes.change(mailbox.id, end)
+
+    def _rest(self, error: SyncError) -> int | None:
+        """When Gmail, or whoever failed, may be asked again, if it says so."""
+        wait = error.retry_after if isinstance(error, Transient) else None
+        return self._now() + int(wait * 1000) if wait else None
 
     def _with_progress(self, held: Mailbox, run: Run) -> Mailbox:
         synced = max(held.last_synced_at or 0, run.resynced_at or 0) or None

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import socket
 import sys
 import zlib
@@ -21,10 +22,12 @@ from types import FrameType
 from typing import Any
 from unittest.mock import patch
 
+from werkzeug.sansio.multipart import MultipartDecoder
 from werkzeug.test import EnvironBuilder
 from werkzeug.wrappers import Request
 
 from functions import push
+from functions.http import multipart, reading_bodies
 from functions.schedule import Job
 from shared.core.limits import (
     MAX_BODY_BYTES,
@@ -54,6 +57,7 @@ from shared.gateways.smtp import SmtpRelay
 from shared.ports import RelayServer
 from shared.services.sending.outbound_work import OutboundWork
 from shared.services.syncing.sync import MailboxChanged
+from tests.security.fuzz import api_bodies
 from tests.security.html_audit import wrongs
 
 
@@ -250,6 +254,7 @@ def tree_of(data: bytes) -> dict[str, Any]:
 
 # --- the work grows with the length only ----------------------------------------------
 
+_OURS = re.compile(r"(?<!/tests)/(?:shared|functions)/")
 SHORT, LONG = 1_024, 8_192
 EVERY = 512
 
@@ -275,7 +280,7 @@ def lines_run(work: Callable[[], None]) -> int:
 
     def trace(frame: FrameType, event: str, _: Any) -> Any:
         nonlocal count
-        if event == "call" and "/shared/" not in frame.f_code.co_filename:
+        if event == "call" and not _OURS.search(frame.f_code.co_filename):
             return None
         count += 1
         return trace
@@ -390,6 +395,33 @@ TARGETS: Mapping[str, Target] = {
             "1e999",
         ),
     ),
+    "form": Target(
+        api_bodies.forms,
+        (
+            (
+                b'--x\r\nContent-Disposition: form-data; name="message"\r\n\r\n'
+                b'{"kind":"individual","user":"u"}\r\n--x\r\nContent-Disposition: '
+                b'form-data; name="attachment"; filename="a.txt"\r\nContent-Type: '
+                b"text/plain\r\nContent-ID: <i@x>\r\n\r\nHello\r\n--x--\r\n"
+            ),
+            (
+                b'"y z"\n--y z\r\nContent-Disposition: form-data; name=message'
+                b"\r\n\r\n{}\r\n--y z--"
+            ),
+        ),
+        (
+            *("\r\n", "--x", "--", "form-data", "name=", "filename*=utf-8''%0d"),
+            *("message", "attachment", "Content-Type:", "Content-Transfer-Encoding:"),
+        ),
+    ),
+    "rows": Target(
+        api_bodies.rows,
+        (
+            b'{"id":"c","name":"C","emails":["c@x.example"],"assigned_to":null}\n\n[]',
+            b'{"id":"c","id":"d","created_at":"2026-01-01T00:00:00Z"}\r\n{"name":NaN}',
+        ),
+        ('"emails":', '"created_at":', "\\ud800", "\n", "1e999", "[[", "null", "{}"),
+    ),
     "provider": Target(
         provider_hosts,
         (b"127.0.0.1", b"[::1]", b"0x7f.1", b"2130706433", b"::ffff:169.254.169.254"),
@@ -406,6 +438,17 @@ GUIDES: tuple[Any, ...] = (
     Job.from_push.__func__,  # type: ignore[attr-defined]
     SmtpRelay._resolve,
     SmtpRelay._may_use,
+    api_bodies.forms,
+    multipart._parts,
+    multipart._upload,
+    multipart._events,
+    MultipartDecoder.next_event,
+    MultipartDecoder._parse_headers,
+    MultipartDecoder._parse_data,
+    reading_bodies._lines,
+    reading_bodies.lines_of,
+    reading_bodies._errors,
+    reading_bodies._say,
 )
 """Functions outside the core that lead the fuzzer as well."""
 
