@@ -93,6 +93,22 @@ def test_t3_an_erased_mail_of_the_crm_does_not_come_back_elsewhere() -> None:
     assert system.conversation("c2", s="s2") == []
 
 
+def test_t3_an_answer_to_a_forward_of_crm_mail_stays_in_its_subaccount() -> None:
+    """Found by the simulation: a forward left its thread (M10), and T3 with it."""
+    system = _two_subaccounts()
+    system.user("u", MIA, s="s2")
+    system.contact("ada", ADA)
+    system.contact("ada2", ADA, s="s2")
+    (sent,) = system.post().ids
+    system.settle()
+    parent = system.record(sent).rfc822_message_id
+    forward = system.sends(MIA, ADA, "Fwd: Offer", reply_to=parent)
+    system.arrives(ADA, MIA, "Re: Offer", reply_to=f"<{forward.rfc822_id}>")
+    system.settle()
+    assert len(system.conversation("ada")) == 2
+    assert system.conversation("ada2", s="s2") == []
+
+
 def test_m12_what_is_listed_while_a_run_begins_counts_for_mail_that_comes_then(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

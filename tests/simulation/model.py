@@ -81,6 +81,7 @@ class Model(Facts):
             return None  # T3
         outside = self.outside(copy, s)
         took_part = self.took_part(s, copy.account, view, thread)
+        only = thread is not None and thread.only  # T3: a forward answers, too
         if self.internal(s, copy.account, mail.writer):
             if not (copy.sent or mail.true) or not outside:
                 return None  # M2, M11
@@ -100,7 +101,8 @@ class Model(Facts):
         for address in candidates:
             contact = self.contact_of(s, address)
             if contact and (whoever or self.permitted(s, address, users, also)):
-                return self._unless_listed(s, users, Rec(contact, number_of(begins)))
+                rec = Rec(contact, number_of(begins), only)
+                return self._unless_listed(s, users, rec)
         return None  # M7
 
     def _unless_listed(self, s: str, users: list[str], rec: Rec) -> Rec | None:

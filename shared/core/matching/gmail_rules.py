@@ -54,7 +54,8 @@ def matched(
         return answers
     first = recipients(copy.message) if copy.is_own else (copy.sender,)
     yield from copy.ask_addresses(ids, first)
-    threads = yield from find_threads(copy.known, copy.message, copy.mailbox.id, todo)
+    # Where BCC has answered counts as well: the thread may exist there only (T3).
+    threads = yield from find_threads(copy.known, copy.message, copy.mailbox.id, ids)
     exclusive = is_exclusive(threads)
     for subaccount in todo:
         if exclusive and subaccount not in threads:
@@ -163,7 +164,8 @@ def _by_contact(
 ) -> Answer:
     """Record under the contact of this address, in a thread that begins here.
 
-    The place has rule M3 when the setting does not permit the address.
+    The place has rule M3 when the setting does not permit the address. A forward leaves
+    its thread (M10), but it answers it: what exists here only goes on so (T3).
     """
     permitted = _permits(case, address)
     shown_to = _holders(case, (*contact.emails, address))
@@ -179,6 +181,7 @@ def _by_contact(
         rule=rule if permitted else "M3",
         holders=shown_to,
         user=_sending_user(case),
+        exclusive=case.exclusive,
         link_gmail_thread=not forward,
         participants=_participants(case),
     )
