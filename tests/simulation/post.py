@@ -67,6 +67,7 @@ class Post:
         """Put a copy into spam or trash, or take it out."""
         box = self._stage.world.account(copy.account).mailbox
         message = box.messages[copy.gmail_id]
+        self._may_have_been_seen(copy)
         with self._stage.world.transaction():
             if hide:
                 box.change_labels(message, add={hide}, remove={"INBOX"})
@@ -78,10 +79,17 @@ class Post:
 
     def vanish(self, copy: Copy) -> None:
         """Delete a copy for ever."""
+        self._may_have_been_seen(copy)
         box = self._stage.world.account(copy.account).mailbox
         with self._stage.world.transaction():
             box.delete(box.messages[copy.gmail_id])
         copy.gone = True
+
+    def _may_have_been_seen(self, copy: Copy) -> None:
+        """A worker in the middle of its work may know the copy as it was."""
+        waiting = self._ledger.waiting.get(copy)
+        if waiting is not None and self._stage.workers and not copy.hidden:
+            waiting.seen = True
 
     def discover(self) -> None:
         """Find copies that have come to be: what the CRM sends comes by itself."""

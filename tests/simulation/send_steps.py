@@ -83,7 +83,8 @@ class SendSteps(MailSteps):
         account = link.account if link else None
         if account is None and s != "s1":
             self.fail([f"{key} is accepted, although nobody can send it"])
-        troubles = -1 if account in self.ledger.dead else self.stage.troubles
+        broken = account in self.ledger.dead or self.stage.is_troubled()
+        troubles = -1 if broken else self.stage.troubles
         self.sends.asked[key] = Asked(s, account, ids, contacts, troubles, mail)
 
     def _check_refusal(self, code: str, s: str, account: str | None) -> None:

@@ -33,6 +33,8 @@ PATIENCE, TROUBLED = 5, 2
 """How often a call is made until it is answered, and how many of them meet trouble."""
 POISON = 400
 """Gmail refuses a mail for good: no fault that passes by itself."""
+BREAKING = {"status", "drop_before", "drop_after"}
+"""Faults that can be why a send fails."""
 CAP = 2
 """Sends of a mailbox in 24 hours (S5), few enough to be used up."""
 
@@ -120,6 +122,13 @@ class Stage(System):
         if worker in young and others:
             self.wrong.append("two holders read one mailbox")
         worker.reading.add(token)
+
+    def is_troubled(self) -> bool:
+        """Whether a fault of earlier may still break calls of Gmail."""
+        return any(
+            one.action in BREAKING and (one.count is None or one.struck < one.count)
+            for one in self.world.faults
+        )
 
     # --- Pub/Sub ---------------------------------------------------------------------
 
