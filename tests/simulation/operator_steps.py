@@ -120,9 +120,12 @@ class OperatorSteps(Scene):
             if len(says) != 1:
                 return None
             (rec,) = says
-            if rec is None or base is None:
-                verdicts.append(rec is not base)
-                if base is not None and not self._is_listed(s, copy, base):
+            if base is None:
+                verdicts.append(rec is not None)
+            elif rec is None:
+                # A record that does not name this copy is another mailbox's business.
+                verdicts.append(copy.account in base.held)
+                if verdicts[-1] and not self._is_listed(s, copy, base):
                     return None  # its own record may keep it in its thread (T1, T2)
             elif rec.contact != base.contact or copy.account not in base.held:
                 return None
