@@ -111,12 +111,14 @@ class Snapshot:
     """A document as it was read. `data` is empty when it does not exist.
 
     `version` is opaque: give it back in Put, Update or Delete to compare and set.
+    `created` tells a document from one that was deleted and made anew under its path.
     """
 
     path: Path
     exists: bool
     data: Mapping[str, Any] = field(default_factory=dict)
     version: object | None = None
+    created: str | None = None
 
     @property
     def id(self) -> str:

@@ -476,3 +476,14 @@ def test_an_erased_contact_of_a_bulk_mail_leaves_nothing(system):
     blobs = system.outside.blobs.keys()
     assert all(kept.id in one for one in blobs)
     assert system.under_way() == 0
+
+
+def test_a_contact_with_an_erased_ones_id_gets_none_of_its_bulk_mail(system):
+    """Found by the simulation: what was erased came back, and went out to Carla."""
+    system.bulk("c", "b")
+    system.services.directory.delete_contact("s", "c")
+    system.contact("c", "dora@customer.test")
+    system.send_all()
+    assert [one.recipients for one in system.relay.taken] == [(BOB,)]
+    assert system.conversation("c") == []
+    assert system.under_way() == 0
