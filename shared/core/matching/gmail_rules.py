@@ -17,6 +17,7 @@ from shared.core.matching.ancestors import (
     new_thread,
 )
 from shared.core.matching.asking import Asking
+from shared.core.matching.crm_copies import is_of_another_crm
 from shared.core.matching.facts import ContactAtAddress
 from shared.core.matching.mailbox_copy import MailboxCopy
 from shared.core.matching.parties import Parties, holders, is_any_listed
@@ -78,6 +79,8 @@ def _decide(case: _Case) -> Asking[Answer]:
     """M2: who is internal is believed only when it is true."""
     copy = case.copy
     if not case.parties.is_internal(copy.sender):
+        if (yield from is_of_another_crm(copy, case.subaccount)):
+            return "T3"
         return (yield from _inbound(case))
     if not copy.is_believed:
         return "M2"
