@@ -10,7 +10,7 @@ from typing import Any
 from shared.core.ids import ContactId, SubaccountId, UserId
 from shared.repositories.directory import ContactToWrite
 from tests.simulation import cast
-from tests.simulation.cast import ACCOUNTS, ANN, BEN, DAN, MOVED, PROVIDER, SHOP
+from tests.simulation.cast import DAN, PROVIDER
 from tests.simulation.checks import CONTACTS
 from tests.simulation.facts import Link, Person
 from tests.simulation.scene import Scene
@@ -35,10 +35,10 @@ class CrmSteps(Scene):
 
     def change_contact(self) -> None:
         """A contact comes, or changes; also the addresses of one with mail."""
-        s = self.rng.choice(("s1", "s2"))
-        some = (*cast.PEOPLE, *cast.PEOPLE, cast.STRANGERS[1], DAN)
+        s = self.rng.choice(self.cast.subaccounts)
+        some = (*self.cast.people, *self.cast.people, cast.STRANGERS[1], DAN)
         emails = tuple(dict.fromkeys(self.rng.sample(some, self.rng.choice((1, 1, 2)))))
-        user = self.rng.choice(("ann", "ann", "ben", "cat", None))
+        user = self.rng.choice(self.cast.owners(s))
         self.put_contact(s, self.rng.choice(CONTACTS), emails, user)
 
     def put_contact(
@@ -92,7 +92,7 @@ class CrmSteps(Scene):
             self.tell(user, "never logs in", s, *listed)
             self.set_list(s, user, listed)
             return
-        s = self.rng.choice(("s1", "s2"))
+        s = self.rng.choice(self.cast.subaccounts)
         logging = self.rng.choice(("established", "all_contacts", "threads"))
         self.tell(s, "logs", logging, "but", *listed)
         self.set_subaccount(s, logging, listed)
@@ -120,9 +120,9 @@ class CrmSteps(Scene):
 
     def connecting(self) -> None:
         """A user connects, moves (C5), or gives consent again (C7)."""
-        user = self.rng.choice(("ann", "ben", "cat"))
+        user = self.rng.choice(self.cast.connecting)
         link = self.model.links.get(user)
-        places = [ANN, BEN, SHOP, MOVED]
+        places = list(self.cast.accounts)
         if link and self.rng.random() < 0.6:
             places = [link.account]
         self.connect(user, self.rng.choice(places))
@@ -194,7 +194,7 @@ class CrmSteps(Scene):
 
     def expire(self) -> None:
         """Gmail forgets a mailbox's history (W3)."""
-        account = self.rng.choice(ACCOUNTS)
+        account = self.rng.choice(self.cast.accounts)
         self.tell("the history of", account, "expires")
         self.stage.world.expire_history(account)
         self.ledger.look()

@@ -14,6 +14,9 @@ from dataclasses import dataclass, field, replace
 from tests.simulation.cast import Copy, Mail
 from tests.simulation.facts import Facts, Relation
 
+UNKNOWN = 1_000_000
+"""Roots from here on stand for threads that may have begun in more than one way."""
+
 
 @dataclass(frozen=True)
 class Rec:
@@ -154,7 +157,7 @@ class Model(Facts):
             for mail, rec in view.here.items()
             if mail is not copy.mail
             and copy.account in rec.held
-            and not self._left_its_thread(s, copy.account, mail, rec)
+            and self._may_be_in_its_thread(s, copy.account, mail, rec)
             and _lies_beside(mail, copy)
             for only in self._ways(rec, view)
         ]
@@ -165,17 +168,19 @@ class Model(Facts):
             for mail in view.elsewhere
         ):
             return [*beside, None, ELSEWHERE]
-        return beside or [None]
+        sure = [one for one in beside if isinstance(one, Rec) and one.root < UNKNOWN]
+        return beside if sure else [*beside, None]
 
     def _ways(self, rec: Rec, view: View) -> set[bool]:
         """T3: a thread with mail of the CRM in it may count as its own, or not."""
         mixed = any(one.only != rec.only for one in view.here.values())
         return {False, True} if mixed else {rec.only}
 
-    def _left_its_thread(self, s: str, account: str, mail: Mail, rec: Rec) -> bool:
-        """M10: whether it was recorded as a forward."""
+    def _may_be_in_its_thread(self, s: str, account: str, mail: Mail, rec: Rec) -> bool:
+        """M10: whether it was not recorded as a forward, as far as that is known."""
         ours = self.internal(s, account, mail.writer)
-        return ours and rec.root == mail.no and (mail.forward or mail.root is not mail)
+        leaves = ours and (mail.forward or mail.root is not mail)
+        return not (leaves and rec.root == mail.no)
 
     def took_part(self, s: str, account: str, view: View, thread: Thread) -> set[str]:
         """T2: external senders and recipients of the thread's recorded mails."""

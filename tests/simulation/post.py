@@ -5,7 +5,7 @@ from __future__ import annotations
 from email.utils import format_datetime
 
 from infra.local.gmail_simulator.messages import Message
-from tests.simulation.cast import ACCOUNTS, ALIAS, ANN, LOG, Copy, Mail, number_in
+from tests.simulation.cast import ALIAS, ANN, LOG, WIDE, Copy, Mail, number_in
 from tests.simulation.ledger import Ledger
 from tests.simulation.stage import Stage
 
@@ -21,7 +21,7 @@ def account_of(address: str) -> str | None:
     """The Gmail account that an address reaches."""
     if address == ALIAS:
         return ANN
-    return address if address in ACCOUNTS else None
+    return address if address in WIDE.accounts else None
 
 
 class Post:
