@@ -323,7 +323,8 @@ class GmailSending(Protocol):
     def create_draft(self, mail: IO[bytes], thread: GmailThreadId | None) -> Draft:
         """Upload a mail as a draft; sends nothing, so it goes on where it stopped.
 
-        Raises Transient when it is not known whether the draft exists.
+        Raises Transient when it is not known whether the draft exists, Vanished when
+        the thread does not.
         """
 
     def find_drafts(self, mark: str, message_id: str) -> tuple[Draft, ...]:
