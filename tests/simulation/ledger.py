@@ -62,7 +62,7 @@ class Ledger(Views):
             }
         self.waiting[copy] = new
         if copy.account in self._expired and not fresh:
-            self._need_not_be_read(copy)
+            self.need_not_be_read(copy)
 
     def may_be_read_again(self, account: str) -> None:
         """History expired: copies of long ago may be read once more (W3)."""
@@ -74,11 +74,11 @@ class Ledger(Views):
                     self.appears(copy, fresh=False)
                 if self.waiting[copy].fresh:
                     continue
-                self._need_not_be_read(copy)
+                self.need_not_be_read(copy)
         self._expired.add(account)
 
-    def _need_not_be_read(self, copy: Copy) -> None:
-        """Too old for a resync's overlap, and its change is in no history."""
+    def need_not_be_read(self, copy: Copy) -> None:
+        """As when it is too old for a resync's overlap, and its change in no history."""
         for s in self.model.subs:
             self.waiting[copy].need_not(s)
 

@@ -34,10 +34,11 @@ class Rec:
 
 @dataclass(frozen=True)
 class View:
-    """What is recorded at some moment: here, and elsewhere only (T3)."""
+    """What is recorded at some moment: here, elsewhere only (T3), elsewhere as well."""
 
     here: Mapping[Mail, Rec]
     elsewhere: frozenset[Mail] = frozenset()
+    also: frozenset[Mail] = frozenset()
 
 
 class Refused:
@@ -144,15 +145,21 @@ class Model(Facts):
     def threads(self, copy: Copy, s: str, view: View) -> list[Thread]:
         """T1: the nearest known ancestor, else Gmail's thread in the same mailbox.
 
-        T3: one that exists in another subaccount only keeps all that answers it there.
+        T3: one that exists in another subaccount only keeps all that answers it there,
+        unless a nearer one is known in a subaccount as any other mail.
         """
-        for ancestor in copy.mail.answers:
+        for number, ancestor in enumerate(copy.mail.answers):
             rec, away = view.here.get(ancestor), ancestor in view.elsewhere
+            if view.also.intersection(copy.mail.answers[:number]):
+                away, rec = False, rec and replace(rec, only=False)
             if rec is not None:
                 return [rec, ELSEWHERE] if away and not rec.only else [rec]
             if away:
                 return [ELSEWHERE]
-        beside: list[Thread] = [
+        return self._beside(copy, s, view)
+
+    def _beside(self, copy: Copy, s: str, view: View) -> list[Thread]:
+        beside = [
             replace(rec, only=only)
             for mail, rec in view.here.items()
             if mail is not copy.mail
@@ -161,6 +168,8 @@ class Model(Facts):
             and _lies_beside(mail, copy)
             for only in self._ways(rec, view)
         ]
+        if view.also.intersection(copy.mail.answers):
+            return [replace(one, only=False) for one in beside] or [None]
         # Of Gmail's thread nobody can tell what the nearest ancestor is; an audit or a
         # backfill reads a mail again after those that came later.
         if any(
@@ -168,8 +177,8 @@ class Model(Facts):
             for mail in view.elsewhere
         ):
             return [*beside, None, ELSEWHERE]
-        sure = [one for one in beside if isinstance(one, Rec) and one.root < UNKNOWN]
-        return beside if sure else [*beside, None]
+        sure = any(one.root < UNKNOWN for one in beside)
+        return [*beside] if sure else [*beside, None]
 
     def _ways(self, rec: Rec, view: View) -> set[bool]:
         """T3: a thread with mail of the CRM in it may count as its own, or not."""

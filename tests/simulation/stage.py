@@ -52,7 +52,7 @@ class Stage(System):
         self.bag: list[Delivery] = []
         self.workers: list[Worker] = []
         self.crashes = 0
-        self.faults: list[str] = []
+        self.latest = self.clock.now()
         self.wrong: list[str] = []
         self.troubles = 0
         self.on_commit: Callable[[Sequence[Any]], None] = lambda _: None
@@ -265,6 +265,8 @@ class Stage(System):
         self.world.faults.replace(poison)
         for swept in (False, True):
             if swept:
+                # Who was busy before the clock jumped back is not silent until then.
+                self.clock.at = max(self.clock.now(), self.latest)
                 self.clock.advance(seconds=1)
                 self.services.sweep.sweep_all(0)
             for _ in range(limit):
