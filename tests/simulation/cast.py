@@ -153,7 +153,7 @@ class Mail:
 
 @dataclass(eq=False)
 class Copy:
-    """A mail as it lies in one Gmail account."""
+    """A mail as it lies in one Gmail account. One that is `unread` went too soon."""
 
     mail: Mail
     account: str
@@ -164,6 +164,7 @@ class Copy:
     order: int = 0
     hidden: bool = False
     gone: bool = False
+    unread: bool = False
 
     @property
     def others(self) -> tuple[str, ...]:

@@ -83,7 +83,7 @@ class Post:
         box = self._stage.world.account(copy.account).mailbox
         with self._stage.world.transaction():
             box.delete(box.messages[copy.gmail_id])
-        copy.gone = True
+        copy.gone, copy.unread = True, copy in self._ledger.waiting
 
     def _may_have_been_seen(self, copy: Copy) -> None:
         """A worker in the middle of its work may know the copy as it was."""

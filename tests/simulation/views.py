@@ -87,6 +87,8 @@ class Views:
 
     def _is_known(self, other: Mail, copy: Copy, one: Waiting) -> bool:
         """Whether the Message-ID that Gmail gave the CRM's mail is known by then."""
+        if any(theirs.sent and theirs.unread for theirs in other.copies):
+            return False  # perhaps nobody has seen which one Gmail gave
         waiting = [self.waiting.get(theirs) for theirs in other.copies]
         return (
             None in waiting
