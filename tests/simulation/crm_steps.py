@@ -82,6 +82,7 @@ class CrmSteps(Scene):
                 SubaccountId(s), ContactId(c)
             )
         )
+        self.ledger.is_erased(s, c)
 
     def settings(self) -> None:
         """A subaccount's settings change, or somebody's own never-log list."""

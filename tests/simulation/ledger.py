@@ -115,6 +115,18 @@ class Ledger(Views):
         self.model.established -= gone
         self.model.perhaps |= gone
 
+    def is_erased(self, s: str, contact: str) -> None:
+        """It is done: who gets the id next has nothing of all that."""
+        made = self._made(s, contact)
+        for one in self.waiting.values():
+            for may in (one.allowed[s], one.joins[s], one.before.get(s, set())):
+                may -= {
+                    rec
+                    for rec in may
+                    if rec and rec is not ANY and is_contact(rec, contact, made)
+                }
+        self.look()
+
     def look(self) -> None:
         """Note what the model says now of everything that is on its way."""
         for copy, one in sorted(self.waiting.items(), key=lambda two: two[1].order):
