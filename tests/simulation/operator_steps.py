@@ -125,10 +125,10 @@ class OperatorSteps(Scene):
             if base is None:
                 verdicts.append(rec is not None)
             elif rec is None:
+                if not self._is_listed(s, copy, base):
+                    return None  # its own record may keep it in its thread (T1, T2)
                 # A record that does not name this copy is another mailbox's business.
                 verdicts.append(copy.account in base.held)
-                if verdicts[-1] and not self._is_listed(s, copy, base):
-                    return None  # its own record may keep it in its thread (T1, T2)
             elif copy.account not in base.held:
                 verdicts.append(True)  # M9
             elif rec.contact != base.contact:
