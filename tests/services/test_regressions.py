@@ -133,6 +133,34 @@ def test_m12_what_is_listed_while_a_run_begins_counts_for_mail_that_comes_then(
     assert system.conversation("ada") == []
 
 
+def test_w3_a_resync_finds_what_came_while_its_holder_was_stalled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Found by the simulation: the end of a run counted as the time of its reading."""
+    system = System()
+    system.subaccount()
+    system.user("u", ME)
+    system.contact("ada", ADA)
+    system.connect("u", ME)
+    system.settle()
+    system.arrives(ADA, ME, "first")
+    real = GmailMailbox.history
+
+    def history(self: Any, *where: Any) -> Any:
+        page = real(self, *where)
+        monkeypatch.undo()
+        system.arrives(ADA, ME, "second")
+        system.clock.advance(days=8)
+        system.world.expire_history(ME)
+        return page
+
+    monkeypatch.setattr(GmailMailbox, "history", history)
+    system.settle()
+    system.sweep(0)
+    subjects = [one.subject for one in system.conversation("ada")]
+    assert subjects == ["first", "second"]
+
+
 def test_t2_an_answer_in_the_batch_of_the_mail_that_made_the_contact_joins_it() -> None:
     """Found by the simulation: the contact was remembered as missing (B2).
 
