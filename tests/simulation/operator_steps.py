@@ -56,6 +56,7 @@ class OperatorSteps(Scene):
             if not wanted[copy.gmail_id]:
                 # What a repair changes for others, the next audit of the span tells.
                 self.ledger.need_not_be_read(copy)
+        self.ledger.look()
         caller = Caller("crm", frozenset(map(SubaccountId, self.model.subs)))
         job = self.ask(
             lambda: self.stage.services.jobs.audit(
@@ -89,6 +90,7 @@ class OperatorSteps(Scene):
             for copy in self._copies(account):
                 if emails & {copy.mail.writer, *copy.others}:
                     self._reads_again(copy, {s})
+        self.ledger.look()  # the newest are read first: others build on them
         job = self.ask(
             lambda: self.stage.services.jobs.backfill(SubaccountId(s), ContactId(c))
         )
