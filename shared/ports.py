@@ -111,13 +111,15 @@ class Snapshot:
     """A document as it was read. `data` is empty when it does not exist.
 
     `version` is opaque: give it back in Put, Update or Delete to compare and set. That
-    of a document which a commit deletes means nothing.
+    of a document which a commit deletes means nothing. `created` tells a document from
+    one that was deleted and made anew under its path.
     """
 
     path: Path
     exists: bool
     data: Mapping[str, Any] = field(default_factory=dict)
     version: object | None = None
+    created: str | None = None
 
     @property
     def id(self) -> str:
@@ -322,7 +324,8 @@ class GmailSending(Protocol):
     def create_draft(self, mail: IO[bytes], thread: GmailThreadId | None) -> Draft:
         """Upload a mail as a draft; sends nothing, so it goes on where it stopped.
 
-        Raises Transient when it is not known whether the draft exists.
+        Raises Transient when it is not known whether the draft exists, Vanished when
+        the thread does not.
         """
 
     def find_drafts(self, mark: str, message_id: str) -> tuple[Draft, ...]:

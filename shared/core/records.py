@@ -133,7 +133,10 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """A person in one subaccount. `created_at` in milliseconds since the epoch."""
+    """A person in one subaccount. `created_at` in milliseconds since the epoch.
+
+    `stored` tells one from another that got its id after it was erased.
+    """
 
     id: ContactId
     subaccount: SubaccountId
@@ -143,3 +146,4 @@ class Contact:
     created_at: int
     messages: int = 0
     last_message_at: int | None = None
+    stored: str | None = None

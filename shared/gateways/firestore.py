@@ -151,7 +151,11 @@ def _snapshot(answer: DocumentSnapshot[Any]) -> Snapshot:
     if not answer.exists:
         return Snapshot(path, exists=False)
     return Snapshot(
-        path, exists=True, data=answer.to_dict() or {}, version=answer.update_time
+        path,
+        exists=True,
+        data=answer.to_dict() or {},
+        version=answer.update_time,
+        created=answer.create_time.isoformat() if answer.create_time else None,
     )
 
 

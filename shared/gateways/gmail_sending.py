@@ -77,7 +77,7 @@ class SendingMixin:
         create = self._api.users.drafts().create
         if size <= _SMALL_BYTES:
             message["raw"] = base64.urlsafe_b64encode(mail.read()).decode()
-            answer = self._do(create(userId=_ME, body={"message": message}))
+            answer = self._do(create(userId=_ME, body={"message": message}), "draft")
         else:
             media = MediaIoBaseUpload(
                 cast(io.IOBase, mail),
@@ -156,7 +156,7 @@ class SendingMixin:
         answer: Any = None
         while answer is None:
             try:
-                with translated(), self._http() as http:
+                with translated("draft"), self._http() as http:
                     _, answer = request.next_chunk(http=http, num_retries=0)
             except RateLimited:
                 raise

@@ -18,15 +18,14 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-from shared.errors import Malformed, Misconfigured, Transient
+from shared.errors import Malformed, Misconfigured, RateLimited, Transient
 
 _TIMEOUT = (5.0, 20.0)
 _KEEP = timedelta(hours=1)
 # Clocks of two machines differ a little.
 _LEEWAY_SECONDS = 60.0
 _LEAST_KEY_BITS = 2048
-_SERVER_FAULT = 500
-_OK = 200
+_OK, _TOO_MANY, _SERVER_FAULT = 200, 429, 500
 
 Keys = Mapping[str, RSAPublicKey]
 
@@ -78,6 +77,8 @@ class SigningKeys:
         except requests.RequestException as fault:
             kind = type(fault).__name__
             raise Transient(f"Google's keys cannot be fetched ({kind}).") from None
+        if answer.status_code == _TOO_MANY:
+            raise RateLimited
         if answer.status_code >= _SERVER_FAULT:
             raise Transient("Google's keys cannot be fetched.")
         if answer.status_code != _OK:

@@ -193,6 +193,7 @@ def to_contact(subaccount: SubaccountId, snapshot: Snapshot) -> Contact:
         created_at=data["created_at"],
         messages=data.get("messages", 0),
         last_message_at=data.get("last_message_at"),
+        stored=snapshot.created,
     )
 
 

@@ -158,12 +158,16 @@ def key_from(snapshot: Snapshot) -> FirstResult:
 
 @dataclass(frozen=True, slots=True)
 class BulkRecipient:
-    """One contact of a bulk call, as it was when the call came."""
+    """One contact of a bulk call, as it was when the call came.
+
+    `stored` tells it from another that got its id after it was erased.
+    """
 
     contact: ContactId
     message: MessageId
     address: str
     name: str | None
+    stored: str | None = None
 
 
 def recipients_fields(recipients: Sequence[BulkRecipient]) -> list[dict[str, Any]]:

@@ -19,6 +19,7 @@ from shared.ports import (
     Maximum,
     Merge,
     Put,
+    Query,
     Union,
     Update,
 )
@@ -256,6 +257,21 @@ def test_a_recreated_document_has_a_new_version(documents: Documents) -> None:
     documents.commit([Put("c/d", {"x": 1})])
     with pytest.raises(Conflict):
         documents.commit([Update("c/d", {"x": 2}, version=old)])
+
+
+def test_created_tells_a_recreated_document_from_one_that_changed(
+    documents: Documents,
+) -> None:
+    documents.commit([Put("c/d", {"x": 1})])
+    (first,) = documents.get(["c/d"])
+    documents.commit([Put("c/d", {"x": 2})])
+    documents.commit([Update("c/d", {"y": 1}), Put("c/e", {"x": 1})])
+    (changed,) = documents.query(Query("c", where=(("x", "==", 2),)))
+    assert changed.created == first.created is not None
+    documents.commit([Delete("c/d")])
+    assert documents.get(["c/d"])[0].created is None
+    documents.commit([Put("c/d", {"x": 1})])
+    assert documents.get(["c/d"])[0].created != first.created
 
 
 def test_version_of_a_document_deleted_meanwhile_is_a_conflict(

@@ -319,7 +319,7 @@ def test_every_invalid_grant_needs_the_owner(
     assert google.gmail(token).profile().address == ANN
 
 
-@pytest.mark.parametrize("status", [500, 503])
+@pytest.mark.parametrize("status", [429, 500, 503])
 def test_keys_that_cannot_be_fetched_fail_before_the_code_is_used(
     world: GmailWorld, google: GoogleOAuth, session: requests.Session, status: int
 ) -> None:

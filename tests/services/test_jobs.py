@@ -13,7 +13,8 @@ from shared.errors import Problem
 from shared.ports import Delete, Put
 from tests.support.system import System
 
-ME, ADA, BOB = "rep@ours.example", "ada@client.example", "bob@client.example"
+ME, MATE = "rep@ours.example", "mate@ours.example"
+ADA, BOB, CLEO = "ada@client.example", "bob@client.example", "cleo@client.example"
 CRM = Caller("crm", frozenset({SubaccountId("s")}))
 FOREVER = 4_000_000_000_000
 
@@ -249,3 +250,21 @@ def test_e4_a_record_that_does_not_list_the_copy_is_mended(system: System) -> No
     assert found["repaired"]
     (message,) = system.conversation("ada")
     assert [one.address for one in message.held_by] == [ME]
+
+
+def test_e4_a_copy_that_was_read_before_there_was_the_contact_is_listed(
+    system: System,
+) -> None:
+    """Found by the simulation: only a colleague may record the mail (M3, M9)."""
+    system.user("v", MATE)
+    system.connect("v", MATE)
+    system.arrives(CLEO, f"{ME}, {MATE}")
+    colleagues = next(one for one in system.pushes if MATE.encode() in one.event.data)
+    system.pushes.remove(colleagues)
+    system.settle()
+    system.contact("cleo", CLEO, assigned_to="v")
+    assert system.deliver(colleagues)
+    (found,) = audit(system, repair=True)["differences"]
+    assert (found["rule"], found["repaired"]) == ("M9", True)
+    (message,) = system.conversation("cleo")
+    assert {one.address for one in message.held_by} == {ME, MATE}

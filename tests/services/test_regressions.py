@@ -93,6 +93,22 @@ def test_t3_an_erased_mail_of_the_crm_does_not_come_back_elsewhere() -> None:
     assert system.conversation("c2", s="s2") == []
 
 
+def test_t3_an_answer_to_a_forward_of_crm_mail_stays_in_its_subaccount() -> None:
+    """Found by the simulation: a forward left its thread (M10), and T3 with it."""
+    system = _two_subaccounts()
+    system.user("u", MIA, s="s2")
+    system.contact("ada", ADA)
+    system.contact("ada2", ADA, s="s2")
+    (sent,) = system.post().ids
+    system.settle()
+    parent = system.record(sent).rfc822_message_id
+    forward = system.sends(MIA, ADA, "Fwd: Offer", reply_to=parent)
+    system.arrives(ADA, MIA, "Re: Offer", reply_to=f"<{forward.rfc822_id}>")
+    system.settle()
+    assert len(system.conversation("ada")) == 2
+    assert system.conversation("ada2", s="s2") == []
+
+
 def test_m12_what_is_listed_while_a_run_begins_counts_for_mail_that_comes_then(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -115,6 +131,34 @@ def test_m12_what_is_listed_while_a_run_begins_counts_for_mail_that_comes_then(
     system.arrives("stranger@nowhere.example", ME)
     system.settle()
     assert system.conversation("ada") == []
+
+
+def test_w3_a_resync_finds_what_came_while_its_holder_was_stalled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Found by the simulation: the end of a run counted as the time of its reading."""
+    system = System()
+    system.subaccount()
+    system.user("u", ME)
+    system.contact("ada", ADA)
+    system.connect("u", ME)
+    system.settle()
+    system.arrives(ADA, ME, "first")
+    real = GmailMailbox.history
+
+    def history(self: Any, *where: Any) -> Any:
+        page = real(self, *where)
+        monkeypatch.undo()
+        system.arrives(ADA, ME, "second")
+        system.clock.advance(days=8)
+        system.world.expire_history(ME)
+        return page
+
+    monkeypatch.setattr(GmailMailbox, "history", history)
+    system.settle()
+    system.sweep(0)
+    subjects = [one.subject for one in system.conversation("ada")]
+    assert subjects == ["first", "second"]
 
 
 def test_t2_an_answer_in_the_batch_of_the_mail_that_made_the_contact_joins_it() -> None:

@@ -86,6 +86,22 @@ def test_s4_a_reply_threads_by_headers_and_in_gmail(system):
     assert record.in_reply_to == question.rfc822_message_id
 
 
+def test_s4_a_reply_goes_out_although_the_user_has_deleted_the_thread_in_gmail(system):
+    """Found by the simulation: Gmail does not know the thread any more (404)."""
+    system.arrives(CARLA, MIA, "Question")
+    system.settle()
+    (question,) = system.conversation("c")
+    mailbox = system.world.account(MIA).mailbox
+    with system.world.transaction():
+        mailbox.delete(mailbox.messages[question.held_by[0].gmail_message_id])
+    (message,) = system.post(answers=question.id, subject=None).ids
+    system.settle()
+    record = system.record(message)
+    (sent,) = system.outside_mail()
+    assert sent["In-Reply-To"] == question.rfc822_message_id
+    assert (record.status, record.thread) == ("sent", question.thread)
+
+
 def test_s4_references_name_the_whole_chain(system):
     system.arrives(CARLA, MIA, "Question")
     system.settle()
@@ -475,4 +491,15 @@ def test_an_erased_contact_of_a_bulk_mail_leaves_nothing(system):
     (kept,) = system.conversation("b")
     blobs = system.outside.blobs.keys()
     assert all(kept.id in one for one in blobs)
+    assert system.under_way() == 0
+
+
+def test_a_contact_with_an_erased_ones_id_gets_none_of_its_bulk_mail(system):
+    """Found by the simulation: what was erased came back, and went out to Carla."""
+    system.bulk("c", "b")
+    system.services.directory.delete_contact("s", "c")
+    system.contact("c", "dora@customer.test")
+    system.send_all()
+    assert [one.recipients for one in system.relay.taken] == [(BOB,)]
+    assert system.conversation("c") == []
     assert system.under_way() == 0

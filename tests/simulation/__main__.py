@@ -1,8 +1,9 @@
 """Play many seeds, or tell one: `python -m tests.simulation --seed 1234 --verbose`.
 
 A seed is a story on the real services, in-memory gateways and the Gmail simulator, in
-one thread. It has four Gmail accounts (one with an alias), two subaccounts, five users,
-and contacts that come, go and change their addresses. What it plays:
+one thread. It has four Gmail accounts (one with an alias), two subaccounts, four users,
+and contacts that come, go and change their addresses; every twentieth has twelve
+accounts, five subaccounts and fifteen users. What it plays:
 
 people      mail in both directions, Cc, Bcc, answers, forwards, drafts, imported mail, mail
             that is moved to spam or trash and back, or vanishes; forged colleagues; two mails
@@ -24,8 +25,9 @@ faults      dropped, duplicated, reordered and delayed notifications, late histo
 
 `model.py` and `model_bcc.py` say what must be recorded, from SPEC and not from the code.
 Checked at every step: nothing recorded that the model forbids (doubled, internal, foreign),
-no contact made without cause, no cursor going back, one holder a mailbox, one email a
-send, no cap exceeded. Checked whenever all is quiet: nothing lost, threads, copies, figures,
+no contact made without cause, no cursor going back, one holder a mailbox and a send, no
+write of one who was overtaken, one email a send and none asked for again blindly, no cap
+exceeded. Checked whenever all is quiet: nothing lost, threads, copies, figures,
 events, attachments, every send's end, no BCC address and no word of a mail where it must
 not be.
 """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from shared.core.ids import SubaccountId, UserId
 from tests.simulation import cast
-from tests.simulation.cast import BEN, DAN, LOG, LOGGER, NEWCOMERS, PEOPLE
+from tests.simulation.cast import BEN, DAN, LOG, LOGGER, NEWCOMERS
 from tests.simulation.mail_steps import MailSteps, about
 from tests.simulation.post import account_of
 
@@ -53,11 +53,11 @@ class BccSteps(MailSteps):
         if rng.random() < 0.1:
             user = rng.choice(("ann", "dan"))  # not always the owner's
         writer = rng.choice(sorted(self.model.identity(user)))
-        anybody = (*PEOPLE, *NEWCOMERS, *NEWCOMERS, DAN)
+        anybody = (*self.cast.people, *NEWCOMERS, *NEWCOMERS, DAN)
         to = rng.sample(anybody, rng.choice((1, 1, 2)))
         if rng.random() < 0.4 and (known := self.an_address()) not in to:
             to[0] = known or to[0]
-        cc = rng.sample((*PEOPLE, *NEWCOMERS, BEN), rng.choice((0, 0, 1)))
+        cc = rng.sample((*self.cast.people, *NEWCOMERS, BEN), rng.choice((0, 0, 1)))
         parent = self.to_answer() if rng.random() < 0.25 else None
         forward = parent is not None and rng.random() < 0.3
         if parent is not None and not forward and rng.random() < 0.7:
@@ -79,8 +79,8 @@ class BccSteps(MailSteps):
 
     def a_stranger_tries(self) -> None:
         """B5: somebody found out a BCC address."""
-        writer = self.rng.choice((cast.PEOPLE[0], *cast.STRANGERS))
-        mail = self.mail(writer, [self.rng.choice(PEOPLE)], [], None)
+        writer = self.rng.choice((self.cast.people[0], *cast.STRANGERS))
+        mail = self.mail(writer, [self.rng.choice(self.cast.people)], [], None)
         mail.drop = self.rng.choice(sorted(self.checks.drops))
         mail.drop_in = self.rng.choice(("bcc", "cc"))
         self.tell(mail, writer, "writes to a BCC address")

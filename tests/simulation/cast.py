@@ -20,12 +20,9 @@ ANN, BEN, SHOP = f"ann@{OURS}", f"ben@{OURS}", f"shop@{OURS}"
 ALIAS = f"sales@{OURS}"
 MOVED = f"ann.new@{OTHER}"
 DAN = f"dan@{OURS}"
-ACCOUNTS = (ANN, BEN, SHOP, MOVED)
-"""The Gmail accounts. ALIAS reaches ANN's; DAN is a colleague without one here."""
 LOG = f"log@logs-{MARK}.example"
 DROPS = f"log+{{token}}@logs-{MARK}.example"
 """The logging mailbox, and the form of BCC addresses."""
-MAILBOXES = (*ACCOUNTS, LOG)
 LOGGER = "@logging"
 """The logging mailbox's user."""
 PROVIDER = f"news@relay-{MARK}.example"
@@ -42,6 +39,71 @@ PEOPLE = (
 NEWCOMERS = (f"finn@{CLIENT}", f"gina@new-{MARK}.example")
 """Who become contacts only by a BCC address."""
 STRANGERS = (f"spammer@nowhere-{MARK}.example", f"guest@{PARTNER}")
+
+
+@dataclass(frozen=True)
+class Cast:
+    """Who and what one seed has. ALIAS reaches ANN; DAN has no account here.
+
+    Each of `second` is a user and the account that may be connected beside ann's at
+    the start, each of `more` is connected as well. With `strange_owners` contacts are
+    assigned to users of other subaccounts, too.
+    """
+
+    steps: int
+    accounts: tuple[str, ...]
+    people: tuple[str, ...]
+    members: tuple[tuple[str, str], ...]
+    second: tuple[tuple[str, str], ...]
+    more: tuple[tuple[str, str], ...] = ()
+    strange_owners: bool = False
+
+    @property
+    def subaccounts(self) -> tuple[str, ...]:
+        """Their ids."""
+        return tuple(sorted({s for s, _ in self.members}))
+
+    @property
+    def connecting(self) -> tuple[str, ...]:
+        """The users who connect mailboxes."""
+        users = dict.fromkeys(user for _, user in self.members)
+        return tuple(one for one in users if one != "dan")
+
+    def owners(self, s: str) -> tuple[str | None, ...]:
+        """To whom a contact of the subaccount is assigned."""
+        if self.strange_owners:
+            return ("ann", *self.connecting, None)
+        return (*(user for at, user in self.members if at == s), None)
+
+
+SMALL = Cast(
+    steps=26,
+    accounts=(ANN, BEN, SHOP, MOVED),
+    people=PEOPLE,
+    members=(("s1", "ann"), ("s1", "ben"), ("s2", "cat"), ("s1", "dan")),
+    second=(("ben", BEN), ("ben", BEN), ("ben", ANN), ("cat", SHOP)),
+    strange_owners=True,
+)
+"""Days are short and everything meets everything."""
+
+_MORE = tuple(f"user{number}" for number in range(5, 16))
+
+WIDE = Cast(
+    steps=80,
+    accounts=(*SMALL.accounts, *(f"{user}@{OURS}" for user in _MORE[:8])),
+    people=(*PEOPLE, *(f"person{n}@firm{n % 3}-{MARK}.example" for n in range(10))),
+    members=(
+        *SMALL.members,
+        *((f"s{1 + n % 5}", user) for n, user in enumerate(_MORE)),
+        *((f"s{1 + (n + 2) % 5}", user) for n, user in enumerate(_MORE) if n % 3 == 0),
+    ),
+    second=SMALL.second,
+    more=(("cat", SHOP), *((user, f"{user}@{OURS}") for user in _MORE[:6])),
+)
+"""Many users, mailboxes and subaccounts: who has nothing to do with it gets nothing."""
+
+EVERY_WIDE = 20
+"""One seed in so many has the wide cast."""
 
 _NUMBER = re.compile(r"mail-no-(\d+);")
 
@@ -91,7 +153,7 @@ class Mail:
 
 @dataclass(eq=False)
 class Copy:
-    """A mail as it lies in one Gmail account."""
+    """A mail as it lies in one Gmail account. One that is `unread` went too soon."""
 
     mail: Mail
     account: str
@@ -102,6 +164,7 @@ class Copy:
     order: int = 0
     hidden: bool = False
     gone: bool = False
+    unread: bool = False
 
     @property
     def others(self) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from shared.ports import Create
-from tests.simulation.cast import LOGGER, MAILBOXES, MARK, Mail, number_in
+from tests.simulation.cast import LOGGER, MARK, Mail, number_in
 from tests.simulation.ledger import Ledger
 from tests.simulation.sends import is_bulk
 from tests.simulation.stage import Stage
@@ -82,7 +82,7 @@ class Checks:
 
     def cursors(self) -> Iterator[str]:
         """A cursor never goes back, as long as somebody is connected."""
-        for account in MAILBOXES:
+        for account in self._model.aliases:
             mailbox = self._stage.mailbox(account)
             if mailbox is None:
                 continue
@@ -219,7 +219,7 @@ class Checks:
                 allowed = {"reauth_required"}
             if shown["status"] not in allowed or shown["address"] != link.account:
                 yield f"{user}'s connection is {shown['status']}, {shown['address']}"
-        for account in MAILBOXES:
+        for account in self._model.aliases:
             mailbox = self._stage.mailbox(account)
             if mailbox is None:
                 continue

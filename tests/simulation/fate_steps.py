@@ -13,6 +13,7 @@ class FateSteps(Scene):
         """The clock jumps, also under the hands of workers, and back a little."""
         seconds = self.rng.choice((-4, 5, 15, 150, 900, 4000, 90_000, 700_000))
         self.tell(seconds, "seconds pass")
+        self.stage.latest = max(self.stage.latest, self.stage.clock.now())
         self.stage.clock.advance(seconds=seconds)
         self.stage.world.tick()
 

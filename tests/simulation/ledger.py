@@ -11,12 +11,15 @@ account, and are read against each other.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 
 from tests.simulation.cast import Copy, Mail
 from tests.simulation.facts import Person
 from tests.simulation.model import Rec
 from tests.simulation.model_bcc import FullModel
+from tests.simulation.threads import Threads
 from tests.simulation.views import Views
 from tests.simulation.waiting import ANY, MAX_VIEWS, Found, Waiting, is_contact
 
@@ -32,7 +35,7 @@ class Ledger(Views):
         self._expired: set[str] = set()
         self.erased: set[tuple[str, int]] = set()
         self.certain = self.open_questions = 0
-        self._threads: dict[tuple[str, str], tuple[str, int, str]] = {}
+        self._threads = Threads()
         self.made: dict[tuple[str, str], str] = {}
 
     # --- what happens ----------------------------------------------------------------
@@ -59,7 +62,7 @@ class Ledger(Views):
             }
         self.waiting[copy] = new
         if copy.account in self._expired and not fresh:
-            self._need_not_be_read(copy)
+            self.need_not_be_read(copy)
 
     def may_be_read_again(self, account: str) -> None:
         """History expired: copies of long ago may be read once more (W3)."""
@@ -71,11 +74,11 @@ class Ledger(Views):
                     self.appears(copy, fresh=False)
                 if self.waiting[copy].fresh:
                     continue
-                self._need_not_be_read(copy)
+                self.need_not_be_read(copy)
         self._expired.add(account)
 
-    def _need_not_be_read(self, copy: Copy) -> None:
-        """Too old for a resync's overlap, and its change is in no history."""
+    def need_not_be_read(self, copy: Copy) -> None:
+        """As when it is too old for a resync's overlap, and its change in no history."""
         for s in self.model.subs:
             self.waiting[copy].need_not(s)
 
@@ -112,6 +115,18 @@ class Ledger(Views):
         self.model.established -= gone
         self.model.perhaps |= gone
 
+    def is_erased(self, s: str, contact: str) -> None:
+        """It is done: who gets the id next has nothing of all that."""
+        made = self._made(s, contact)
+        for one in self.waiting.values():
+            for may in (one.allowed[s], one.joins[s], one.before.get(s, set())):
+                may -= {
+                    rec
+                    for rec in may
+                    if rec and rec is not ANY and is_contact(rec, contact, made)
+                }
+        self.look()
+
     def look(self) -> None:
         """Note what the model says now of everything that is on its way."""
         for copy, one in sorted(self.waiting.items(), key=lambda two: two[1].order):
@@ -127,18 +142,21 @@ class Ledger(Views):
             one.allowed[s] |= {None, ANY}
             one.joins[s] |= {None, ANY}
             views = views[:MAX_VIEWS]
-        for view in views:
-            one.allowed[s] |= self.model.would_record(copy, s, view)
-            one.joins[s] |= self.model.would_record(copy, s, view, whoever=True)
+        shown = [copy]
+        if one.seen and (copy.hidden or copy.gone):
+            shown.append(replace(copy, hidden=False, gone=False))
+        for view, some in itertools.product(views, shown):
+            one.allowed[s] |= self.model.would_record(some, s, view)
+            one.joins[s] |= self.model.would_record(some, s, view, whoever=True)
             if not copy.mail.drop:
                 continue
-            logged = self.model.logged(copy, s, view) or [None]
+            logged = self.model.logged(some, s, view) or [None]
             one.logs.setdefault(s, []).extend(logged)
             self.model.perhaps |= {
-                (s, address, some.user)
-                for some in logged
-                if some is not None
-                for address in some.related
+                (s, address, log.user)
+                for log in logged
+                if log is not None
+                for address in log.related
             }
 
     # --- contacts that a BCC address makes -------------------------------------------
@@ -199,6 +217,9 @@ class Ledger(Views):
         for mail in self.mails:
             for s in self.model.subs:
                 yield from self._compare(s, mail, actual.get((s, mail.no)), closing)
+        for records in self.settled.values():
+            for mail, rec in records.items():
+                records[mail] = replace(rec, root=self._threads.now(rec.root))
         for copy, one in closing.items():
             yield from self._contacts(copy, one)
         for copy in closing:
@@ -252,21 +273,18 @@ class Ledger(Views):
         self, s: str, found: Found, options: Iterable[Rec | None]
     ) -> Rec | None:
         """Which of the options it is; one root is one thread, and the other way."""
-        known = self._threads.get((s, found.thread))
-        taken = set(self._threads.values())
         made = self._made(s, found.contact)
-        for one in sorted(filter(None, options), key=lambda r: r.root):
-            if not is_contact(one, found.contact, made):
-                continue
-            if one is not ANY and one.only != found.only:
-                continue
-            root = (s, one.root, found.contact) if one is not ANY else known
-            if known == root or (known is None and root not in taken):
-                if root is not None:
-                    self._threads[s, found.thread] = root
-                number = root[1] if root is not None else -1
-                return Rec(found.contact, number, found.only, found.held)
-        return None
+        fitting = {
+            one
+            for one in options
+            if one
+            and is_contact(one, found.contact, made)
+            and (one is ANY or one.only == found.only)
+        }
+        root = self._threads.root(s, found, fitting)
+        if root is None:
+            return None
+        return Rec(found.contact, root, found.only, found.held)
 
     def _nothing(self) -> dict[str, set[Rec | None]]:
         return {s: set() for s in self.model.subs}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tests.simulation import cast
-from tests.simulation.cast import ALIAS, ANN, BEN, DAN, MOVED, SHOP, Copy, Mail
+from tests.simulation.cast import ALIAS, ANN, BEN, DAN, Copy, Mail
 from tests.simulation.post import account_of
 from tests.simulation.scene import Scene
 
@@ -16,17 +16,21 @@ class MailSteps(Scene):
     def somebody_writes(self) -> None:
         """A contact, a stranger, a colleague or a forger writes to us."""
         rng = self.rng
-        writer = rng.choice((*cast.PEOPLE, *cast.PEOPLE, *cast.STRANGERS, DAN, ANN))
+        writer = rng.choice(
+            (*self.cast.people, *self.cast.people, *cast.STRANGERS, DAN, ANN)
+        )
         if rng.random() < 0.5:
             writer = self.an_address() or writer
-        to = rng.sample((ANN, ALIAS, BEN, BEN, SHOP, MOVED), rng.choice((1, 2)))
+        to = rng.sample((ANN, ALIAS, BEN, *self.cast.accounts[1:]), rng.choice((1, 2)))
         if rng.random() < 0.5:
             to[0] = self.a_mailbox() or to[0]
         parent = self.to_answer() if rng.random() < 0.5 else None
         if parent is not None and rng.random() < 0.6:
             writer, to = self._answers(parent, writer, to)
         true = account_of(writer) is None and rng.random() < 0.9
-        others = rng.sample((*cast.PEOPLE, *cast.STRANGERS, DAN), rng.choice((0, 0, 1)))
+        others = rng.sample(
+            (*self.cast.people, *cast.STRANGERS, DAN), rng.choice((0, 0, 1))
+        )
         to = list(dict.fromkeys(to))
         mail = self.mail(writer, to, others, parent, true=true)
         if parent is not None and parent.drop_in == "cc" and rng.random() < 0.6:
@@ -42,7 +46,7 @@ class MailSteps(Scene):
         self, parent: Mail, writer: str, to: list[str]
     ) -> tuple[str, list[str]]:
         """One who got it writes back to who wrote it."""
-        known = {*cast.PEOPLE, *cast.NEWCOMERS}
+        known = {*self.cast.people, *cast.NEWCOMERS}
         got_it = [one for one in (*parent.to, *parent.cc) if one in known]
         if got_it:
             writer = self.rng.choice(got_it)
@@ -51,12 +55,12 @@ class MailSteps(Scene):
     def user_writes(self) -> None:
         """Somebody writes in Gmail: new, an answer, to all, or a forward."""
         rng = self.rng
-        account = rng.choice((ANN, ANN, BEN, SHOP, MOVED))
+        account = rng.choice((ANN, *self.cast.accounts))
         if rng.random() < 0.6:
             account = self.a_mailbox() or account
         writer = ALIAS if account == ANN and rng.random() < 0.2 else account
         parent = self.to_answer() if rng.random() < 0.6 else None
-        anybody = (*cast.PEOPLE, *cast.PEOPLE, *cast.STRANGERS, BEN, DAN, ANN)
+        anybody = (*self.cast.people, *self.cast.people, *cast.STRANGERS, BEN, DAN, ANN)
         to = rng.sample(anybody, rng.choice((1, 1, 2)))
         if rng.random() < 0.5 and (known := self.an_address()) not in to:
             to[0] = known or to[0]
@@ -141,14 +145,14 @@ class MailSteps(Scene):
         if not leaves:
             return
         first = self.rng.choice(leaves)
-        mail = self.mail(self.rng.choice(cast.PEOPLE), [ANN], [], None)
+        mail = self.mail(self.rng.choice(self.cast.people), [ANN], [], None)
         mail.message_id, mail.twin, first.twin = first.message_id, first, mail
         self.tell(mail, mail.writer, "->", ANN, "with the Message-ID of", first)
         self.post.from_outside(mail, "pass")
 
     def import_old(self) -> None:
         """Mail from before the connection is put into a mailbox (C2)."""
-        mail = self.mail(self.rng.choice(cast.PEOPLE), [ANN], [], None)
+        mail = self.mail(self.rng.choice(self.cast.people), [ANN], [], None)
         at = int(self.stage.clock.now().timestamp() * 1000) - 90 * 86_400_000
         self.tell(mail, "is imported, from 90 days ago")
         self.post.imported(mail, ANN, at, sent=False)

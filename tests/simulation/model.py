@@ -14,6 +14,9 @@ from dataclasses import dataclass, field, replace
 from tests.simulation.cast import Copy, Mail
 from tests.simulation.facts import Facts, Relation
 
+UNKNOWN = 1_000_000
+"""Roots from here on stand for threads that may have begun in more than one way."""
+
 
 @dataclass(frozen=True)
 class Rec:
@@ -31,10 +34,11 @@ class Rec:
 
 @dataclass(frozen=True)
 class View:
-    """What is recorded at some moment: here, and elsewhere only (T3)."""
+    """What is recorded at some moment: here, elsewhere only (T3), elsewhere as well."""
 
     here: Mapping[Mail, Rec]
     elsewhere: frozenset[Mail] = frozenset()
+    also: frozenset[Mail] = frozenset()
 
 
 class Refused:
@@ -81,6 +85,7 @@ class Model(Facts):
             return None  # T3
         outside = self.outside(copy, s)
         took_part = self.took_part(s, copy.account, view, thread)
+        only = thread is not None and thread.only  # T3: a forward answers, too
         if self.internal(s, copy.account, mail.writer):
             if not (copy.sent or mail.true) or not outside:
                 return None  # M2, M11
@@ -100,7 +105,8 @@ class Model(Facts):
         for address in candidates:
             contact = self.contact_of(s, address)
             if contact and (whoever or self.permitted(s, address, users, also)):
-                return self._unless_listed(s, users, Rec(contact, number_of(begins)))
+                rec = Rec(contact, number_of(begins), only)
+                return self._unless_listed(s, users, rec)
         return None  # M7
 
     def _unless_listed(self, s: str, users: list[str], rec: Rec) -> Rec | None:
@@ -139,23 +145,31 @@ class Model(Facts):
     def threads(self, copy: Copy, s: str, view: View) -> list[Thread]:
         """T1: the nearest known ancestor, else Gmail's thread in the same mailbox.
 
-        T3: one that exists in another subaccount only keeps all that answers it there.
+        T3: one that exists in another subaccount only keeps all that answers it there,
+        unless a nearer one is known in a subaccount as any other mail.
         """
-        for ancestor in copy.mail.answers:
+        for number, ancestor in enumerate(copy.mail.answers):
             rec, away = view.here.get(ancestor), ancestor in view.elsewhere
+            if view.also.intersection(copy.mail.answers[:number]):
+                away, rec = False, rec and replace(rec, only=False)
             if rec is not None:
                 return [rec, ELSEWHERE] if away and not rec.only else [rec]
             if away:
                 return [ELSEWHERE]
-        beside: list[Thread] = [
+        return self._beside(copy, s, view)
+
+    def _beside(self, copy: Copy, s: str, view: View) -> list[Thread]:
+        beside = [
             replace(rec, only=only)
             for mail, rec in view.here.items()
             if mail is not copy.mail
             and copy.account in rec.held
-            and not self._left_its_thread(s, copy.account, mail, rec)
+            and self._may_be_in_its_thread(s, copy.account, mail, rec)
             and _lies_beside(mail, copy)
             for only in self._ways(rec, view)
         ]
+        if view.also.intersection(copy.mail.answers):
+            return [replace(one, only=False) for one in beside] or [None]
         # Of Gmail's thread nobody can tell what the nearest ancestor is; an audit or a
         # backfill reads a mail again after those that came later.
         if any(
@@ -163,17 +177,19 @@ class Model(Facts):
             for mail in view.elsewhere
         ):
             return [*beside, None, ELSEWHERE]
-        return beside or [None]
+        sure = any(one.root < UNKNOWN for one in beside)
+        return [*beside] if sure else [*beside, None]
 
     def _ways(self, rec: Rec, view: View) -> set[bool]:
         """T3: a thread with mail of the CRM in it may count as its own, or not."""
         mixed = any(one.only != rec.only for one in view.here.values())
         return {False, True} if mixed else {rec.only}
 
-    def _left_its_thread(self, s: str, account: str, mail: Mail, rec: Rec) -> bool:
-        """M10: whether it was recorded as a forward."""
+    def _may_be_in_its_thread(self, s: str, account: str, mail: Mail, rec: Rec) -> bool:
+        """M10: whether it was not recorded as a forward, as far as that is known."""
         ours = self.internal(s, account, mail.writer)
-        return ours and rec.root == mail.no and (mail.forward or mail.root is not mail)
+        leaves = ours and (mail.forward or mail.root is not mail)
+        return not (leaves and rec.root == mail.no)
 
     def took_part(self, s: str, account: str, view: View, thread: Thread) -> set[str]:
         """T2: external senders and recipients of the thread's recorded mails."""

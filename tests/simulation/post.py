@@ -5,7 +5,7 @@ from __future__ import annotations
 from email.utils import format_datetime
 
 from infra.local.gmail_simulator.messages import Message
-from tests.simulation.cast import ACCOUNTS, ALIAS, ANN, LOG, Copy, Mail, number_in
+from tests.simulation.cast import ALIAS, ANN, LOG, WIDE, Copy, Mail, number_in
 from tests.simulation.ledger import Ledger
 from tests.simulation.stage import Stage
 
@@ -21,7 +21,7 @@ def account_of(address: str) -> str | None:
     """The Gmail account that an address reaches."""
     if address == ALIAS:
         return ANN
-    return address if address in ACCOUNTS else None
+    return address if address in WIDE.accounts else None
 
 
 class Post:
@@ -67,6 +67,7 @@ class Post:
         """Put a copy into spam or trash, or take it out."""
         box = self._stage.world.account(copy.account).mailbox
         message = box.messages[copy.gmail_id]
+        self._may_have_been_seen(copy)
         with self._stage.world.transaction():
             if hide:
                 box.change_labels(message, add={hide}, remove={"INBOX"})
@@ -78,10 +79,17 @@ class Post:
 
     def vanish(self, copy: Copy) -> None:
         """Delete a copy for ever."""
+        self._may_have_been_seen(copy)
         box = self._stage.world.account(copy.account).mailbox
         with self._stage.world.transaction():
             box.delete(box.messages[copy.gmail_id])
-        copy.gone = True
+        copy.gone, copy.unread = True, copy in self._ledger.waiting
+
+    def _may_have_been_seen(self, copy: Copy) -> None:
+        """A worker in the middle of its work may know the copy as it was."""
+        waiting = self._ledger.waiting.get(copy)
+        if waiting is not None and self._stage.workers and not copy.hidden:
+            waiting.seen = True
 
     def discover(self) -> None:
         """Find copies that have come to be: what the CRM sends comes by itself."""

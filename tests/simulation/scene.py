@@ -9,6 +9,7 @@ from typing import Any
 from shared.core.access import Caller
 from shared.core.ids import SubaccountId
 from shared.services.sending.send_records import SendRequest
+from tests.simulation import cast
 from tests.simulation.checks import Checks
 from tests.simulation.ledger import Ledger
 from tests.simulation.model_bcc import FullModel
@@ -33,6 +34,7 @@ class Scene:
 
     def __init__(self, seed: int) -> None:
         self.stage = Stage(seed)
+        self.cast = cast.WIDE if seed % cast.EVERY_WIDE == 0 else cast.SMALL
         self.rng = self.stage.rng
         self.sending = self.rng.random() < SENDING
         self.logging = self.rng.random() < LOGGING

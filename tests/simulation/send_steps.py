@@ -66,7 +66,8 @@ class SendSteps(MailSteps):
         except Problem as refusal:
             self.tell("refused:", refusal.code)
             self.ledger.is_refused(mail)
-            self._check_refusal(refusal.code, s, link.account if link else None)
+            account = link.account if link else None
+            self._check_refusal(refusal.code, s, account, mail)
             return
         self._accepted(key, s, user, ids, (rec.contact,), mail, link)
 
@@ -83,12 +84,22 @@ class SendSteps(MailSteps):
         account = link.account if link else None
         if account is None and s != "s1":
             self.fail([f"{key} is accepted, although nobody can send it"])
-        troubles = -1 if account in self.ledger.dead else self.stage.troubles
+        broken = account in self.ledger.dead or self.stage.is_troubled()
+        troubles = -1 if broken else self.stage.troubles
         self.sends.asked[key] = Asked(s, account, ids, contacts, troubles, mail)
 
-    def _check_refusal(self, code: str, s: str, account: str | None) -> None:
-        """S1, S5: a refusal has its cause."""
+    def _check_refusal(
+        self, code: str, s: str, account: str | None, mail: Mail
+    ) -> None:
+        """S1, S5: a refusal has its cause.
+
+        SPEC leaves open whether a mail can be answered that failed, or may have.
+        """
         fits = {
+            "invalid_request": any(
+                one.fate in {"failed", "unknown"} and one.mail in mail.answers[:1]
+                for one in self.sends.asked.values()
+            ),
             "no_sender": account is None and s != "s1",
             "reauth_required": account in self.ledger.dead,
             "daily_limit_reached": account is not None

@@ -11,26 +11,25 @@ from collections.abc import Callable
 
 from tests.simulation import cast
 from tests.simulation.bcc_steps import BccSteps
-from tests.simulation.cast import ACCOUNTS, ALIAS, ANN, BEN, SHOP
+from tests.simulation.cast import ALIAS, ANN
 from tests.simulation.crm_steps import CrmSteps
 from tests.simulation.facts import Sub
 from tests.simulation.fate_steps import FateSteps
 from tests.simulation.operator_steps import OperatorSteps
 from tests.simulation.send_steps import SendSteps
 
-STEPS = 26
 LOGGING_AT_FIRST = ("established", "established", "all_contacts")
 
 
 class Story(BccSteps, SendSteps, CrmSteps, OperatorSteps, FateSteps):
     """Plays one seed."""
 
-    def play(self, steps: int = STEPS) -> None:
+    def play(self) -> None:
         """Play to the end; raises WentWrong at the first thing that is wrong."""
         with contextlib.redirect_stdout(self.logs), self.stage.repeatable():
             self._set_up()
             everything, weights = zip(*self._steps(), strict=True)
-            for _ in range(steps):
+            for _ in range(self.cast.steps):
                 (step,) = self.rng.choices(everything, weights)
                 step()
                 self.post.discover()
@@ -44,28 +43,29 @@ class Story(BccSteps, SendSteps, CrmSteps, OperatorSteps, FateSteps):
 
     def _set_up(self) -> None:
         world = self.stage.world
-        for account in ACCOUNTS:
+        for account in self.cast.accounts:
             world.add_account(account, aliases=[ALIAS] if account == ANN else [])
             own = {account, ALIAS} if account == ANN else {account}
             self.model.aliases[account] = frozenset(own)
-        for s in ("s1", "s2"):
+        for s in self.cast.subaccounts:
             self.model.subs[s] = Sub(internal=self.rng.choice(((), (cast.OURS,))))
             self.set_subaccount(s, self.rng.choice(LOGGING_AT_FIRST), ())
-        members = [("s1", "ann"), ("s1", "ben"), ("s2", "cat"), ("s1", "dan")]
+        members = list(self.cast.members)
         members += [("s2", "ann")] * (self.sending or self.rng.randrange(2))
         for s, user in members:
             self.model.members[s, user] = (f"{user}@{cast.OURS}",)
             self.set_list(s, user, ())
         if self.logging:
             self.set_up_logging()
-        for _ in range(4):
+        for _ in range(2 * len(self.cast.subaccounts)):
             self.change_contact()
         if self.sending:
-            for s in ("s1", "s2"):  # T3 is about a contact of both
-                self.put_contact(s, "c1", (cast.PEOPLE[0],), "ann")
+            for s in self.cast.subaccounts:  # T3 is about a contact of both
+                self.put_contact(s, "c1", (self.cast.people[0],), "ann")
         self.connect("ann", ANN)
-        second = (("ben", BEN), ("ben", BEN), ("ben", ANN), ("cat", SHOP))
-        self.connect(*self.rng.choice(second))
+        self.connect(*self.rng.choice(self.cast.second))
+        for user, account in self.cast.more:
+            self.connect(user, account)
 
     def _steps(self) -> list[tuple[Callable[[], None], float]]:
         return [

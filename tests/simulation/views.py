@@ -27,7 +27,10 @@ class Views:
         family = [m for m in self.families[copy.mail.no] if m is not copy.mail]
         own = self.settled.get(s, {}).get(copy.mail) if copy.mail.crm else None
         choices = [self._options(other, copy, one, s) for other in family]
-        away = [self._away(other, copy, one, s) for other in family]
+        of_the_crm = any(m.crm for m in (copy.mail, *family))
+        away = [
+            self._away(other, copy, one, s) if of_the_crm else ("",) for other in family
+        ]
         for some in itertools.islice(
             itertools.product(itertools.product(*choices), itertools.product(*away)),
             MAX_VIEWS + 1,
@@ -35,8 +38,12 @@ class Views:
             here = {m: rec for m, rec in zip(family, some[0], strict=True) if rec}
             if own is not None:
                 here[copy.mail] = own
-            there = {m for m, is_away in zip(family, some[1], strict=True) if is_away}
-            yield View(here, frozenset(there))
+            there = list(zip(family, some[1], strict=True))
+            only, also = (
+                frozenset(m for m, how in there if how == wanted)
+                for wanted in ("only", "also")
+            )
+            yield View(here, only, also)
 
     def _options(
         self, other: Mail, copy: Copy, one: Waiting, s: str
@@ -80,6 +87,8 @@ class Views:
 
     def _is_known(self, other: Mail, copy: Copy, one: Waiting) -> bool:
         """Whether the Message-ID that Gmail gave the CRM's mail is known by then."""
+        if any(theirs.sent and theirs.unread for theirs in other.copies):
+            return False  # perhaps nobody has seen which one Gmail gave
         waiting = [self.waiting.get(theirs) for theirs in other.copies]
         return (
             None in waiting
@@ -91,25 +100,28 @@ class Views:
             )
         )
 
-    def _away(self, other: Mail, copy: Copy, one: Waiting, s: str) -> tuple[bool, ...]:
-        """T3: whether a mail exists in another subaccount only."""
+    def _away(self, other: Mail, copy: Copy, one: Waiting, s: str) -> tuple[str, ...]:
+        """T3: whether a mail exists elsewhere `only`, elsewhere as well, or neither."""
         users = self._reach(copy)
+        sure: set[str] = set()
+        open_ones = {""}
         for there in self.model.subs:
             reached = any((there, user) in self.model.members for user in users)
             if there == s or not reached:
                 continue
             base = self.settled.get(there, {}).get(other)
-            if base is not None and base.only:
-                sure = not other.crm or self._is_known(other, copy, one)
-                return (True,) if sure else (False, True)
-            if base is None and any(
-                rec and rec.only
-                for theirs in other.copies
-                if theirs in self.waiting
-                for rec in self.waiting[theirs].may(there)
-            ):
-                return (False, True)
-        return (False,)
+            if base is not None:
+                how = "only" if base.only else "also"
+                known = not other.crm or self._is_known(other, copy, one)
+                (sure if known else open_ones).add(how)
+                continue
+            for theirs in other.copies:
+                may = self.waiting[theirs].may(there) if theirs in self.waiting else ()
+                open_ones |= {"only" if rec.only else "also" for rec in may if rec}
+        # Where it exists only counts before where it exists as well.
+        if "only" in sure:
+            return ("only",)
+        return (*sorted(sure or {""}), *sorted(open_ones - sure - {""}))
 
     def _reach(self, copy: Copy) -> set[str]:
         """The users in whose subaccounts ancestors are looked for."""

@@ -28,7 +28,8 @@ class Waiting:
     """A copy that has not certainly been read.
 
     `allowed` is what the model said at some moment since it came; `joins` leaves M3 out
-    (M9); `logs` is what B said. One that is `late` is read after its successors.
+    (M9); `logs` is what B said. One that is `late` is read after its successors; `seen`
+    says that a worker may have read it before it was hidden or deleted.
     """
 
     order: int
@@ -38,6 +39,7 @@ class Waiting:
     logs: dict[str, list[Logged | None]] = field(default_factory=dict)
     fresh: bool = True
     late: bool = False
+    seen: bool = False
 
     def may(self, s: str) -> set[Rec | None]:
         """All that can have come of it."""

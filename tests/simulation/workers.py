@@ -13,7 +13,9 @@ from typing import Any, Protocol
 
 from greenlet import getcurrent, greenlet
 
-from shared.ports import Delete
+from shared.errors import SyncError, Transient
+from shared.ports import Delete, Snapshot
+from tests.simulation.leases import under_lease
 from tests.support.crash import Crash
 from tests.support.system import Push
 
@@ -21,6 +23,7 @@ from tests.support.system import Push
 class Watching(Protocol):
     """Who looks at what workers do."""
 
+    wrong: list[str]
     on_commit: Callable[[Sequence[Any]], None]
     committed: Callable[[Sequence[Any]], None]
 
@@ -29,6 +32,17 @@ class Watching(Protocol):
 
     def lose_answer(self, worker: Worker, name: str) -> None:
         """Perhaps the store's answer gets lost."""
+
+    def has_written(
+        self, worker: Worker, writes: Sequence[Any], before: Sequence[Snapshot]
+    ) -> None:
+        """A worker has changed what has a lease; `before` is what it was."""
+
+    def asks_for(self, worker: Worker | None, name: str, draft: str) -> None:
+        """Gmail is asked about a draft, or to send it."""
+
+    def was_asked(self, worker: Worker | None, draft: str, *, sure: bool) -> None:
+        """Gmail was asked to send a draft; `sure`: it has said what came of it."""
 
 
 @dataclass
@@ -55,6 +69,8 @@ class Worker(greenlet):
         self.shared = False
         self.since = since
         self.reading: set[str] = set()
+        self.unsure: set[str] = set()
+        self.fences: dict[str, int] = {}
         self._run = run
 
     def _work(self) -> None:
@@ -117,9 +133,39 @@ class Troubled:
         return call
 
     def _do(self, found: Any, name: str, args: Any, kwargs: Any) -> Any:
+        if name in {"send_draft", "draft_exists"}:
+            return self._about_draft(found, name, args[0])
         if name != "commit":
             return found(*args, **kwargs)
+        found_wrong = len(self._stage.wrong)
         self._stage.on_commit(args[0])
-        answer = found(*args, **kwargs)
+        paths = under_lease(args[0])
+        before = self._inner.get(paths) if paths else ()
+        try:
+            answer = found(*args, **kwargs)
+        except SyncError:
+            del self._stage.wrong[found_wrong:]  # the store has refused it
+            raise
         self._stage.committed(args[0])
+        at = getcurrent()
+        if before and isinstance(at, Worker):
+            self._stage.has_written(at, args[0], before)
+        return answer
+
+    def _about_draft(self, found: Any, name: str, draft: str) -> Any:
+        at = getcurrent()
+        worker = at if isinstance(at, Worker) else None
+        self._stage.asks_for(worker, name, draft)
+        sure = False
+        try:
+            answer = found(draft)
+            sure = True
+        except Transient:
+            raise
+        except SyncError:
+            sure = True
+            raise
+        finally:
+            if name == "send_draft":
+                self._stage.was_asked(worker, draft, sure=sure)
         return answer

@@ -113,8 +113,19 @@ def test_e4_a_record_may_be_there_that_no_rule_permits() -> None:
 def test_e4_a_record_that_another_mailbox_brought_is_no_difference() -> None:
     by_another = Decision("M3", copies=(place(rule="M3"),))
     assert compared(by_another, record()) == ()
+    assert compared(by_another) == ()
     for elsewhere in HELD_ELSEWHERE:
         assert compared(Decision("M11"), record(held_by=elsewhere)) == ()
+
+
+@pytest.mark.parametrize("elsewhere", HELD_ELSEWHERE)
+def test_m9_a_record_that_another_mailbox_brought_must_name_this_copy(
+    elsewhere: HeldBy,
+) -> None:
+    by_another = Decision("M3", copies=(place(rule="M3"),))
+    assert compared(by_another, record(held_by=elsewhere)) == (
+        difference("recorded", "M9", DifferencePlace(S, "c", OWN)),
+    )
 
 
 def test_e4_each_record_is_judged_by_itself() -> None:

@@ -223,6 +223,15 @@ def test_t3_an_answer_to_another_subaccounts_crm_mail_is_only_there() -> None:
     assert crm.at_logging_mailbox(answer).rule == "T3"
 
 
+def test_t3_mail_that_bcc_logs_where_its_thread_is_goes_nowhere_else() -> None:
+    """Found by the simulation: where BCC had answered, T3 was not looked at."""
+    crm = BccCrm().contact(ADA).subaccount("s2").contact(ADA, "c2", "s2")
+    crm.known("<1@x>", exclusive=True, participants=[ADA])
+    decision = crm.decide(logged(in_reply_to=["<1@x>"]))
+    assert [one.subaccount for one in decision.places] == ["s"]
+    assert decision.refusals == {"s2": "T3"}
+
+
 # --- B5, B6: who is believed -----------------------------------------------------
 
 

@@ -85,6 +85,27 @@ def test_t3_a_contacts_mark_hides_nothing() -> None:
     assert Crm().contact(ADA).decide(marked("s2/m9", sender=ADA)).rule == "M5"
 
 
+@pytest.mark.parametrize(
+    ("mark", "more", "rule"),
+    [
+        ("s2/m1", {"authenticated": True}, "T3"),
+        ("s2/m2", {"authenticated": True}, "M5"),
+        ("s3/erased", {"authenticated": True}, "T3"),
+        ("s3", {"authenticated": True}, "M5"),
+        ("s2/m1", {"authenticated": False}, "M5"),
+        ("s2/m1", {"authenticated": True, "subject": "Another"}, "M5"),
+        ("../m1", {"authenticated": True}, "M5"),
+        ("s3/__m__", {"authenticated": True}, "M5"),
+    ],
+)
+def test_t3_a_strangers_mail_is_another_subaccounts_when_its_crm_has_sent_it(
+    mark: str, more: dict[str, Any], rule: str
+) -> None:
+    """Found by the simulation: a user of s2 only, who is a contact here."""
+    crm = Crm().contact(ADA).sent_from_crm(s="s2", sender=ADA).member(ADA, s="s3")
+    assert crm.decide(marked(mark, sender=ADA, **more)).rule == rule
+
+
 def test_m9_it_lists_the_users_of_that_subaccount_who_hold_it() -> None:
     crm = Crm().subaccount("s2").user("v", s=["s2"]).user("w", s=["s", "s2"])
     (place,) = crm.sent_from_crm().decide(marked()).places

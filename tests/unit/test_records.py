@@ -152,7 +152,7 @@ MESSAGE = {
                 "assigned_to": None,
                 "created_at": 7,
             },
-            {"messages": 0, "last_message_at": None},
+            {"messages": 0, "last_message_at": None, "stored": None},
         ),
     ],
     ids=lambda one: one.__name__ if isinstance(one, type) else "",

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 
 from shared.core.ids import MessageId, SubaccountId
 from shared.core.matching.asking import Asking
-from shared.core.matching.facts import CrmMessageKey
+from shared.core.matching.facts import AddressKey, CrmMessageFact, CrmMessageKey
 from shared.core.matching.mailbox_copy import MailboxCopy
 from shared.core.matching.parties import holders
 from shared.core.matching.places import Place
+
+_NO_ID = re.compile(r"|\.{1,2}|__.*__")
+"""What nobody has as an id: the store reserves it, and refuses to look for it."""
 
 
 def copy_of_crm_mail(
@@ -26,9 +30,7 @@ def copy_of_crm_mail(
     key = CrmMessageKey(SubaccountId(subaccount), MessageId(record))
     yield from copy.known.ask(key)
     fact = copy.known.crm_message(key)
-    if fact is None or fact.sender != copy.sender:
-        return None
-    if fact.subject.split() != copy.message.subject.split():
+    if fact is None or not _shows(copy, fact):
         return None
     return Place(
         subaccount=key.subaccount,
@@ -41,3 +43,32 @@ def copy_of_crm_mail(
         exclusive=True,
         message=fact.id,
     )
+
+
+def is_of_another_crm(copy: MailboxCopy, subaccount: SubaccountId) -> Asking[bool]:
+    """T3: whether another subaccount's CRM truly sent a mail of somebody external.
+
+    The one that our header names may be none of this mailbox's: it is asked whether it
+    has sent such a mail, or, when that was erased, whether the sender is of its team.
+    """
+    if not (copy.is_marked_for_another(subaccount) and copy.is_believed):
+        return False
+    owner, _, record = (copy.message.crm_message or "").partition("/")
+    if _NO_ID.fullmatch(owner) or _NO_ID.fullmatch(record):
+        return False
+    theirs = SubaccountId(owner)
+    sent, sender = (
+        CrmMessageKey(theirs, MessageId(record)),
+        AddressKey(theirs, copy.sender),
+    )
+    yield from copy.known.ask(sent, sender)
+    fact = copy.known.crm_message(sent)
+    return bool(copy.known.address(theirs, copy.sender).members) or (
+        fact is not None and _shows(copy, fact)
+    )
+
+
+def _shows(copy: MailboxCopy, fact: CrmMessageFact) -> bool:
+    """Whether a mail is what its record says: anybody can write our header."""
+    subject = copy.message.subject
+    return fact.sender == copy.sender and fact.subject.split() == subject.split()

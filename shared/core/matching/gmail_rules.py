@@ -17,6 +17,7 @@ from shared.core.matching.ancestors import (
     new_thread,
 )
 from shared.core.matching.asking import Asking
+from shared.core.matching.crm_copies import is_of_another_crm
 from shared.core.matching.facts import ContactAtAddress
 from shared.core.matching.mailbox_copy import MailboxCopy
 from shared.core.matching.parties import Parties, holders, is_any_listed
@@ -54,7 +55,8 @@ def matched(
         return answers
     first = recipients(copy.message) if copy.is_own else (copy.sender,)
     yield from copy.ask_addresses(ids, first)
-    threads = yield from find_threads(copy.known, copy.message, copy.mailbox.id, todo)
+    # Where BCC has answered counts as well: the thread may exist there only (T3).
+    threads = yield from find_threads(copy.known, copy.message, copy.mailbox.id, ids)
     exclusive = is_exclusive(threads)
     for subaccount in todo:
         if exclusive and subaccount not in threads:
@@ -77,6 +79,8 @@ def _decide(case: _Case) -> Asking[Answer]:
     """M2: who is internal is believed only when it is true."""
     copy = case.copy
     if not case.parties.is_internal(copy.sender):
+        if (yield from is_of_another_crm(copy, case.subaccount)):
+            return "T3"
         return (yield from _inbound(case))
     if not copy.is_believed:
         return "M2"
@@ -163,7 +167,8 @@ def _by_contact(
 ) -> Answer:
     """Record under the contact of this address, in a thread that begins here.
 
-    The place has rule M3 when the setting does not permit the address.
+    The place has rule M3 when the setting does not permit the address. A forward leaves
+    its thread (M10), but it answers it: what exists here only goes on so (T3).
     """
     permitted = _permits(case, address)
     shown_to = _holders(case, (*contact.emails, address))
@@ -179,6 +184,7 @@ def _by_contact(
         rule=rule if permitted else "M3",
         holders=shown_to,
         user=_sending_user(case),
+        exclusive=case.exclusive,
         link_gmail_thread=not forward,
         participants=_participants(case),
     )

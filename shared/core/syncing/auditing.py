@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from shared.core.ids import (
@@ -68,13 +68,15 @@ def compare(
 ) -> tuple[Difference, ...]:
     """Compare one message; nothing when all is as it should be.
 
-    A record is missing, too, when it does not name this mailbox's copy (M9). A record
-    that another mailbox brought, and this one holds as well, is no difference.
+    A record is missing, too, when it does not name this mailbox's copy (M9), also where
+    only another mailbox may bring the record (M3). Where that has brought none, or one
+    that names this copy, there is no difference.
     """
     differences = []
+    wanted = _wanted(message, mailbox, decided, only)
     missing = {
         key: place
-        for key, place in _wanted(message, mailbox, decided, only).items()
+        for key, place in (wanted | _shared(message, mailbox, decided, found)).items()
         if not _lists(found.get(key), mailbox.id, message)
     }
     if missing:
@@ -106,6 +108,20 @@ def _wanted(
         for place in decided.places
         if place.subaccount in only
     }
+
+
+def _shared(
+    message: MessageHeaders,
+    mailbox: MailboxForMatching,
+    decided: Decision,
+    found: Mapping[RecordKey, Message],
+) -> dict[RecordKey, Place]:
+    """The records that another mailbox has brought, and that list this one as well."""
+    keyed = {
+        (place.subaccount, recording.record_id(message, mailbox.id, place)): place
+        for place in decided.copies
+    }
+    return {k: replace(place, rule="M9") for k, place in keyed.items() if k in found}
 
 
 def _lists(record: Message | None, mailbox: MailboxId, message: MessageHeaders) -> bool:

@@ -35,6 +35,7 @@ class _Stored:
 
     data: dict[str, Any]
     version: int
+    created: int
     bytes_bound: int
 
 
@@ -111,7 +112,8 @@ class MemoryDocuments:
             self._version += 1
             for path, data in documents:
                 collection, _, name = path.rpartition("/")
-                stored = _Stored(data, self._version, rules.MAX_DOCUMENT_BYTES)
+                at = self._version
+                stored = _Stored(data, at, at, rules.MAX_DOCUMENT_BYTES)
                 self._collections.setdefault(collection, {})[name] = stored
 
     def _find(self, path: Path) -> _Stored | None:
@@ -135,7 +137,11 @@ def _snapshot(path: Path, stored: _Stored | None) -> Snapshot:
     if stored is None:
         return Snapshot(path, exists=False)
     return Snapshot(
-        path, exists=True, data=values.copied(stored.data), version=stored.version
+        path,
+        exists=True,
+        data=values.copied(stored.data),
+        version=stored.version,
+        created=str(stored.created),
     )
 
 
@@ -170,7 +176,7 @@ def _applied(
         bound = rules.document_size(write.path, data)
         if bound > rules.MAX_DOCUMENT_BYTES:
             raise Permanent("A document holds at most 1 MiB.")
-    return _Stored(data, version, bound)
+    return _Stored(data, version, old.created if old else version, bound)
 
 
 def _holds(

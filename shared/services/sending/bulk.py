@@ -80,7 +80,7 @@ class Bulk:
         )
         words = len(request.text or "") + len(request.html or "")
         if stored is result and words <= _SMALL_BODY:
-            self._fan_out.make(batch, batch.recipients)
+            self._fan_out.make(batch, dict.fromkeys(batch.recipients))
         return stored
 
     def _batch(self, request: SendRequest, uploads: Sequence[Upload]) -> Batch:
@@ -114,6 +114,7 @@ class Bulk:
                 message=MessageId(digest("crm-message", batch, one)),
                 address=known[one].emails[0],
                 name=known[one].name or None,
+                stored=known[one].stored,
             )
             for one in ids
         )

@@ -6,10 +6,10 @@ any of it changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from shared.core.ids import MessageId, SubaccountId
+from shared.core.ids import ContactId, MessageId, SubaccountId
 from shared.core.parsing.address import in_domains
 from shared.core.records import Message
 from shared.core.sending.states import Send
@@ -67,8 +67,9 @@ class FanOut:
         weight = sum(one.size for one in batch.attachments) or 1
         count = max(1, min(_PER_EVENT, _COPIED_BYTES // weight))
         some = batch.recipients[start : start + count]
-        self.make(batch, some)
-        for one in some:
+        left = self._not_erased(batch, some)
+        self.make(batch, left)
+        for one in left:
             self._copy_attachments(batch, one)
         self._room.publish([OutboundWork(subaccount, one.message) for one in some])
         if start + count < len(batch.recipients):
@@ -78,9 +79,35 @@ class FanOut:
         self._blobs.delete_prefix(batch.prefix)
         self._documents.commit([Delete(found.path)])
 
-    def make(self, batch: Batch, some: Sequence[BulkRecipient]) -> None:
-        """Write the records and sends that are missing, without their attachments."""
-        for group in _groups([_made(batch, one) for one in some]):
+    def _not_erased(
+        self, batch: Batch, some: Sequence[BulkRecipient]
+    ) -> dict[BulkRecipient, object | None]:
+        """The contacts that are those of the call, with their versions.
+
+        One that was erased has had its mail erased as well, and the CRM may have given
+        its id to somebody else: nothing is made again.
+        """
+        names = [
+            paths.contact(batch.request.subaccount, ContactId(one.contact))
+            for one in some
+        ]
+        found = self._documents.get(names)
+        return {
+            one: now.version
+            for one, now in zip(some, found, strict=True)
+            if now.exists and one.stored in {None, now.created}
+        }
+
+    def make(
+        self,
+        batch: Batch,
+        some: Mapping[BulkRecipient, object | None],
+    ) -> None:
+        """Write the records and sends that are missing, without their attachments.
+
+        With the version of a contact raises Conflict when that changes meanwhile.
+        """
+        for group in _groups([_made(batch, *one) for one in some.items()]):
             for one in group:
                 one.stored.put_blob(self._blobs)
             try:
@@ -113,7 +140,7 @@ class FanOut:
         return self._documents.get([path])[0].exists
 
 
-def _made(batch: Batch, recipient: BulkRecipient) -> _Made:
+def _made(batch: Batch, recipient: BulkRecipient, contact: object | None) -> _Made:
     record = batch.record(recipient)
     stored = messages.to_document(record)
     send = Send(
@@ -128,7 +155,7 @@ def _made(batch: Batch, recipient: BulkRecipient) -> _Made:
     )
     internal = in_domains(recipient.address, batch.internal_domains)
     external = () if internal else (recipient.address,)
-    writes = record_writes(record, stored.data, external)
+    writes = record_writes(record, stored.data, external, contact)
     path = sends.send_path(record.subaccount, record.id)
     writes.append(Create(path, sends.send_document(send)))
     size = 2000 + len(stored.data.get("envelope", ""))

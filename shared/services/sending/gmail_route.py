@@ -177,7 +177,13 @@ class GmailRoute:
         letter = io.BytesIO()
         for piece in self._letters.pieces(record, refers, reply_to=None, with_bcc=True):
             letter.write(piece)
-        return gmail.create_draft(letter, refers.gmail_thread)
+        try:
+            return gmail.create_draft(letter, refers.gmail_thread)
+        except Vanished:
+            if refers.gmail_thread is None:
+                raise
+            # The user has deleted the thread for ever: the answer begins another.
+            return gmail.create_draft(letter, None)
 
     def _remove_foreign(self, gmail: Gmail, send: Send, draft: Draft) -> None:
         current = self._sends.read(send.subaccount, send.message)

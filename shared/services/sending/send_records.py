@@ -149,9 +149,15 @@ def own_message_id(message: MessageId, sender: Address) -> Rfc822MessageId:
 
 
 def record_writes(
-    record: Message, document: dict[str, object], external: Sequence[str]
+    record: Message,
+    document: dict[str, object],
+    external: Sequence[str],
+    contact: object | None = None,
 ) -> list[Write]:
-    """The writes that make a mail appear in its conversation."""
+    """The writes that make a mail appear in its conversation.
+
+    With the contact's version they fail when that has changed meanwhile.
+    """
     return [
         Create(paths.message(record.subaccount, record.id), document),
         Merge(
@@ -166,6 +172,7 @@ def record_writes(
         Update(
             paths.contact(record.subaccount, record.contact),
             {"messages": Increment(1), "last_message_at": Maximum(record.sent_at)},
+            contact,
         ),
         *messages.index(record),
     ]

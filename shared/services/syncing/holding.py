@@ -53,7 +53,7 @@ class Run:
 
     `cursor` and `resync` are how far the durable work has come. `seen` is the
     mailbox's newest id in Gmail's last answer, `empty` says that no answer of this
-    reading had a record.
+    reading had a record; `looked_at` (ms) is when it began.
     """
 
     mailbox: Mailbox
@@ -64,6 +64,7 @@ class Run:
     resync: Resync | None
     empty: bool = True
     seen: HistoryId | None = None
+    looked_at: int | None = None
     resynced_at: int | None = None
     progressed: bool = False
 
@@ -161,6 +162,10 @@ class Holding:
         run.mailbox = state or run.mailbox
         self.stop_in_time(run)
 
+    def looks(self, run: Run) -> None:
+        """Note that Gmail is asked for what is new, now."""
+        run.looked_at = self._now()
+
     def stop_in_time(self, run: Run) -> None:
         """Raise OutOfTime when the work budget is spent."""
         if self._clock.now().timestamp() > run.deadline:
@@ -188,7 +193,8 @@ class Holding:
                     self._with_progress(held, run), run, unsettled=unsettled
                 ),
                 lease=lease,
-                last_synced_at=self._now(),
+                # What came since is not read: a resync would have to begin there.
+                last_synced_at=run.looked_at or self._now(),
                 lag_looks=0 if given_up else looks,
                 failing_since=None,
                 failure=None,

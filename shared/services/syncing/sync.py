@@ -158,6 +158,7 @@ class Sync:
 
     def _read_history(self, run: Run) -> None:
         """All pages since our cursor, each durable before the cursor passes it."""
+        self._holding.looks(run)
         start = run.cursor
         page_token: str | None = None
         seen: frozenset[GmailMessageId] = frozenset()

@@ -1,0 +1,90 @@
+"""Deliberately broken builds: known promises, broken where nobody looks first."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from googleapiclient.http import HttpRequest
+
+from shared.core.matching import gmail_rules
+from shared.core.syncing.history import newest
+from shared.services.sending import outbound
+from shared.services.syncing import holding, sync
+from shared.services.syncing.resync import Resyncing
+
+
+def a_resync_is_saved_before_its_mail(patch: pytest.MonkeyPatch) -> None:
+    """W3: a crash between the two loses a batch."""
+    real = Resyncing._record
+
+    def early(self: Any, run: Any, ids: Any) -> None:
+        run.resync = replace(run.resync, last=ids[-1])
+        self._holding.checkpoint(run)
+        real(self, run, ids)
+
+    patch.setattr(Resyncing, "_record", early)
+
+
+def a_fault_moves_the_cursor_past_its_mail(patch: pytest.MonkeyPatch) -> None:
+    """What is not durable yet counts as read."""
+    patch.setattr(
+        sync,
+        "_before",
+        lambda cursor, todo, _: newest(cursor, *(one.history_id for one in todo)),
+    )
+
+
+def who_was_overtaken_goes_on_writing(patch: pytest.MonkeyPatch) -> None:
+    """The fencing number of a mailbox's lease is not looked at."""
+
+    def held(before: Any, _ours: Any) -> Any:
+        if before is None:
+            raise holding.LeaseLost
+        return before
+
+    patch.setattr(holding, "_held", held)
+
+
+def two_workers_take_one_send(patch: pytest.MonkeyPatch) -> None:
+    """S7: whoever comes has the send."""
+    real = outbound.claim
+
+    def greedy(send: Any, delivery: str, now: int, **more: Any) -> Any:
+        free = replace(send, holder=None, lease_until=0, look_at=0)
+        return real(free, delivery, now, **more)
+
+    patch.setattr(outbound, "claim", greedy)
+
+
+def gmail_is_asked_again_when_its_answer_is_lost(patch: pytest.MonkeyPatch) -> None:
+    """S7: the client repeats drafts.send by itself."""
+    real = HttpRequest.execute
+
+    def execute(self: Any, http: Any = None, num_retries: int = 0) -> Any:
+        self._sleep = lambda _: None
+        sends = self.methodId == "gmail.users.drafts.send"
+        return real(self, http=http, num_retries=3 if sends else num_retries)
+
+    patch.setattr(HttpRequest, "execute", execute)
+
+
+def a_forward_of_the_crms_mail_goes_everywhere(patch: pytest.MonkeyPatch) -> None:
+    """T3: a forward leaves its thread (M10), and with it its subaccount."""
+    real = gmail_rules._by_contact
+
+    def free(case: Any, *more: Any) -> Any:
+        return real(replace(case, exclusive=False), *more)
+
+    patch.setattr(gmail_rules, "_by_contact", free)
+
+
+PLACES = (
+    a_resync_is_saved_before_its_mail,
+    a_fault_moves_the_cursor_past_its_mail,
+    who_was_overtaken_goes_on_writing,
+    two_workers_take_one_send,
+    gmail_is_asked_again_when_its_answer_is_lost,
+    a_forward_of_the_crms_mail_goes_everywhere,
+)
