@@ -10,7 +10,7 @@ from typing import Any
 from shared.core.ids import ContactId, SubaccountId, UserId
 from shared.repositories.directory import ContactToWrite
 from tests.simulation import cast
-from tests.simulation.cast import DAN, PROVIDER
+from tests.simulation.cast import DAN, LOG, PROVIDER
 from tests.simulation.checks import CONTACTS
 from tests.simulation.facts import Link, Person
 from tests.simulation.scene import Scene
@@ -68,9 +68,11 @@ class CrmSteps(Scene):
 
     def delete_contact(self) -> None:
         """A contact goes, with all that was said."""
-        if not self.model.contacts:
-            return
-        s, c = self.rng.choice(sorted(self.model.contacts))
+        if self.model.contacts:
+            self.erase(*self.rng.choice(sorted(self.model.contacts)))
+
+    def erase(self, s: str, c: str) -> None:
+        """Let the CRM delete this contact."""
         self.tell("DELETE", s, c)
         self.post.discover()
         self.ledger.look()
@@ -83,6 +85,13 @@ class CrmSteps(Scene):
             )
         )
         self.ledger.is_erased(s, c)
+
+    def erase_what_was_made(self) -> None:
+        """B2: a contact that BCC mail has made goes, and the mail is read once more."""
+        made = sorted(one for one in self.ledger.made if one in self.model.contacts)
+        if made:
+            self.erase(*self.rng.choice(made))
+            self.forget(LOG)
 
     def settings(self) -> None:
         """A subaccount's settings change, or somebody's own never-log list."""
@@ -195,7 +204,10 @@ class CrmSteps(Scene):
 
     def expire(self) -> None:
         """Gmail forgets a mailbox's history (W3)."""
-        account = self.rng.choice(self.cast.accounts)
+        self.forget(self.rng.choice(self.cast.accounts))
+
+    def forget(self, account: str) -> None:
+        """Let Gmail forget the history of this mailbox."""
         self.tell("the history of", account, "expires")
         self.stage.world.expire_history(account)
         self.ledger.look()

@@ -163,6 +163,18 @@ class SendSteps(MailSteps):
 
     # --- the daily cap, the provider -------------------------------------------------
 
+    def lose_a_fate(self) -> None:
+        """S7: nobody hears what becomes of the next mail that Gmail is to send."""
+        how = self.rng.choice(("crash", "crash", "drop_after", "drop_before", "status"))
+        self.tell("the next mail that Gmail sends:", how)
+        self.stage.troubles += 1
+        if how == "crash":
+            self.stage.dies_after = "send_draft"
+        else:
+            method = "gmail.users.drafts.send"
+            self.stage.world.faults.add(how, method=method, count=1)
+        self.crm_sends()
+
     def change_cap(self) -> None:
         """S5: a mailbox gets a cap of its own, or the default one back."""
         accounts = sorted({one.account for one in self.model.links.values()})

@@ -51,6 +51,7 @@ class Stage(Watch):
         self.rng = random.Random(seed)
         self.bag: list[Delivery] = []
         self.crashes = 0
+        self.dies_after: str | None = None
         self.latest = self.clock.now()
         self.troubles = 0
         self.on_commit: Callable[[Sequence[Any]], None] = lambda _: None
@@ -100,7 +101,10 @@ class Stage(Watch):
     # --- what calls meet -------------------------------------------------------------
 
     def lose_answer(self, worker: Worker, name: str) -> None:
-        """The store did it, but nobody heard."""
+        """It is done, and the worker dies; or the store did it, but nobody heard."""
+        if name == self.dies_after:
+            self.dies_after = None
+            worker.dies_in = 0
         if worker.loses_in is None or name != "commit":
             return
         worker.loses_in -= 1
@@ -249,6 +253,7 @@ class Stage(Watch):
         self.finish()
         poison = [one.__dict__ for one in self.world.faults if one.status == POISON]
         self.world.faults.replace(poison)
+        self.dies_after = None
         for swept in (False, True):
             if swept:
                 # Who was busy before the clock jumped back is not silent until then.

@@ -41,6 +41,12 @@ class Story(BccSteps, SendSteps, CrmSteps, OperatorSteps, FateSteps):
         if cast.MARK in self.logs.getvalue():
             self.fail(["a log line tells more than ids"])
 
+    def send_into_doubt(self) -> None:
+        """S7: Gmail sends, or not, and whoever asked it never hears of it."""
+        self.lose_a_fate()
+        for _ in range(3):
+            self.deliver()
+
     def _set_up(self) -> None:
         world = self.stage.world
         for account in self.cast.accounts:
@@ -73,11 +79,13 @@ class Story(BccSteps, SendSteps, CrmSteps, OperatorSteps, FateSteps):
             (self.user_writes, 9),
             (self.change_a_copy, 3),
             (self.crm_sends, 8 * self.sending),
+            (self.send_into_doubt, 3 * self.sending),
             (self.change_cap, 0.5 * self.sending),
             (self.break_relay, 1.5 * self.sending),
             (self.logs_a_mail, 6 * self.logging),
             (self.a_stranger_tries, 0.7 * self.logging),
             (self.rotate, 0.5 * self.logging),
+            (self.erase_what_was_made, 1 * self.logging),
             (self.poison, 2.5 * self.operating),
             (self.audit, 1.5 * self.operating),
             (self.backfill, 1.5 * self.operating),

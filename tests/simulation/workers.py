@@ -31,7 +31,7 @@ class Watching(Protocol):
         """A worker reads a mailbox's history."""
 
     def lose_answer(self, worker: Worker, name: str) -> None:
-        """Perhaps the store's answer gets lost."""
+        """Perhaps it dies now, or the store's answer gets lost."""
 
     def has_written(
         self, worker: Worker, writes: Sequence[Any], before: Sequence[Snapshot]
