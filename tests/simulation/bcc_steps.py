@@ -77,6 +77,21 @@ class BccSteps(MailSteps):
             auth = "pass" if mail.true else rng.choice(("fail", "none"))
             self.post.from_outside(mail, auth)
 
+    def who_was_logged_writes(self) -> None:
+        """B3: somebody whom a user has logged writes to that user, out of the blue."""
+        logged = [one for one in self.ledger.mails if one.drop in self.checks.drops]
+        if not logged:
+            return
+        before = self.rng.choice(logged)
+        user = self.checks.drops[before.drop or ""]
+        link = self.model.links.get(user)
+        outside = [one for one in before.to if account_of(one) is None]
+        if link is None or not outside:
+            return
+        mail = self.mail(self.rng.choice(outside), [link.account], [], None)
+        self.tell(mail, mail.writer, "->", *mail.to, "logged by", user, "before")
+        self.post.from_outside(mail, "pass")
+
     def a_stranger_tries(self) -> None:
         """B5: somebody found out a BCC address."""
         writer = self.rng.choice((self.cast.people[0], *cast.STRANGERS))

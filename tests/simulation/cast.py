@@ -77,7 +77,7 @@ class Cast:
 
 
 SMALL = Cast(
-    steps=26,
+    steps=36,
     accounts=(ANN, BEN, SHOP, MOVED),
     people=PEOPLE,
     members=(("s1", "ann"), ("s1", "ben"), ("s2", "cat"), ("s1", "dan")),
