@@ -79,6 +79,7 @@ def entry_code(function: str) -> str:
     """Import the entry point and the gateways of its first call."""
     lines = [
         "import functions_framework",
+        "import main",
         f"import functions.{function}",
         "from shared import bootstrap",
         *(f"bootstrap.gateways().{name}" for name in GATEWAYS[function]),

@@ -218,7 +218,7 @@ def measure(
     ]
     if emulators is not None:
         plan.append((contacts, emulators, (10, 1_000) if quick else (10, 10_000)))
-        plan.append((conversation, emulators, (1, 1_000) if quick else (1, 10_000)))
+        plan.append((conversation, emulators, (1, 1_000) if quick else (1, 3_000)))
     points = []
     for measured, theatre, wanted in plan:
         for size in wanted:

@@ -140,8 +140,8 @@ def _speed(results: Sequence[Result]) -> str:
 
 {_table((*head, *more), rows())}
 
-The last column is the CPU time of the program itself (in memory the simulated Gmail's
-too), which a busy machine blurs less than the clock."""
+The last column is the CPU time of the program itself, which a busy machine blurs less
+than the clock."""
 
 
 def _spread(ratios: Sequence[float]) -> str:

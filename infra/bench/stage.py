@@ -104,10 +104,14 @@ class OnEmulators:
         """Use a Gmail that is served elsewhere; blobs are kept in the folder."""
         self._post = post
         self._folder = folder
+        self._project: str | None = None
 
     def stage(self) -> Stage:
         """A new one: a project of its own on the same emulators."""
-        project = f"bench-{next(_NUMBERS)}"
+        if self._project is not None:  # it keeps all of them in its memory
+            host = os.environ["FIRESTORE_EMULATOR_HOST"]
+            emulators.empty_firestore(host, self._project)
+        project = self._project = f"bench-{next(_NUMBERS)}"
         gateways = beside(self._post, project, self._folder, "google")
         publisher = pubsub_v1.PublisherClient()
         for topic in wiring.TOPICS:

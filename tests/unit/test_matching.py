@@ -721,6 +721,15 @@ def test_t3_a_new_mail_goes_everywhere_again() -> None:
     assert {p.subaccount for p in decision.places} == {"s", "s2"}
 
 
+def test_t3_a_forward_of_the_crms_mail_stays_in_its_subaccount() -> None:
+    """It begins a thread of its own (M10), and what answers it goes nowhere else."""
+    crm = two_subaccounts().contact(BOB, c="b1").contact(BOB, c="b2", s="s2")
+    crm.known("<crm@x>", c="c1", exclusive=True, participants=[ADA])
+    forward = mail(ME, [BOB], subject="Fwd: Offer", in_reply_to=["<crm@x>"])
+    place = only_place(crm.decide(forward))
+    assert (place.subaccount, place.rule, place.exclusive) == ("s", "M10", True)
+
+
 def test_t3_the_nearest_ancestor_decides() -> None:
     crm = two_subaccounts()
     crm.known("<crm@x>", c="c1", exclusive=True, thread="t1")
