@@ -30,7 +30,8 @@ def _loads(entry: Entry) -> Entry:
             return entry(request)
         finally:
             if gc.get_threshold() == _WHILE_LOADING:
-                gc.freeze()
+                if gc.get_freeze_count() == 0:  # garbage that is frozen stays, too
+                    gc.freeze()
                 gc.set_threshold(*_USUAL)
 
     return call

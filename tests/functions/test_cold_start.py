@@ -17,6 +17,7 @@ from tests.support.api import ROOT
 def main() -> Iterator[ModuleType]:
     """`main.py`, executed anew as the framework does."""
     before = gc.get_threshold()
+    gc.unfreeze()
     spec = importlib.util.spec_from_file_location("main_again", ROOT / "main.py")
     assert spec
     assert spec.loader
