@@ -22,17 +22,14 @@ Entry = Callable[[Request], Response]
 
 
 def _loads(entry: Entry) -> Entry:
-    """Entry point whose first call loads all that it needs, to stay for ever."""
+    """Entry point whose first call loads all that it needs."""
 
     @functools.wraps(entry)
     def call(request: Request) -> Response:
         try:
             return entry(request)
         finally:
-            if gc.get_threshold() == _WHILE_LOADING:
-                if gc.get_freeze_count() == 0:  # garbage that is frozen stays, too
-                    gc.freeze()
-                gc.set_threshold(*_USUAL)
+            gc.set_threshold(*_USUAL)
 
     return call
 

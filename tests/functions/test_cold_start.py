@@ -17,7 +17,6 @@ from tests.support.api import ROOT
 def main() -> Iterator[ModuleType]:
     """`main.py`, executed anew as the framework does."""
     before = gc.get_threshold()
-    gc.unfreeze()
     spec = importlib.util.spec_from_file_location("main_again", ROOT / "main.py")
     assert spec
     assert spec.loader
@@ -25,7 +24,6 @@ def main() -> Iterator[ModuleType]:
     spec.loader.exec_module(module)
     yield module
     gc.set_threshold(*before)
-    gc.unfreeze()
 
 
 def test_garbage_is_looked_for_as_usual_from_the_first_call_on(
@@ -35,10 +33,6 @@ def test_garbage_is_looked_for_as_usual_from_the_first_call_on(
     request = Request({"REQUEST_METHOD": "POST", "wsgi.input": None})
     main.inbound(request)
     assert gc.get_threshold() == (700, 10, 10)
-    assert gc.get_freeze_count() > 0
-    kept = gc.get_freeze_count()
-    main.inbound(request)
-    assert gc.get_freeze_count() == kept
 
 
 def test_a_first_call_that_fails_ends_the_loading_too(
