@@ -4,6 +4,8 @@ A target takes bytes and raises for a finding. Besides "it raises nothing": outp
 bounded by inputs, normal forms are stable, nothing active is left, only the documented
 error comes out; and for a part of the inputs (`costs_linear`) that the work grows with
 the length only.
+
+Longer than other modules: whatever strangers can reach is read on one page.
 """
 
 from __future__ import annotations
