@@ -22,6 +22,7 @@ class Views:
         self.waiting: dict[Copy, Waiting] = {}
         self.settled: dict[str, dict[Mail, Rec]] = {}
         self.families: dict[int, list[Mail]] = {}
+        self.expired: set[str] = set()
 
     def views(self, copy: Copy, one: Waiting, s: str) -> Iterator[View]:
         family = [m for m in self.families[copy.mail.no] if m is not copy.mail]
@@ -59,8 +60,11 @@ class Views:
             their = self.waiting.get(theirs)
             if their is None:
                 continue
-            here = theirs.account == copy.account and not their.late
-            if here and their.order < one.order and None not in their.may(s):
+            if (
+                self._is_before(theirs, their, copy, one)
+                and not their.late
+                and None not in their.may(s)
+            ):
                 surely = True
             ways |= {
                 (rec.contact, rec.root, rec.only, held): Rec(
@@ -72,6 +76,18 @@ class Views:
             }
         known = ways.values()
         return (*known,) if surely and known else (None, *known)
+
+    def _is_before(
+        self, theirs: Copy, their: Waiting, copy: Copy, one: Waiting
+    ) -> bool:
+        """Whether theirs is certainly read before this copy, in the same mailbox.
+
+        SPEC leaves open in which order a resync reads (W3): Gmail then tells the date of
+        a mail only, and its clock may have gone back between two of them.
+        """
+        if theirs.account != copy.account or their.order >= one.order:
+            return False
+        return copy.account not in self.expired or theirs.at <= copy.at
 
     def _joined(self, other: Mail, rec: Rec, s: str) -> frozenset[str]:
         """The accounts whose copies may be listed by this record as well (M9)."""
@@ -94,7 +110,7 @@ class Views:
             None in waiting
             or not waiting
             or any(
-                theirs.account == copy.account and their.order < one.order
+                self._is_before(theirs, their, copy, one)
                 for theirs, their in zip(other.copies, waiting, strict=True)
                 if their is not None
             )
