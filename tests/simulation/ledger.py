@@ -35,7 +35,6 @@ class Ledger(Views):
         self.erased: set[tuple[str, int]] = set()
         self.certain = self.open_questions = 0
         self._threads = Threads()
-        self.made: dict[tuple[str, str], str] = {}
 
     # --- what happens ----------------------------------------------------------------
 
