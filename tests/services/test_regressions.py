@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from shared.core.ids import ContactId
+from shared.core.ids import ContactId, MessageId, UserId
 from shared.gateways.gmail import GmailMailbox
 from shared.repositories.facts import FactFinder
+from shared.services.sending.ending import Ending
 from shared.services.sending.recipients import Asked as Recipient
 from shared.services.syncing.copies import Copies
 from tests.support import bcc
@@ -208,3 +209,75 @@ def test_t2_an_answer_joins_a_mail_that_a_colleagues_mailbox_recorded_meanwhile(
     assert system.deliver(colleagues[0])
     system.settle()
     assert len(system.conversation("ada")) == 2
+
+
+def _sent_unheard(system: SendingSystem, **fields: Any) -> MessageId:
+    """A mail that Gmail has sent, without an answer and without being found again."""
+    faults = system.world.faults
+    faults.add("drop_after", method="gmail.users.drafts.send", count=1)
+    (message,) = system.post(**fields).ids
+    push = system.outgoing.popleft()
+    for method in ("threads.get", "messages.list"):
+        faults.add("status", method=f"gmail.users.{method}", status=503)
+    system.clock.advance(minutes=3)
+    assert not system.push_out(push)
+    system.outgoing.append(push)
+    return message
+
+
+def test_s7_a_mail_whose_sent_copy_was_synced_is_no_mail_of_unknown_fate() -> None:
+    """Found by the simulation: the record listed the copy, and said `fate_unknown`.
+
+    Gmail cannot be asked any more: the user leaves before the worker comes again.
+    """
+    system = SendingSystem()
+    asked = system.arrives(CARLA, MIA)
+    system.settle()
+    system.forget_events()
+    message = _sent_unheard(system, answers=system.conversation("c")[0].id)
+    System.settle(system)
+    assert len(system.record(message).held_by) == 1
+    system.services.connections.disconnect(UserId("u"))
+    system.send_all(pause=600)
+    record = system.record(message)
+    assert (record.status, record.reason, record.in_reply_to) == ("sent", None, asked)
+    assert [kind for kind, _ in system.new_events()] == [
+        "connection.disconnected",
+        "message.sent",
+    ]
+    assert (system.under_way(), len(system.world.outside)) == (0, 1)
+
+
+def test_s7_a_sent_copy_that_is_synced_while_its_fate_is_given_up_counts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The worker has looked for the last time, and the sync comes before it says so."""
+    system = SendingSystem()
+    message = _sent_unheard(system)
+    real = Ending.failed
+
+    def failed(self: Any, *what: Any) -> None:
+        System.settle(system)
+        real(self, *what)
+
+    monkeypatch.setattr(Ending, "failed", failed)
+    system.send_all(pause=600)
+    assert system.record(message).status == "sent"
+    assert [kind for kind, _ in system.new_events()] == ["message.sent"]
+
+
+def test_t4_a_conversation_shows_when_a_mail_went_out_that_was_queued_long_before() -> (
+    None
+):
+    """Found by the simulation: the record followed its Sent copy, the figure did not.
+
+    So the conversation stood below others that were older.
+    """
+    system = SendingSystem()
+    message = _sent_unheard(system)
+    system.send_all(pause=600)
+    assert system.record(message).reason["code"] == "fate_unknown"
+    System.settle(system)
+    shown = system.services.directory.contact(S, ContactId("c"))
+    assert system.record(message).status == "sent"
+    assert shown.last_message_at == system.record(message).sent_at

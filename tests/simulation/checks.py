@@ -169,17 +169,31 @@ class Checks:
         documents: dict[str, dict[str, Any]],
         records: list[tuple[str, dict[str, Any]]],
     ) -> Iterator[str]:
+        """How many messages a conversation shows, and the date of the last.
+
+        That is the date of its newest message, or one that this message had before: of
+        several copies the earliest counts, of mail of the CRM the Sent copy.
+        """
         for s, c in self._model.contacts:
             shown = documents.get(f"subaccounts/{s}/contacts/{c}", {})
-            dates = [
-                data["sent_at"]
-                for at, data in records
-                if (at, data["contact"]) == (s, c)
-            ]
-            if shown.get("messages", 0) != len(dates):
-                yield f"{c} in {s} has {len(dates)} messages, shown {shown['messages']}"
-            if dates and shown["last_message_at"] < max(dates):
+            said = [data for at, data in records if (at, data["contact"]) == (s, c)]
+            if shown.get("messages", 0) != len(said):
+                yield f"{c} in {s} has {len(said)} messages, shown {shown['messages']}"
+            if not said:
+                continue
+            at_least = max(data["sent_at"] for data in said)
+            at_most = max(date for data in said for date in self._dates(data))
+            if not at_least <= shown["last_message_at"] <= at_most:
                 yield f"{c} in {s} shows a wrong last date"
+
+    def _dates(self, data: dict[str, Any]) -> Iterator[int]:
+        """The dates that a message may have had."""
+        yield data["sent_at"]
+        if data["route"] == "crm":
+            yield data["recorded_at"]
+        number = number_in(data["snippet"])
+        if number is not None:
+            yield from (copy.at for copy in self._ledger.mails[number].copies)
 
     def _events(self, records: dict[tuple[str, int], dict[str, Any]]) -> Iterator[str]:
         told: dict[str, set[str]] = defaultdict(set)

@@ -32,11 +32,9 @@ class Ledger(Views):
         self.now = now
         self.mails: list[Mail] = []
         self.dead: set[str] = set()
-        self._expired: set[str] = set()
         self.erased: set[tuple[str, int]] = set()
         self.certain = self.open_questions = 0
         self._threads = Threads()
-        self.made: dict[tuple[str, str], str] = {}
 
     # --- what happens ----------------------------------------------------------------
 
@@ -61,7 +59,7 @@ class Ledger(Views):
                 s: {one for one in old.may(s) if one is not None} for s in old.allowed
             }
         self.waiting[copy] = new
-        if copy.account in self._expired and not fresh:
+        if copy.account in self.expired and not fresh:
             self.need_not_be_read(copy)
 
     def may_be_read_again(self, account: str) -> None:
@@ -75,7 +73,7 @@ class Ledger(Views):
                 if self.waiting[copy].fresh:
                     continue
                 self.need_not_be_read(copy)
-        self._expired.add(account)
+        self.expired.add(account)
 
     def need_not_be_read(self, copy: Copy) -> None:
         """As when it is too old for a resync's overlap, and its change in no history."""
@@ -96,11 +94,16 @@ class Ledger(Views):
         person = self.model.contacts.pop((s, contact))
         made = self._made(s, contact)
         records = self.settled.setdefault(s, {})
-        for mail in [one for one, rec in records.items() if rec.contact == contact]:
+        gone_with_it = {one for one, rec in records.items() if rec.contact == contact}
+        for mail in gone_with_it:
             del records[mail]
             self.erased.add((s, mail.no))
         for copy, one in self.waiting.items():
-            if any(rec and is_contact(rec, contact, made) for rec in one.may(s)):
+            # One that was read while its mail was recorded here has joined it (M9).
+            joined = copy.mail in gone_with_it
+            if joined or any(
+                rec and is_contact(rec, contact, made) for rec in one.may(s)
+            ):
                 one.need_not(s)
                 self.erased.add((s, copy.mail.no))
         now = self.now()
@@ -224,7 +227,7 @@ class Ledger(Views):
             yield from self._contacts(copy, one)
         for copy in closing:
             del self.waiting[copy]
-        self._expired &= self.dead
+        self.expired &= self.dead
 
     def _contacts(self, copy: Copy, one: Waiting) -> Iterator[str]:
         """B2, B3: what a logged mail must have brought with it."""

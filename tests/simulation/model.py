@@ -165,7 +165,7 @@ class Model(Facts):
             if mail is not copy.mail
             and copy.account in rec.held
             and self._may_be_in_its_thread(s, copy.account, mail, rec)
-            and _lies_beside(mail, copy)
+            and lies_beside(mail, copy)
             for only in self._ways(rec, view)
         ]
         if view.also.intersection(copy.mail.answers):
@@ -173,8 +173,7 @@ class Model(Facts):
         # Of Gmail's thread nobody can tell what the nearest ancestor is; an audit or a
         # backfill reads a mail again after those that came later.
         if any(
-            _lies_beside(mail, copy) or mail.no > copy.mail.no
-            for mail in view.elsewhere
+            lies_beside(mail, copy) or mail.no > copy.mail.no for mail in view.elsewhere
         ):
             return [*beside, None, ELSEWHERE]
         sure = any(one.root < UNKNOWN for one in beside)
@@ -224,7 +223,8 @@ def _bcc(mail: Mail, rec: Rec) -> tuple[str, ...]:
     return mail.bcc if sent else ()
 
 
-def _lies_beside(mail: Mail, copy: Copy) -> bool:
+def lies_beside(mail: Mail, copy: Copy) -> bool:
+    """Whether Gmail shows the mail in the thread of this copy."""
     return any(
         one.account == copy.account and one.gmail_thread == copy.gmail_thread
         for one in mail.copies

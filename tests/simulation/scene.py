@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from shared.core.access import Caller
@@ -45,11 +45,15 @@ class Scene:
         self.checks = Checks(self.stage, self.ledger)
         self.sends = Sends(self.stage, self.ledger)
         self.stage.on_commit = self.checks.on_commit
-        self.stage.committed = self.checks.committed
+        self.stage.committed = self._committed
         self.requests: dict[str, tuple[str, SendRequest]] = {}
         self.poisoned: set[str] = set()
         self.told: list[str] = []
         self.logs = io.StringIO()
+
+    def _committed(self, writes: Sequence[Any]) -> None:
+        self.checks.committed(writes)
+        self.sends.committed(writes)
 
     def tell(self, *words: object) -> None:
         """Note what happens."""

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import replace
 
 from tests.simulation.cast import LOG, Copy, Mail
-from tests.simulation.model import Rec, View
-from tests.simulation.model_bcc import FullModel
+from tests.simulation.model import Rec, View, lies_beside
+from tests.simulation.model_bcc import NEW, FullModel
 from tests.simulation.waiting import MAX_VIEWS, Waiting
 
 
@@ -22,6 +23,8 @@ class Views:
         self.waiting: dict[Copy, Waiting] = {}
         self.settled: dict[str, dict[Mail, Rec]] = {}
         self.families: dict[int, list[Mail]] = {}
+        self.expired: set[str] = set()
+        self.made: dict[tuple[str, str], str] = {}
 
     def views(self, copy: Copy, one: Waiting, s: str) -> Iterator[View]:
         family = [m for m in self.families[copy.mail.no] if m is not copy.mail]
@@ -50,28 +53,66 @@ class Views:
     ) -> tuple[Rec | None, ...]:
         base = self.settled.get(s, {}).get(other)
         if base is not None:
+            known_as = (base, *self._with_this(other, copy, base))
             if other.crm and not self._is_known(other, copy, one):
-                return (None, base)
-            return (base,)
+                return (None, *known_as)
+            return known_as
         ways: dict[tuple[str, int, bool, frozenset[str]], Rec] = {}
         surely = False
         for theirs in other.copies:
             their = self.waiting.get(theirs)
             if their is None:
                 continue
-            here = theirs.account == copy.account and not their.late
-            if here and their.order < one.order and None not in their.may(s):
+            if (
+                self._is_before(theirs, their, copy, one)
+                and not their.late
+                and None not in their.may(s)
+            ):
                 surely = True
             ways |= {
-                (rec.contact, rec.root, rec.only, held): Rec(
-                    rec.contact, rec.root, rec.only, held
+                (contact, rec.root, rec.only, held): Rec(
+                    contact, rec.root, rec.only, held
                 )
                 for rec in their.may(s)
-                if rec and (s, rec.contact) in self.model.contacts
+                if rec
+                for contact in self._contacts_of(s, rec)
                 for held in (frozenset({theirs.account}), self._joined(other, rec, s))
             }
         known = ways.values()
         return (*known,) if surely and known else (None, *known)
+
+    def _with_this(self, other: Mail, copy: Copy, rec: Rec) -> Iterator[Rec]:
+        """A record may list a copy by now that lies beside this one (T1)."""
+        if copy.account in rec.held or not lies_beside(other, copy):
+            return
+        if any(
+            theirs in self.waiting
+            for theirs in other.copies
+            if theirs.account == copy.account
+        ):
+            yield replace(rec, held=rec.held | {copy.account})
+
+    def _contacts_of(self, s: str, rec: Rec) -> list[str]:
+        """The contact of a record, also when B2 has made it meanwhile."""
+        address = rec.contact.removeprefix(NEW)
+        return [
+            contact
+            for at, contact in self.model.contacts
+            if at == s
+            and (rec.contact == contact or self.made.get((s, contact)) == address)
+        ]
+
+    def _is_before(
+        self, theirs: Copy, their: Waiting, copy: Copy, one: Waiting
+    ) -> bool:
+        """Whether theirs is certainly read before this copy, in the same mailbox.
+
+        SPEC leaves open in which order a resync reads (W3): Gmail then tells the date of
+        a mail only, and its clock may have gone back between two of them.
+        """
+        if theirs.account != copy.account or their.order >= one.order:
+            return False
+        return copy.account not in self.expired or theirs.at <= copy.at
 
     def _joined(self, other: Mail, rec: Rec, s: str) -> frozenset[str]:
         """The accounts whose copies may be listed by this record as well (M9)."""
@@ -87,14 +128,18 @@ class Views:
 
     def _is_known(self, other: Mail, copy: Copy, one: Waiting) -> bool:
         """Whether the Message-ID that Gmail gave the CRM's mail is known by then."""
-        if any(theirs.sent and theirs.unread for theirs in other.copies):
+        if any(
+            theirs.sent
+            and (theirs.unread or (theirs.hidden and theirs in self.waiting))
+            for theirs in other.copies
+        ):
             return False  # perhaps nobody has seen which one Gmail gave
         waiting = [self.waiting.get(theirs) for theirs in other.copies]
         return (
             None in waiting
             or not waiting
             or any(
-                theirs.account == copy.account and their.order < one.order
+                self._is_before(theirs, their, copy, one)
                 for theirs, their in zip(other.copies, waiting, strict=True)
                 if their is not None
             )

@@ -263,6 +263,20 @@ def test_t4_crm_mail_has_the_date_of_its_sent_copy(sent: bool, at: int) -> None:
 
 
 @pytest.mark.parametrize(
+    ("route", "known", "shown"),
+    [("crm", None, "<a@x>"), ("crm", "<k@x>", "<k@x>"), ("gmail", None, None)],
+)
+def test_s4_a_copy_tells_what_our_mail_answers_when_nobody_noted_it(
+    route: Any, known: Any, shown: str | None
+) -> None:
+    copy = mail(ADA, sent=True, at=1000, in_reply_to=("<a@x>",))
+    record = replace(QUEUED, route=route, in_reply_to=known)
+    joined = join(record, copy, (holds("v"),))
+    assert joined is not None
+    assert joined.in_reply_to == shown
+
+
+@pytest.mark.parametrize(
     ("reason", "sent", "status"),
     [
         (LOST, True, "sent"),

@@ -136,9 +136,11 @@ def join(
     if recorded.route == "crm":
         sent = "SENT" in message.labels
         sent_at = message.internal_date if sent else recorded.sent_at
+        answers = recorded.in_reply_to or _parent(message)
+        recorded_as = replace(recorded, in_reply_to=answers)
         if sent and recorded.reason and recorded.reason["code"] == "fate_unknown":
             # The Sent copy came after all: now its fate is known (S7).
-            recorded_as = replace(recorded, status="sent", reason=None)
+            recorded_as = replace(recorded_as, status="sent", reason=None)
     joined = replace(
         recorded_as,
         held_by=recorded.held_by + more,

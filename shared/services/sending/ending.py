@@ -58,6 +58,16 @@ class Sent:
     gmail_thread: GmailThreadId | None = None
 
 
+def as_synced(send: Send, record: Message) -> Sent | None:
+    """What the Sent copy has told, if the sync has met it before the send ended.
+
+    Then the mail is out, whatever Gmail says of it now, if it can be asked at all.
+    """
+    if all(one.mailbox != send.mailbox for one in record.held_by):
+        return None
+    return Sent(record.sent_at, record.rfc822_message_id)
+
+
 class Ending:
     """Writes how a send ended."""
 
@@ -101,7 +111,9 @@ class Ending:
     def failed(self, send: Send, code: str, detail: str) -> None:
         """The mail did not go out, or nobody knows; a draft may be left to remove."""
 
-        def write(_record: Message, found: Snapshot) -> list[Write]:
+        def write(record: Message, found: Snapshot) -> list[Write]:
+            if code == "fate_unknown" and as_synced(send, record) is not None:
+                raise HolderChanged  # the sync came meanwhile: ask the record again
             reason = {"code": code, "detail": detail}
             return [
                 Update(

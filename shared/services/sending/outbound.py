@@ -23,7 +23,7 @@ from shared.errors import Missing, Transient
 from shared.logs import log
 from shared.repositories import messages
 from shared.repositories.sends import Sends
-from shared.services.sending.ending import Ending, Sent
+from shared.services.sending.ending import Ending, Sent, as_synced
 from shared.services.sending.fan_out import FanOut
 from shared.services.sending.gmail_route import GmailRoute
 from shared.services.sending.mailroom import Mailroom
@@ -117,6 +117,9 @@ class Outbound:
             return
         if record is None or send.state == "cleaning":
             self._clean(send, record)
+            return
+        if (out := as_synced(send, record)) is not None:
+            self._ending.sent(send, out)
             return
         if is_dropped(send, switch.drop_until):
             self._give_up(send, record, "cancelled", _DROPPED)

@@ -30,6 +30,7 @@ from shared.ports import (
     Delete,
     DeleteField,
     Documents,
+    Maximum,
     Merge,
     Query,
     Snapshot,
@@ -87,6 +88,11 @@ class Copies:
             ]
             if joined.rfc822_message_id != record.rfc822_message_id:
                 writes += messages.index(joined)
+            if joined.sent_at > record.sent_at:
+                # Mail of the CRM counted from when it was queued.
+                contact = paths.contact(record.subaccount, record.contact)
+                newest = {"last_message_at": Maximum(joined.sent_at)}
+                writes.append(Update(contact, newest))
             if joined.status != record.status:
                 event = send_event("message.sent", joined, headers.internal_date)
                 writes.append(outbox.committing(event))
