@@ -33,7 +33,7 @@ CAUGHT_BY = {
     "a_replay_only_clears_the_quarantine": 2,
     "a_resync_is_saved_before_its_mail": 48,
     "a_rotated_bcc_address_goes_on_working": 30,
-    "a_send_of_unknown_fate_is_begun_anew": 13,
+    "a_send_of_unknown_fate_is_begun_anew": 97,
     "an_audit_finds_nothing": 43,
     "an_erased_contact_comes_back": 63,
     "an_idempotency_key_is_forgotten": 4,
