@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from shared.core.ids import ContactId, MessageId, UserId
+from shared.errors import Transient
 from shared.gateways.gmail import GmailMailbox
 from shared.repositories.facts import FactFinder
 from shared.services.sending.ending import Ending
@@ -281,3 +283,33 @@ def test_t4_a_conversation_shows_when_a_mail_went_out_that_was_queued_long_befor
     shown = system.services.directory.contact(S, ContactId("c"))
     assert system.record(message).status == "sent"
     assert shown.last_message_at == system.record(message).sent_at
+
+
+def test_s7_who_was_overtaken_does_not_give_up_anothers_mail(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Found by the simulation: patience was over, and the mail in other hands."""
+    system = SendingSystem()
+    (message,) = system.post().ids
+    first = system.outgoing.popleft()
+    second = replace(first, delivery="another")
+    real, calls = GmailMailbox.create_draft, []
+
+    def create_draft(self: Any, *what: Any) -> Any:
+        calls.append(what)
+        if len(calls) == 1:
+            system.clock.advance(hours=2)
+            with pytest.raises(Crash):
+                system.push_out(second)
+            raise Transient
+        real(self, *what)
+        raise Crash
+
+    monkeypatch.setattr(GmailMailbox, "create_draft", create_draft)
+    assert not system.push_out(first)
+    monkeypatch.undo()
+    assert system.record(message).status == "queued"
+    system.outgoing.extend((first, second))
+    system.send_all()
+    assert system.record(message).status == "sent"
+    assert len(system.outside_mail()) == 1

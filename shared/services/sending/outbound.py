@@ -23,7 +23,7 @@ from shared.errors import Missing, Transient
 from shared.logs import log
 from shared.repositories import messages
 from shared.repositories.sends import Sends
-from shared.services.sending.ending import Ending, Sent, as_synced
+from shared.services.sending.ending import Ending, HolderChanged, Sent, as_synced
 from shared.services.sending.fan_out import FanOut
 from shared.services.sending.gmail_route import GmailRoute
 from shared.services.sending.mailroom import Mailroom
@@ -211,8 +211,11 @@ class Outbound:
         self._ending.forget(send)
 
     def _current(self, send: Send) -> Send | None:
-        """The send as it is stored now."""
-        return self._sends.read(send.subaccount, send.message)
+        """The send as it is stored now; raises HolderChanged when it is another's."""
+        found = self._sends.read(send.subaccount, send.message)
+        if found is not None and found.fence != send.fence:
+            raise HolderChanged
+        return found
 
     def _free(self, send: Send, retry_after: float | None) -> None:
         def step(before: Send) -> Send | None:
