@@ -17,15 +17,17 @@ _MAX_INPUT = 4 * MAX_ADDRESS_CHARS
 
 _ATEXT = r"[a-z0-9!#$%&'*+/=?^_`{|}~-]"
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+# No group is possessive here: before Python 3.11.5 one that holds a repetition matches
+# what it must not (python/cpython#106052).
 _PLAIN = re.compile(
-    rf"({_ATEXT}{{1,64}}(?:\.{_ATEXT}{{1,64}})*+)@((?:{_LABEL}\.)*+{_LABEL})"
+    rf"({_ATEXT}{{1,64}}(?:\.{_ATEXT}{{1,64}})*)@((?:{_LABEL}\.)*{_LABEL})"
 )
-_DOMAIN = re.compile(rf"(?:{_LABEL}\.)*+{_LABEL}")
+_DOMAIN = re.compile(rf"(?:{_LABEL}\.)*{_LABEL}")
 _NUMBER = re.compile(r"[0-9]+")
 _DOT_ATOM = re.compile(
-    r"[^\x00-\x20()<>\[\]:;@\\,.\"\x7f]+(?:\.[^\x00-\x20()<>\[\]:;@\\,.\"\x7f]+)*+"
+    r"[^\x00-\x20()<>\[\]:;@\\,.\"\x7f]+(?:\.[^\x00-\x20()<>\[\]:;@\\,.\"\x7f]+)*"
 )
-_QUOTED_LOCAL = re.compile(r'"((?:[^"\\]|\\.)*+)"')
+_QUOTED_LOCAL = re.compile(r'"([^"\\]*+(?:\\.[^"\\]*+)*)"')
 _ESCAPED = re.compile(r"\\(.)")
 _BLANKS = " \t\u00a0\u2002\u2003\u2009\u3000"
 # Joiners have meaning in Persian and Indic names; idna checks where they stand.

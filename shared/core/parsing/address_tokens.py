@@ -15,7 +15,7 @@ from shared.core.parsing.encoded_words import WORD
 _MAX_COMMENT_DEPTH = 50
 
 _ATOM = re.compile(r'[^ \t\r\n()<>\[\]:;@\\,"]+')
-_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*+)"', re.DOTALL)
+_QUOTED = re.compile(r'"([^"\\]*+(?:\\.[^"\\]*+)*)"', re.DOTALL)
 _LITERAL = re.compile(r"\[[^\[\]\\\r\n<>@,;]*\]")
 _COMMENT_STEP = re.compile(r"\\.|[()]")
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)

@@ -15,7 +15,7 @@ _MAX_CHARS = 16 * 1024
 _MAX_COMMENT_DEPTH = 20
 
 _STEP = re.compile(r'[()";]|\\.', re.DOTALL)
-_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*+)"', re.DOTALL)
+_QUOTED = re.compile(r'"([^"\\]*+(?:\\.[^"\\]*+)*)"', re.DOTALL)
 _HARMLESS = re.compile(r"[A-Za-z0-9.@_-]+")
 _AROUND_EQUALS = re.compile(r" ?= ?")
 _AUTHSERV = re.compile(r"\s*(\S+)(?:\s+[0-9]+)?\s*")

@@ -16,7 +16,7 @@ _MAX_CHARS = 8 * 1024
 
 # Unquoted values may hold blanks and specials in the wild (`name=my file.pdf`).
 _PARAMETER = re.compile(
-    r';\s*([^\s=;"]{1,80}?)\s*=\s*(?:"((?:[^"\\]|\\.)*+)"|([^;"]*+))', re.DOTALL
+    r';\s*([^\s=;"]{1,80}?)\s*=\s*(?:"([^"\\]*+(?:\\.[^"\\]*+)*)"|([^;"]*+))', re.DOTALL
 )
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _SECTION = re.compile(r"([^*]+)(?:\*([0-9]{1,3}))?(\*)?")

@@ -9,7 +9,7 @@ from shared.core.parsing.plain_text import one_line
 
 # One pass, no backtracking: every alternative stops at the next "<" at the latest.
 _TAG = re.compile(
-    r"<(/?)([A-Za-z][^\s<>/]*)(?>(?:[^<>\"']|\"[^\"<]*+\"|'[^'<]*+')*+)>"
+    r"<(/?)([A-Za-z][^\s<>/]*)(?:[^<>\"']++|\"[^\"<]*+\"|'[^'<]*+')*>"
     r"|<(/?)([A-Za-z][^\s<>/]*)[^<>]*+>?|<[!?][^<>]*+>?"
 )
 _COMMENT_END = re.compile("-->")
