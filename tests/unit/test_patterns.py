@@ -13,6 +13,8 @@ MODULES = sorted(CORE.rglob("*.py"))
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda one: one.name)
 def test_no_group_is_possessive_or_atomic(module: Path) -> None:
-    """Before Python 3.11.5 such a group can match what it must not: an address
-    `alice.@example.org` was taken for one (python/cpython#106052)."""
+    """Before Python 3.11.5 such a group can match what it must not.
+
+    An address `alice.@example.org` was taken for one (python/cpython#106052).
+    """
     assert not re.findall(r"\)[*+?]\+|\(\?>", module.read_text(encoding="utf-8"))
