@@ -12,7 +12,7 @@ PYTEST := $(BIN)/python -m pytest -rs -n $(WORKERS) --dist loadscope --no-loadsc
 
 .DEFAULT_GOAL := help
 .SILENT:
-.PHONY: help setup demo up down token why operator tf live-check bench figures pictures licences test cover mutate check fmt lint types imports contract sim fuzz lock clean
+.PHONY: help setup demo up down token why operator tf live-check bench figures pictures rules licences test cover mutate check fmt lint types imports contract sim fuzz lock clean
 
 help: ## This list
 	awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -92,6 +92,9 @@ figures: setup ## Recompute costs, cold start and the renewal of a million mailb
 
 pictures: setup ## Take the pictures of the settings page anew (docs/pictures; needs chromium)
 	SCREENSHOTS=docs/pictures $(BIN)/python -m pytest -q -n 0 tests/browser/test_settings_page.py
+
+rules: setup ## List the code and the tests of each rule into docs/rules-index.md
+	$(BIN)/python -m tools.rules_index
 
 licences: setup ## Licences of all dependencies, and known vulnerabilities where reachable
 	$(BIN)/python -m infra.supply_chain --check --audit

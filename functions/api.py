@@ -1,4 +1,4 @@
-"""The HTTP API for the CRM (SPEC §4)."""
+"""The HTTP API for the CRM."""
 
 from __future__ import annotations
 

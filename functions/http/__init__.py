@@ -1,1 +1,1 @@
-"""The HTTP API of SPEC §4: a table of routes, their models, the OpenAPI document."""
+"""The HTTP API: a table of routes, their models, the OpenAPI document."""

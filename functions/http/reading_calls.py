@@ -160,7 +160,7 @@ def _decision_answer(decision: Decision) -> decisions.Decision:
 
 
 def message_answer(message: records.Message) -> messages.Message:
-    """Show a message as SPEC §4 has it."""
+    """Show a message in the shape of the contract."""
     envelope = message.envelope or records.Envelope()
     return messages.Message.model_validate(
         {

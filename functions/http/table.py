@@ -1,4 +1,4 @@
-"""Every call of the API, in the order of SPEC §4: long, because it is one table.
+"""Every call of the API: long, because it is one table.
 
 A new call: its models in `models/`, a handler in one of the `…_calls.py`, its use case
 in `shared/services`, a line here, and its tests. Access, checks, problems and the

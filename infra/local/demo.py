@@ -1,7 +1,7 @@
 """`make demo`: real mails through the whole system, each with what became of it.
 
 Starts the system as `make up` does, on free ports with a throw-away state, and speaks
-to it over HTTP only. Fails when a decision or a conversation is not what SPEC says.
+to it over HTTP only. Fails when a decision or a conversation is not what the rules say.
 """
 
 from __future__ import annotations
@@ -165,7 +165,7 @@ class Demo:
 
 
 def main() -> int:
-    """Run it; 1 when anything is not as SPEC says."""
+    """Run it; 1 when anything is not as the rules say."""
     # A closed terminal or a stop must clean up as Ctrl-C does.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(1))
@@ -193,7 +193,7 @@ def main() -> int:
     if demo.problems:
         screen.line(f"\n[red]{len(demo.problems)} things are not as they should be.[/]")
         return 1
-    screen.line("[green]All as SPEC says.[/] Try it yourself: make up")
+    screen.line("[green]All checks passed.[/] Try it yourself: make up")
     return 0
 
 

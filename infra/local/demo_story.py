@@ -1,7 +1,7 @@
 """The demo's data: an agency's CRM, one mailbox, and what must become of each mail.
 
 The mails themselves are `demo_mails/<name>.eml`, sent as they are. Expectations follow
-from SPEC alone; the demo fails when the system disagrees.
+from the rules alone; the demo fails when the system disagrees.
 """
 
 from __future__ import annotations

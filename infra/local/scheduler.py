@@ -1,4 +1,4 @@
-"""Cloud Scheduler on one machine: publishes the jobs of SPEC §4 in their rhythm.
+"""Cloud Scheduler on one machine: publishes the scheduled jobs in their rhythm.
 
 Terraform schedules the same table in the cloud.
 """

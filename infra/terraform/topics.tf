@@ -4,7 +4,7 @@ locals {
   # What functions are pushed; crm-events is the CRM's.
   consumed_topics = [for topic in local.topics : topic if topic != "crm-events"]
 
-  # SPEC §4. Names are part of the contract.
+  # Names are part of the contract.
   topics = toset([
     "bcc-notifications",
     "crm-events",

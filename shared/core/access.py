@@ -1,4 +1,4 @@
-"""Who calls, and what that caller may touch (SPEC §4, caller authentication).
+"""Who calls, and what that caller may touch.
 
 What is refused from the token alone is `forbidden`, before anything is read. What the
 token covers but is not there is `not_found`; so no answer says whether something

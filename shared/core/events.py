@@ -123,7 +123,7 @@ def connection_event(kind: EventType, user: UserId, address: str, at: int) -> Cr
 
 
 def to_cloudevent(event: CrmEvent, project: str) -> bytes:
-    """CloudEvents 1.0, structured JSON (SPEC §4)."""
+    """CloudEvents 1.0, structured JSON."""
     document: dict[str, Any] = {
         "specversion": "1.0",
         "id": event.id,

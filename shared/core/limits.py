@@ -39,9 +39,9 @@ MAX_INDEXED_ADDRESSES = 100
 MAX_ADDRESS_CHARS = 254
 MAX_LOCAL_PART_CHARS = 64
 
-# SPEC E2.
+# E2.
 DECISION_DAYS = 30
-# SPEC B7: a mail with more external To recipients makes no contact.
+# B7: a mail with more external To recipients makes no contact.
 MAX_NEW_CONTACTS = 50
 # Participants of one message that its thread remembers: a mailing list must not fill a
 # document (1 MiB) that every answer reads.

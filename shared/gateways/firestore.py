@@ -52,7 +52,7 @@ from shared.ports import (
     Write,
 )
 
-# Nested in the 20 s that one outside call may take (DESIGN §2).
+# Nested in the 20 s that one outside call may take.
 _CALL_SECONDS = 8.0
 _TOTAL_SECONDS = 18.0
 _DATABASE = "(default)"

@@ -1,4 +1,4 @@
-"""What inbound sync costs, exactly: Gmail units and Firestore operations (DESIGN §6).
+"""What inbound sync costs, exactly: Gmail units and Firestore operations.
 
 Costs are found as differences between runs, so a notification's own cost (lease, cursor,
 who shares the mailbox) and that of one more message are told apart. README and
@@ -170,7 +170,7 @@ def test_headers_come_in_batches_and_a_notification_reads_history_once() -> None
 
 
 def test_one_mail_makes_a_bounded_number_of_notifications() -> None:
-    """The sync changes nothing in Gmail, so it never notifies itself (THREATS 18)."""
+    """The sync changes nothing in Gmail, so it never notifies itself."""
     system, _ = metered()
     system.arrives(ADA, ME)
     delivered = len(system.pushes)

@@ -1,4 +1,4 @@
-"""A 25 MiB mail within four times its size, whatever is done with it (S6, DESIGN §6)."""
+"""A 25 MiB mail within four times its size, whatever is done with it (S6)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The demo is a test: it fails when a decision or a conversation is not SPEC's."""
+"""The demo is a test: it fails when a decision or a conversation is not what the rules say."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_make_demo_ends_well_and_explains_every_mail() -> None:
     )
 
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "All as SPEC says." in done.stdout
+    assert "All checks passed." in done.stdout
     assert all(mail.story in done.stdout for mail in STORY)
 
 

@@ -1,4 +1,4 @@
-"""Whatever dies or is not answered, the end is that of a run without faults (DESIGN §6).
+"""Whatever dies or is not answered, the end is that of a run without faults.
 
 `python -m tests.faults` shows the flows with their calls, and tells one fault again.
 """

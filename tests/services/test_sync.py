@@ -1,4 +1,4 @@
-"""One notification brings a mailbox up to date (DESIGN §2), on the simulated Gmail."""
+"""One notification brings a mailbox up to date, on the simulated Gmail."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The end is the same as without faults (DESIGN §6), for every fault of inbound sync.
+"""The end is the same as without faults, for every fault of inbound sync.
 
 The list of gateway calls is generated from a run without faults, so a new call joins
 these tests by itself.

@@ -23,7 +23,7 @@ faults      dropped, duplicated, reordered and delayed notifications, late histo
             of a worker or of an API call, stale leases, several workers and API calls
             interleaved at every gateway call, a clock that jumps forward and back
 
-`model.py` and `model_bcc.py` say what must be recorded, from SPEC and not from the code.
+`model.py` and `model_bcc.py` say what must be recorded, from the rules and not from the code.
 Checked at every step: nothing recorded that the model forbids (doubled, internal, foreign),
 no contact made without cause, no cursor going back, one holder a mailbox and a send, no
 write of one who was overtaken, one email a send and none asked for again blindly, no cap

@@ -36,7 +36,7 @@ def broken(
             continue
         was = stored[write.path]
         own = fences.get(write.path)
-        # SPEC leaves open who says that a mail is sent: whoever knows it ends the send.
+        # The rules leave open who says that a mail is sent: whoever knows it ends the send.
         ends = isinstance(write, Delete) and write.path.startswith("sends/")
         if own is not None and own < was.get("fence", 0) and not ends:
             yield f"{write.path} is written by one who has lost it"

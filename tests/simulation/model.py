@@ -1,8 +1,8 @@
-"""What must be recorded, straight from SPEC M and T: the opposite of an implementation.
+"""What must be recorded, straight from rules M and T: the opposite of an implementation.
 
 It knows who wrote what, when and from where; it parses nothing, stores nothing and has
 no order of its own. `would_record` answers for one copy of one mail in one subaccount,
-given what is recorded at that moment (`View`). Small enough to be read beside SPEC.
+given what is recorded at that moment (`View`). Small enough to be read beside docs/rules.md.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Model(Facts):
     ) -> set[Rec | None]:
         """Where a copy that is read at this moment is recorded, or nowhere (None).
 
-        More than one answer only where SPEC leaves it open, or where a relation may
+        More than one answer only where the rules leave it open, or where a relation may
         have been established (M3). With `whoever` M3 is left out: the copy then belongs
         to a record that somebody else's copy has made (M9).
         """

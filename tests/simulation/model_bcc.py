@@ -1,4 +1,4 @@
-"""What a BCC address logs, straight from SPEC B, and what the CRM sent (T3, S1)."""
+"""What a BCC address logs, straight from rules B, and what the CRM sent (T3, S1)."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ class SendSteps(MailSteps):
     ) -> None:
         """S1, S5: a refusal has its cause.
 
-        SPEC leaves open whether a mail can be answered that failed, or may have.
+        The rules leave open whether a mail can be answered that failed, or may have.
         """
         fits = {
             "invalid_request": any(

@@ -180,7 +180,7 @@ class Sends:
     ) -> Iterator[str]:
         """E1: one event, that of its end.
 
-        SPEC leaves open what follows when a mail of unknown fate turns out to be sent:
+        The rules leave open what follows when a mail of unknown fate turns out to be sent:
         the product says so, with a second event.
         """
         told = sorted(kind for kind, _ in events[f"/v1/{path}"])

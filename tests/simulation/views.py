@@ -107,7 +107,7 @@ class Views:
     ) -> bool:
         """Whether theirs is certainly read before this copy, in the same mailbox.
 
-        SPEC leaves open in which order a resync reads (W3): Gmail then tells the date of
+        The rules leave open in which order a resync reads (W3): Gmail then tells the date of
         a mail only, and its clock may have gone back between two of them.
         """
         if theirs.account != copy.account or their.order >= one.order:

@@ -1,4 +1,4 @@
-"""Who may touch what (SPEC §4)."""
+"""Who may touch what."""
 
 from __future__ import annotations
 

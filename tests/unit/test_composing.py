@@ -1,4 +1,4 @@
-"""Mail that we write, read back by parsers that are not ours (S10, THREATS 6)."""
+"""Mail that we write, read back by parsers that are not ours (S10)."""
 
 from __future__ import annotations
 

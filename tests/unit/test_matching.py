@@ -852,7 +852,7 @@ def crms(draw: st.DrawFn) -> Crm:
 @pytest.mark.slow
 @given(crms(), messages)
 def test_invariants(crm: Crm, message: object) -> None:
-    """Whatever the situation: what is promised at the top of SPEC holds."""
+    """Whatever the situation: what is promised in docs/rules.md holds."""
     decision = crm.decide(message)  # type: ignore[arg-type]
     subaccounts = [place.subaccount for place in decision.places]
     assert len(subaccounts) == len(set(subaccounts)), "at most one record each"

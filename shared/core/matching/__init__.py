@@ -1,1 +1,1 @@
-"""Where an email is recorded, or by which rule it is not (SPEC M, T, B)."""
+"""Where an email is recorded, or by which rule it is not (rules M, T, B)."""

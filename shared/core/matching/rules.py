@@ -1,4 +1,4 @@
-"""Decide where a Gmail message is recorded, or by which rule it is not (SPEC M, T, B).
+"""Decide where a Gmail message is recorded, or by which rule it is not (rules M, T, B).
 
 The rules read headers only (M14) and ask for facts about addresses and threads by key;
 they write nothing and know nothing of where facts come from.

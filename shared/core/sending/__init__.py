@@ -1,1 +1,1 @@
-"""Mail that goes out: how it is written, what it answers, when it is done (SPEC S)."""
+"""Mail that goes out: how it is written, what it answers, when it is done (rules S)."""

@@ -1,1 +1,1 @@
-"""One mailbox's work: history, lease, failures, what is due (SPEC W, E)."""
+"""One mailbox's work: history, lease, failures, what is due (rules W, E)."""

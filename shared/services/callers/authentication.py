@@ -1,4 +1,4 @@
-"""Verify who calls the API: the CRM's signed token (SPEC §4).
+"""Verify who calls the API: the CRM's signed token.
 
 HS256 only; every enabled version of the key counts, so that it can be rotated. Nothing
 of the token or the reason reaches the caller; the reason is logged as a code.

@@ -1,1 +1,1 @@
-"""A user's Gmail account: connected, shared, moved, ended (SPEC C)."""
+"""A user's Gmail account: connected, shared, moved, ended (rules C)."""

@@ -280,5 +280,5 @@ class Connections:
         return connection.mailbox
 
     def view(self, user: UserId) -> dict[str, Any]:
-        """The connection as in SPEC §4; raises Problem when there never was one."""
+        """The connection as the API shows it; raises Problem without one."""
         return self._view.view(user, self._sends_left)

@@ -60,7 +60,7 @@ class ConnectionView:
     def view(
         self, user: UserId, left_today: Callable[[MailboxId], int]
     ) -> dict[str, Any]:
-        """The connection as in SPEC §4; raises Problem when there never was one."""
+        """The connection as the API shows it; raises Problem without one."""
         connection = self._mailboxes.connection(user)
         if connection is None:
             raise Problem(404, "not_connected", "This user has never connected Gmail.")

@@ -19,7 +19,7 @@ Item = TypeVar("Item")
 Position = tuple[int, str]
 """Where a page ended: sort value and document id."""
 
-# Big bodies of one page; a page that would hold more ends early (SPEC §4 allows it).
+# Big bodies of one page; a page that would hold more ends early (allowed).
 _PAGE_BYTES = 8 * 1024 * 1024
 
 

@@ -1,1 +1,1 @@
-"""What the operator asks and mends (SPEC E)."""
+"""What the operator asks and mends (rules E)."""

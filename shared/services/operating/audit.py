@@ -177,7 +177,7 @@ class Audit:
             self._documents.commit([Update(known.path, figures, known.version)])
 
     def _finding(self, difference: Difference, mailbox: str) -> dict[str, Any]:
-        """A difference as SPEC §4 shows it: a decision, and whether it is mended."""
+        """A difference as the API shows it: a decision, and whether it is mended."""
         return {
             "gmail_message_id": difference.gmail_message_id,
             "rfc822_message_id": difference.rfc822_message_id,

@@ -1,1 +1,1 @@
-"""From the CRM's request to a mail that went out once (SPEC S)."""
+"""From the CRM's request to a mail that went out once (rules S)."""

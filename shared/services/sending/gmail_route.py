@@ -1,4 +1,4 @@
-"""A mail through the user's Gmail, at most once and never lost (DESIGN §3).
+"""A mail through the user's Gmail, at most once and never lost.
 
 draft made → its id stored → marked `sending` → drafts.send, asked once → the Message-ID
 read back. Gmail sends a draft at most once, so whoever goes on after a crash looks for

@@ -1,1 +1,1 @@
-"""From Gmail's history to recorded messages (SPEC M, T, W)."""
+"""From Gmail's history to recorded messages (rules M, T, W)."""

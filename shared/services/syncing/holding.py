@@ -1,4 +1,4 @@
-"""Work on a mailbox under its lease: taken, kept, given back (DESIGN §2).
+"""Work on a mailbox under its lease: taken, kept, given back.
 
 Whatever is written to the mailbox by a holder goes through here, and only while the
 lease is the holder's own: a holder that has been overtaken writes nothing.

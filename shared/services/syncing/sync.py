@@ -1,4 +1,4 @@
-"""Brings a mailbox up to date with Gmail (DESIGN §2).
+"""Brings a mailbox up to date with Gmail.
 
 The notification is a hint; what to read comes from our own cursor. The cursor moves
 only after everything before it is durable, under the mailbox's lease.

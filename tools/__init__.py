@@ -1,0 +1,1 @@
+"""What measures, writes and checks the project; nothing of it is deployed."""
