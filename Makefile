@@ -36,10 +36,10 @@ token: setup ## Mint a caller's token for the local system (SUB=crm SUBACCOUNTS=
 	exec $(BIN)/python -m infra.local.caller_token --sub "$(or $(SUB),crm)" --subaccount "$(or $(SUBACCOUNTS),s1)"
 
 why: setup ## Why is this mail (not) in the CRM? ARGS="…", see make why ARGS=--help
-	exec $(BIN)/python -m infra.operator why $(ARGS)
+	exec $(BIN)/python -m gmail_sync why $(ARGS)
 
 operator: setup ## Quarantine, replay, audit, backfill, pause-sending: make operator ARGS=--help
-	exec $(BIN)/python -m infra.operator $(or $(ARGS),--help)
+	exec $(BIN)/python -m gmail_sync $(or $(ARGS),--help)
 
 test: setup ## All tests (the emulators' ones need java and gcloud's emulators)
 	$(PYTEST)
@@ -71,7 +71,7 @@ sim: setup ## The simulation alone, long: make sim SEEDS=10000
 	exec $(BIN)/python -m tests.simulation --seeds $(SEEDS) --jobs $(WORKERS)
 
 mutate: setup ## Mutation testing of shared/core: make mutate ONLY=matching ARGS=--all
-	exec $(BIN)/python -m infra.mutation --workers $(WORKERS) $(ONLY) $(ARGS)
+	exec $(BIN)/python -m tools.mutation --workers $(WORKERS) $(ONLY) $(ARGS)
 
 fuzz: setup ## Fuzz the parsers, guided by coverage: make fuzz SECONDS=600 ONLY=address
 	exec $(BIN)/python -m tests.security.fuzz --seconds $(or $(SECONDS),60) --jobs $(WORKERS) $(ONLY) $(ARGS)
@@ -80,15 +80,15 @@ tf: setup ## Terraform: fmt, validate, plan assertions, policies (TERRAFORM_OFFL
 	$(PYTEST) tests/infra
 
 live-check: setup ## Ask a real project the open questions (PROJECT= REGION= ADDRESS=, or ARGS=--dry-run)
-	exec $(BIN)/python -m infra.live_check $(if $(PROJECT),--project $(PROJECT)) $(if $(REGION),--region $(REGION)) $(if $(ADDRESS),--address $(ADDRESS)) $(ARGS)
+	exec $(BIN)/python -m tools.live_check $(if $(PROJECT),--project $(PROJECT)) $(if $(REGION),--region $(REGION)) $(if $(ADDRESS),--address $(ADDRESS)) $(ARGS)
 
 bench: setup ## Measure speed, growth and memory into docs/performance.md (QUICK=1: try it)
-	$(BIN)/python -m infra.bench $(if $(QUICK),--quick)
+	$(BIN)/python -m tools.bench $(if $(QUICK),--quick)
 
 figures: setup ## Recompute costs, cold start and the renewal of a million mailboxes
-	$(BIN)/python -m infra.costs
-	-$(BIN)/python -m infra.cold_start
-	$(BIN)/python -m infra.local.renewal_figures
+	$(BIN)/python -m tools.costs
+	-$(BIN)/python -m tools.cold_start
+	$(BIN)/python -m tools.renewal_figures
 
 pictures: setup ## Take the pictures of the settings page anew (docs/pictures; needs chromium)
 	SCREENSHOTS=docs/pictures $(BIN)/python -m pytest -q -n 0 tests/browser/test_settings_page.py
@@ -97,7 +97,7 @@ rules: setup ## List the code and the tests of each rule into docs/rules-index.m
 	$(BIN)/python -m tools.rules_index
 
 licences: setup ## Licences of all dependencies, and known vulnerabilities where reachable
-	$(BIN)/python -m infra.supply_chain --check --audit
+	$(BIN)/python -m tools.supply_chain --check --audit
 
 lock: setup ## Pin and hash all dependencies anew (UPGRADE=--upgrade for newer ones)
 	for file in requirements.txt requirements-dev.in; do \

@@ -10,11 +10,11 @@ from typing import Any
 
 import requests
 
+from gmail_simulator.consent import consent
 from infra.local import demo_story as story
 from infra.local.caller_token import mint
 from infra.local.demo_story import Mail
 from infra.local.emulators import wait_until
-from infra.local.gmail_simulator.consent import consent
 from infra.local.local_settings import DEVELOPMENT_SIGNING_KEY
 
 _SECONDS = 10.0

@@ -12,9 +12,9 @@ from typing import Any, Protocol
 
 import requests
 
+from gmail_simulator.consent import consent
 from infra.local import demo_story as story
 from infra.local.emulators import wait_until
-from infra.local.gmail_simulator.consent import consent
 from infra.local.simulated_gmail import LOGGING_ACCOUNT
 
 PROSPECT = ("Nora Novák", "nora@prospect.example")

@@ -10,7 +10,7 @@ from typing import Any
 
 import requests
 
-from infra.local.gmail_simulator import InProcessHttp, WsgiAdapter, client_file
+from gmail_simulator import InProcessHttp, WsgiAdapter, client_file
 from shared import config
 from shared.gateways.google_oauth import GoogleOAuth
 from shared.ports import Clock

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import googleapiclient.discovery as _gmail_client
 
+from gmail_simulator import client_file as simulators_client_file
 from infra.local import secret_manager
 from infra.local.embedded import EmbeddedPubSub
 from infra.local.functions_server import HttpFunctions, PushFunctions
-from infra.local.gmail_simulator import client_file as simulators_client_file
 from infra.local.local_settings import LocalSettings
 from infra.local.push import PushShim
 from infra.local.scheduler import Scheduler

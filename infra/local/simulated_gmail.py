@@ -8,8 +8,8 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
-from infra.local.gmail_simulator import Client, GmailWorld, Settings, client_file
-from infra.local.gmail_simulator.app import create_app
+from gmail_simulator import Client, GmailWorld, Settings, client_file
+from gmail_simulator.app import create_app
 from shared.errors import SyncError
 from shared.ports import Event, Topics
 

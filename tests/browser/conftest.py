@@ -11,8 +11,8 @@ from typing import Any
 import jwt
 import pytest
 
+from gmail_simulator.app import create_app as gmail_app
 from infra.local import in_process
-from infra.local.gmail_simulator.app import create_app as gmail_app
 from infra.local.serving import Door
 from shared import bootstrap
 from shared.core.ids import SubaccountId, UserId

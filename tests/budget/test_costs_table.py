@@ -1,12 +1,12 @@
-"""The operations of `infra.costs`, from which docs/deploy.md is computed, as measured."""
+"""The operations of `tools.costs`, from which docs/deploy.md is computed, as measured."""
 
 from __future__ import annotations
 
-from infra import costs
-from shared.gateways.metered import MeteredDocuments, Usage
 from tests.budget.test_inbound_costs import ADA, ME, cost, nothing
 from tests.support.sending import SendingSystem
 from tests.support.system import System
+from tools import costs
+from tools.metered import MeteredDocuments, Usage
 
 
 def found(one: costs.Operations) -> tuple[int, int, int, int]:

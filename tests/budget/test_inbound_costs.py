@@ -11,8 +11,8 @@ from collections.abc import Callable
 
 import pytest
 
-from shared.gateways.metered import MeteredDocuments, Usage
 from tests.support.system import System
+from tools.metered import MeteredDocuments, Usage
 
 ME = "rep@ours.example"
 ADA = "ada@client.example"

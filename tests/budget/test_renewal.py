@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from infra.local.renewal_figures import Figures, measure, report
 from shared.core.syncing.lease import FUNCTION_SECONDS
+from tools.renewal_figures import Figures, measure, report
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from infra.bench import memory
+from tools.bench import memory
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,9 @@ import pytest
 
 from shared.errors import AlreadyExists, Missing
 from shared.gateways.memory import MemoryBlobs, MemoryDocuments, MemorySecrets
-from shared.gateways.metered import MeteredDocuments, Usage
 from shared.ports import Create, Delete, Put, Query
 from tests.support.crash import Crash, Crashing, CrashPlan, CrashPoint
+from tools.metered import MeteredDocuments, Usage
 
 
 @pytest.fixture

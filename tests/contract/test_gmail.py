@@ -11,7 +11,7 @@ from typing import Any
 import httplib2
 import pytest
 
-from infra.local.gmail_simulator import GmailWorld, InProcessHttp, create_app
+from gmail_simulator import GmailWorld, InProcessHttp, create_app
 from shared.core.ids import GmailMessageId, HistoryId
 from shared.core.mail import Content, MessageHeaders
 from shared.errors import (

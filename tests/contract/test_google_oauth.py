@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from requests.adapters import BaseAdapter
 
-from infra.local.gmail_simulator import (
+from gmail_simulator import (
     Client,
     GmailWorld,
     InProcessHttp,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from infra import costs
+from tools import costs
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs/figures.md").read_text(encoding="utf-8")

@@ -23,13 +23,13 @@ from typing import Any, Self
 import requests
 from werkzeug.wrappers import Request, Response
 
+from gmail_simulator import Client, GmailWorld, Settings, client_file
+from gmail_simulator.app import create_app
+from gmail_simulator.consent import consent
+from gmail_simulator.publishing import publisher
 from infra.local import secret_manager
 from infra.local.caller_token import mint
 from infra.local.emulators import free_port
-from infra.local.gmail_simulator import Client, GmailWorld, Settings, client_file
-from infra.local.gmail_simulator.app import create_app
-from infra.local.gmail_simulator.consent import consent
-from infra.local.gmail_simulator.publishing import publisher
 from infra.local.local_settings import DEVELOPMENT_SIGNING_KEY
 from infra.local.push import PushShim
 from infra.local.serving import Door

@@ -9,7 +9,7 @@ import subprocess
 import pytest
 import requests
 
-from infra.local.gmail_simulator.consent import consent
+from gmail_simulator.consent import consent
 from infra.local.local_process import LocalProcess
 from infra.local.simulated_gmail import FIRST_ACCOUNT
 from infra.local.state import ROOT

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from infra.local.gmail_simulator import client_file
+from gmail_simulator import client_file
 from infra.local.state import ROOT
 from shared.gateways.secret_manager import SecretManagerSecrets
 from tests.e2e.conftest import StartSystem

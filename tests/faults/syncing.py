@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from infra.local.gmail_simulator.accounts import SendAs
+from gmail_simulator.accounts import SendAs
 from tests.faults.registry import flow
 from tests.faults.world import World
 

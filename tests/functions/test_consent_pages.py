@@ -10,7 +10,7 @@ import pytest
 from werkzeug.test import Client, TestResponse
 
 from functions.connect import COOKIE
-from infra.local.gmail_simulator.consent import consent
+from gmail_simulator.consent import consent
 from shared import bootstrap
 from shared.core.ids import UserId
 from tests.support.api import app

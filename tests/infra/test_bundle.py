@@ -20,9 +20,9 @@ from pathlib import Path
 
 import pytest
 
-from infra import supply_chain
 from tests.infra import source
 from tests.infra.offline import ROOT, TERRAFORM, Plan
+from tools import supply_chain
 
 ENVIRONMENT = {
     "BLOB_BUCKET": "demo-project-blobs",

@@ -15,9 +15,9 @@ import pytest
 
 from shared.core.access import Caller
 from shared.core.ids import SubaccountId
-from shared.gateways.metered import MeteredDocuments
 from tests.security.deployment import Deployment
 from tests.support.sending import CARLA, MIA
+from tools.metered import MeteredDocuments
 
 MIB = 1024 * 1024
 Bomb = Callable[[Deployment], bytes]

@@ -19,7 +19,7 @@ import requests
 from google.api_core import exceptions as google
 from werkzeug.test import Client
 
-from infra.local.gmail_simulator.consent import consent
+from gmail_simulator.consent import consent
 from shared import errors, logs
 from shared.bootstrap import Services
 from shared.core.ids import UserId

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from shared.gateways.metered import MeteredDocuments, Usage
 from shared.ports import Event
 from tests.security.deployment import ACCOUNT, AUDIENCE, Deployment
 from tests.support.bcc import LOG
 from tests.support.sending import CARLA, MIA
+from tools.metered import MeteredDocuments, Usage
 
 REPLAYS = 1000
 PUSHED = ("inbound", "bcc", "schedule", "work", "outbound", "dead_letter")

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import pytest
 
-from infra.local.gmail_simulator.consent import consent
+from gmail_simulator.consent import consent
 from shared.core.ids import UserId
 from shared.core.matching.bcc import LOGGING
 from shared.errors import Problem, Transient

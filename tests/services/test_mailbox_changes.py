@@ -8,10 +8,10 @@ import pytest
 
 from shared.core.ids import HistoryId, MailboxId
 from shared.gateways.memory import MemoryDocuments
-from shared.gateways.metered import MeteredDocuments, Usage
 from shared.ports import Delete
 from shared.repositories import paths
 from shared.repositories.mailboxes import Mailbox, Mailboxes
+from tools.metered import MeteredDocuments, Usage
 
 ID = MailboxId("m")
 NEW = Mailbox(ID, "rep@ours.example", "sub", HistoryId("1"))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from infra import operator
+from gmail_sync import cli as operator
 from infra.local.example_subscriber import Inbox
 from shared.core.matching.bcc import LOGGING
 from tests.support.bcc import LOG, ME, BccSystem

@@ -9,11 +9,11 @@ import pytest
 
 from functions import schedule
 from shared.errors import Problem
-from shared.gateways.metered import MeteredDocuments
 from shared.ports import Event
 from shared.services.sending.pausing import FRESH_SECONDS
 from tests.support.crash import Crash, CrashPlan
 from tests.support.sending import BOB, S, SendingSystem
+from tools.metered import MeteredDocuments
 
 
 @pytest.fixture

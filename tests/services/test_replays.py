@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from shared.core.syncing.history import LOOK_AGAIN_SECONDS
-from shared.gateways.metered import MeteredDocuments
 from shared.ports import Event
 from tests.support.system import Push, System
+from tools.metered import MeteredDocuments
 
 ME = "rep@ours.example"
 ADA = "ada@client.example"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from email.utils import format_datetime
 
-from infra.local.gmail_simulator.messages import Message
+from gmail_simulator.messages import Message
 from tests.simulation.cast import ALIAS, ANN, LOG, WIDE, Copy, Mail, number_in
 from tests.simulation.ledger import Ledger
 from tests.simulation.stage import Stage

@@ -21,15 +21,15 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from functions.work import HANDLERS
-from infra.local import in_process
-from infra.local.gmail_simulator.app import create_app
-from infra.local.gmail_simulator.consent import consent
-from infra.local.gmail_simulator.grants import (
+from gmail_simulator.app import create_app
+from gmail_simulator.consent import consent
+from gmail_simulator.grants import (
     DEFAULT_CLIENT_ID,
     DEFAULT_CLIENT_SECRET,
     Client,
 )
-from infra.local.gmail_simulator.world import GmailWorld
+from gmail_simulator.world import GmailWorld
+from infra.local import in_process
 from infra.local.in_process import PUBLIC
 from shared import config
 from shared.bootstrap import Services

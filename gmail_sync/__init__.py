@@ -1,0 +1,1 @@
+"""The operator's commands, against any deployment or the system on this machine."""

@@ -1,0 +1,5 @@
+"""`python -m gmail_sync` is the command `gmail-sync`."""
+
+from gmail_sync.cli import main
+
+main()

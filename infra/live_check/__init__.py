@@ -1,7 +1,0 @@
-"""Questions that only a real Gmail and a real project can answer, asked and reported.
-
-    python -m infra.live_check --project P --region R --address ME@example.com
-    python -m infra.live_check --dry-run
-
-Use a throw-away project and mailbox: it sends mails, from the mailbox to itself.
-"""
