@@ -33,7 +33,7 @@ down: setup ## End what `make up` started, and wait for it
 	exec $(BIN)/python -m infra.local.down
 
 token: setup ## Mint a caller's token for the local system (SUB=crm SUBACCOUNTS=s1,s2)
-	exec $(BIN)/python -m infra.local.caller_token --sub "$(or $(SUB),crm)" --subaccount "$(or $(SUBACCOUNTS),s1)"
+	exec $(BIN)/python -m gmail_sync token --sub "$(or $(SUB),crm)" --subaccount "$(or $(SUBACCOUNTS),s1)"
 
 why: setup ## Why is this mail (not) in the CRM? ARGS="…", see make why ARGS=--help
 	exec $(BIN)/python -m gmail_sync why $(ARGS)

@@ -16,11 +16,11 @@ from typing import Any
 
 import requests
 
-from infra.local.state import ROOT, addresses_file
+from gmail_sync.api import SECONDS, Ask
+from gmail_sync.running import CommandError
 
 TOPIC = "scheduled-jobs"
 PAUSE, RESUME = "pause-sending", "resume-sending"
-_SECONDS = 30
 _LOOK_SECONDS = 0.5
 
 Publish = Callable[[bytes], None]
@@ -44,54 +44,75 @@ def order(
     publish(json.dumps(job).encode())
 
 
-def publisher(project: str | None) -> Publish:
-    """Publish in this project with the operator's own credentials, or here."""
-    return _locally if project is None else _in_project(project)
-
-
-def _in_project(project: str) -> Publish:
+def in_project(project: str) -> Publish:
+    """Publish in this project, with the operator's own credentials."""
+    from shared.errors import SyncError
     from shared.gateways.pubsub import PubSubTopics
     from shared.ports import Event
 
-    topics = PubSubTopics(project)
-    return lambda data: topics.publish(TOPIC, [Event(data)])
-
-
-def _locally(data: bytes) -> None:
-    """Push to the function as Pub/Sub would: there may be no emulator."""
-    try:
-        addresses = json.loads(addresses_file(ROOT / ".local").read_text())
-        answer = requests.post(
-            f"{addresses['push']}/schedule",
-            json={
-                "message": {
-                    "data": base64.b64encode(data).decode(),
-                    "messageId": uuid.uuid4().hex,
-                },
-                "subscription": "operator",
-            },
-            timeout=_SECONDS,
-        )
-    except (OSError, KeyError):
-        raise SystemExit(
-            "No system runs here (`make up`); --project names a deployment's."
-        ) from None
-    if not answer.ok:
-        raise SystemExit(f"The order was not taken ({answer.status_code}).")
-
-
-def confirmed(api: str, name: str, subaccount: str | None) -> str:
-    """Wait until `/healthz` shows that the order is carried out, and say so."""
-    what = "Sending" if subaccount is None else f"Sending of {subaccount}"
-    if name == RESUME:
-        return f"{what} goes on; what waited is published anew."
-    until = time.monotonic() + _SECONDS
-    while time.monotonic() < until:
+    def publish(data: bytes) -> None:
         try:
-            shown = requests.get(f"{api}/healthz", timeout=_SECONDS).json()
-        except (OSError, ValueError):
-            break
-        if shown["troubles"].get("sending_paused"):
+            PubSubTopics(project).publish(TOPIC, [Event(data)])
+        except SyncError as error:
+            raise CommandError(f"The order was not taken: {error}") from None
+
+    return publish
+
+
+def to_function(push: str) -> Publish:
+    """Push to the local function as Pub/Sub would: there may be no emulator."""
+
+    def publish(data: bytes) -> None:
+        message = {
+            "data": base64.b64encode(data).decode(),
+            "messageId": uuid.uuid4().hex,
+        }
+        try:
+            response = requests.post(
+                f"{push}/schedule",
+                json={"message": message, "subscription": "operator"},
+                timeout=SECONDS,
+            )
+        except requests.RequestException as error:
+            raise CommandError(f"{push}: {type(error).__name__}") from None
+        if not response.ok:
+            raise CommandError(f"The order was not taken ({response.status_code}).")
+
+    return publish
+
+
+def paused(ask: Ask) -> int:
+    """How many pauses are in force: of the deployment, and of single subaccounts."""
+    return int(ask("GET", "/healthz")["troubles"].get("sending_paused", 0))
+
+
+def confirmed(ask: Ask, name: str, subaccount: str | None, before: int) -> str:
+    """Wait until `/healthz` shows that the order is carried out, and say so.
+
+    `before` is what `paused` was when it was given. Raises CommandError when it does
+    not show in time.
+    """
+    what = "Sending" if subaccount is None else f"Sending of {subaccount}"
+    until = time.monotonic() + SECONDS
+    while True:
+        now = paused(ask)
+        if name == PAUSE and now:
             return f"{what} is paused: within five seconds nothing goes out any more."
+        if name == RESUME and (now < before or not now):
+            return f"{what} goes on; what waited is published anew.{_left(now)}"
+        if time.monotonic() >= until:
+            raise CommandError(
+                f"It was ordered, but /healthz does not show it yet.{_left(now)}"
+            )
         time.sleep(_LOOK_SECONDS)
-    raise SystemExit(f"It was ordered, but {api}/healthz does not show it yet.")
+
+
+def _left(pauses: int) -> str:
+    """Say what is paused still, if anything."""
+    match pauses:
+        case 0:
+            return ""
+        case 1:
+            return " One other pause is in force."
+        case _:
+            return f" {pauses} other pauses are in force."

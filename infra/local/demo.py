@@ -140,9 +140,7 @@ class Demo:
 
     def _check_events(self, addresses: Mapping[str, str]) -> None:
         """The CRM hears of each recorded message and of the connection, E1."""
-        pubsub = addresses.get("pubsub_emulator_host")
-        if pubsub is None:
-            return
+        pubsub = addresses["pubsub"]
         wanted = Counter({"connection.connected": 1})
         wanted["message.recorded"] = sum(len(one.places) for one in story.STORY)
         heard: Counter[str] = Counter()

@@ -11,8 +11,8 @@ from typing import Any
 import requests
 
 from gmail_simulator.consent import consent
+from gmail_sync.tokens import mint
 from infra.local import demo_story as story
-from infra.local.caller_token import mint
 from infra.local.demo_story import Mail
 from infra.local.emulators import wait_until
 from infra.local.local_settings import DEVELOPMENT_SIGNING_KEY
@@ -199,14 +199,12 @@ def parsed(mail: Mail) -> Mapping[str, str]:
     return {name: str(message[name] or "") for name in ("From", "To", "Subject")}
 
 
-def events(pubsub: str | None, project: str, subscription: str) -> list[str]:
-    """Types of the events published so far; empty without a Pub/Sub emulator."""
-    if pubsub is None:
-        return []
+def events(pubsub: str, project: str, subscription: str) -> list[str]:
+    """Types of the events published since the last call."""
     found: list[str] = []
     while True:
         answer = requests.post(
-            f"http://{pubsub}/v1/projects/{project}/subscriptions/{subscription}:pull",
+            f"{pubsub}/v1/projects/{project}/subscriptions/{subscription}:pull",
             json={"maxMessages": 100, "returnImmediately": True},
             timeout=_SECONDS,
         )
@@ -215,7 +213,7 @@ def events(pubsub: str | None, project: str, subscription: str) -> list[str]:
             return found
         found += [one["message"]["attributes"].get("ce-type", "?") for one in received]
         requests.post(
-            f"http://{pubsub}/v1/projects/{project}/subscriptions/{subscription}:acknowledge",
+            f"{pubsub}/v1/projects/{project}/subscriptions/{subscription}:acknowledge",
             json={"ackIds": [one["ackId"] for one in received]},
             timeout=_SECONDS,
         )

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 import requests
 
 from infra.local import wiring
+from infra.local.pull import PullSubscription
 from infra.local.wiring import Consumer
 from shared.gateways.memory import MemoryTopics
 from shared.ports import Event
@@ -45,11 +46,16 @@ class EmbeddedPubSub:
         self._numbers = itertools.count(1)
         self._waiting: list[_Delivery] = []
         self._changed = threading.Condition()
+        self.events = PullSubscription(
+            f"projects/{project}/subscriptions/{wiring.LOCAL_EVENTS_SUBSCRIPTION}"
+        )
         self.topics = MemoryTopics(self._enqueue)
         for _ in range(_PUSHES_IN_FLIGHT):
             threading.Thread(target=self._push_for_ever, daemon=True).start()
 
     def _enqueue(self, topic: str, event: Event) -> None:
+        if topic == wiring.EVENTS_TOPIC:
+            self.events.add(event)
         for consumer in (*wiring.CONSUMERS, *wiring.DRAINS):
             if consumer.topic == topic:
                 number = next(self._numbers)

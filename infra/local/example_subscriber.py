@@ -9,14 +9,18 @@ acknowledgement comes last.
 
 from __future__ import annotations
 
+import base64
 import json
-import os
 import sqlite3
+import sys
 from pathlib import Path
 from typing import Any
 
-from google.api_core.exceptions import DeadlineExceeded
-from google.cloud import pubsub_v1
+import requests
+
+from gmail_sync.running import CommandError, find
+from infra.local.state import ROOT
+from infra.local.wiring import LOCAL_EVENTS_SUBSCRIPTION
 
 _PULL = 50
 _SECONDS = 20.0
@@ -58,32 +62,56 @@ class Inbox:
         return list(self._database.execute("SELECT type, subject FROM timeline"))
 
 
-def main() -> None:
-    """Pull from the local subscription until Ctrl-C."""
-    from infra.local import wiring
-    from infra.local.state import ROOT, addresses_file
-
-    local = json.loads(addresses_file(ROOT / ".local").read_text())
-    os.environ.setdefault("PUBSUB_EMULATOR_HOST", local.get("pubsub_emulator_host", ""))
-    inbox = Inbox(ROOT / ".local" / "example-crm.sqlite")
-    with pubsub_v1.SubscriberClient() as subscriber:
-        name = subscriber.subscription_path(
-            local["project"], wiring.LOCAL_EVENTS_SUBSCRIPTION
+def pull(session: requests.Session, subscription: str) -> list[dict[str, Any]]:
+    """Wait for events; none when none come for a while."""
+    try:
+        response = session.post(
+            f"{subscription}:pull", json={"maxMessages": _PULL}, timeout=_SECONDS
         )
+    except requests.Timeout:
+        return []
+    response.raise_for_status()
+    received: list[dict[str, Any]] = response.json().get("receivedMessages", [])
+    return received
+
+
+def main() -> None:
+    """Pull from the running system's subscription until Ctrl-C.
+
+    In the cloud the same calls go to https://pubsub.googleapis.com, with a
+    `google.auth.transport.requests.AuthorizedSession`.
+    """
+    try:
+        running = find()
+        folder = ROOT / ".local"
+        folder.mkdir(exist_ok=True)
+        inbox = Inbox(folder / "example-crm.sqlite")
+        path = f"projects/{running.project}/subscriptions/{LOCAL_EVENTS_SUBSCRIPTION}"
+        _print_events(inbox, f"{running.pubsub}/v1/{path}")
+    except CommandError as error:
+        sys.exit(str(error))
+    except requests.RequestException:
+        sys.exit("The system has ended.")
+    except KeyboardInterrupt:
+        sys.exit()
+
+
+def _print_events(inbox: Inbox, subscription: str) -> None:
+    with requests.Session() as session:
         while True:
-            try:
-                answer = subscriber.pull(
-                    subscription=name, max_messages=_PULL, timeout=_SECONDS
-                )
-            except DeadlineExceeded:
-                continue
-            for one in answer.received_messages:
-                note = "new" if inbox.take(one.message.data) else "seen before"
-                event = json.loads(one.message.data)
-                print(f"{event['type']:24} {event['subject']} ({note})")
-            done = [one.ack_id for one in answer.received_messages]
-            if done:
-                subscriber.acknowledge(subscription=name, ack_ids=done)
+            received = pull(session, subscription)
+            for message in received:
+                raw = base64.b64decode(message["message"]["data"])
+                note = "new" if inbox.take(raw) else "seen before"
+                event = json.loads(raw)
+                print(f"{event['type']:24} {event['subject']} ({note})", flush=True)
+            if received:
+                done = [message["ackId"] for message in received]
+                session.post(
+                    f"{subscription}:acknowledge",
+                    json={"ackIds": done},
+                    timeout=_SECONDS,
+                ).raise_for_status()
 
 
 if __name__ == "__main__":

@@ -35,11 +35,15 @@ def serve_secrets(file: Path) -> secret_manager.Running:
     return server
 
 
-def wire_topics(settings: LocalSettings, shim: Door, *, embedded: bool) -> None:
-    """Make topics and subscriptions that push to the shim."""
-    if embedded:
+def wire_topics(settings: LocalSettings, shim: Door, embedded: Door | None) -> None:
+    """Make topics and subscriptions that push to the shim.
+
+    With a door for it, Pub/Sub is in this process, and events are pulled there.
+    """
+    if embedded is not None:
         pubsub = EmbeddedPubSub(settings.project, shim.url)
         bootstrap.gateways().topics = pubsub.topics
+        embedded.serve(pubsub.events)
     else:
         Subscriptions(settings.project).make(shim.url)
 

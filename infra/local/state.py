@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from gmail_sync import running
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -42,5 +44,5 @@ def blobs_folder(folder: Path) -> Path:
 
 
 def addresses_file(folder: Path) -> Path:
-    """Where a running system's parts answer, as JSON, for tools."""
-    return folder / "addresses.json"
+    """Where a running system's parts answer, as JSON, for commands and tools."""
+    return folder / running.FILE

@@ -67,7 +67,8 @@ class System:
         if "SECRET_MANAGER_ENDPOINT" not in settings.given:
             server = parts.serve_secrets(secrets_file(self._folder))
             self._closing.callback(server.stop)
-        parts.wire_topics(settings, shim, embedded=embedded)
+        topics = self._door() if embedded else None
+        parts.wire_topics(settings, shim, topics)
         parts.seed_secrets(settings, gmail)
         if gmail is not None:
             self._say("Starting the Gmail simulator")
@@ -77,7 +78,13 @@ class System:
         self._closing.callback(parts.schedule().stop)
         sink = parts.serve_smtp(self._folder / "smtp-sink")
         self._closing.callback(sink.stop)
-        self._tell(settings, gmail, shim, sink.port)
+        pubsub = (
+            topics.url if topics else f"http://{os.environ[_HOST_VARIABLES['pubsub']]}"
+        )
+        self._write_addresses(
+            settings, gmail, smtp=sink.port, push=shim.url, pubsub=pubsub
+        )
+        self._tell(settings, gmail, sink.port)
 
     def stop(self) -> None:
         """End all parts, the last started first."""
@@ -128,20 +135,41 @@ class System:
             # The simulator has the account; another Gmail's is the operator's to name.
             os.environ.setdefault("BCC_ADDRESS_FORMAT", LOCAL_BCC_FORMAT)
 
-    def _tell(
-        self, settings: LocalSettings, gmail: Door | None, shim: Door, smtp_port: int
+    def _write_addresses(
+        self,
+        settings: LocalSettings,
+        gmail: Door | None,
+        *,
+        smtp: int,
+        push: str,
+        pubsub: str,
     ) -> None:
-        """Write the addresses for tools, then say them to people."""
-        url = settings.public_url
-        smtp = f"localhost:{smtp_port}"
-        addresses = {"api": url, "project": settings.project, "smtp": smtp}
-        addresses["push"] = shim.url
+        """Tell the operator's commands and tools where everything is, until it ends."""
+        addresses = {
+            "api": f"http://localhost:{settings.port}",
+            "project": settings.project,
+            "smtp": f"localhost:{smtp}",
+            "push": push,
+            "pubsub": pubsub,
+            "signing_key": settings.signing_key.decode(),
+        }
         if gmail is not None:
             addresses["gmail"] = gmail.url
         for variable in (*_HOST_VARIABLES.values(), "SECRET_MANAGER_ENDPOINT"):
             if variable in os.environ:
                 addresses[variable.lower()] = os.environ[variable]
-        addresses_file(self._folder).write_text(json.dumps(addresses, indent=2))
+        file = addresses_file(self._folder)
+        file.touch()
+        file.chmod(0o600)
+        file.write_text(json.dumps(addresses, indent=2), "utf-8")
+        self._closing.callback(file.unlink, missing_ok=True)
+
+    def _tell(
+        self, settings: LocalSettings, gmail: Door | None, smtp_port: int
+    ) -> None:
+        """Say the addresses to the person at the terminal."""
+        url = settings.public_url
+        smtp = f"localhost:{smtp_port}"
         self._say(f"""
   API             {url}/v1/…   described by {url}/openapi.json
   connect         POST {url}/v1/users/<user>/connection answers the page to open

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import threading
 import time
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import pytest
+from google.auth.exceptions import DefaultCredentialsError
 
 from functions.schedule import Job
-from gmail_sync import cli as operator
-from gmail_sync import orders
+from gmail_sync import cli, orders
+from gmail_sync.running import CommandError
 from shared.ports import Event
 
 
@@ -27,7 +25,7 @@ from shared.ports import Event
     ],
 )
 def test_an_order_is_a_job_that_the_schedule_function_reads(words, job):
-    given = operator.arguments(words)
+    given = cli.arguments(words)
     published = []
     drop = getattr(given, "drop", False)
     before = int(time.time() * 1000)
@@ -41,46 +39,64 @@ def test_an_order_is_a_job_that_the_schedule_function_reads(words, job):
 def test_an_order_names_nobody_unless_it_is_told_to(monkeypatch):
     """The questions ask about s1 by default; an order is for all by default."""
     monkeypatch.delenv("SYNC_PROJECT", raising=False)
-    given = operator.arguments(["pause-sending"])
+    given = cli.arguments(["pause-sending"])
     assert (given.subaccount, given.project) == (None, None)
-    assert operator.arguments(["quarantine"]).subaccount == "s1"
+    assert cli.arguments(["quarantine"]).subaccount == "s1"
 
 
-def test_without_a_local_system_it_says_what_to_do(monkeypatch, tmp_path):
-    monkeypatch.setattr(orders, "ROOT", tmp_path)
-    with pytest.raises(SystemExit, match="--project"):
-        orders.publisher(None)(b"{}")
+def asking(*counts):
+    """An API whose /healthz shows these numbers of pauses, one after the other."""
+    looks = iter([*counts, *[counts[-1]] * 1000])
+
+    def ask(method, path, body=None, query=None):
+        assert (method, path) == ("GET", "/healthz")
+        count = next(looks)
+        return {"troubles": {"sending_paused": count} if count else {}}
+
+    return ask
 
 
-class Quiet(WSGIRequestHandler):
-    def log_message(self, *_):
-        """Say nothing."""
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch):
+    """Time passes with each look."""
+    now = iter(range(1_000_000))
+    monkeypatch.setattr(orders.time, "monotonic", lambda: float(next(now)))
+    monkeypatch.setattr(orders.time, "sleep", lambda _: None)
 
 
-@pytest.fixture
-def healthz():
-    """A service whose pause shows at the second look."""
-    looks = []
-
-    def answer(_environ, start_response):
-        looks.append(1)
-        troubles = {"sending_paused": 1} if len(looks) > 1 else {}
-        start_response("200 OK", [("Content-Type", "application/json")])
-        return [json.dumps({"troubles": troubles}).encode()]
-
-    server = make_server("127.0.0.1", 0, answer, WSGIServer, Quiet)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
-
-
-def test_a_pause_is_confirmed_by_what_healthz_shows(healthz, monkeypatch):
-    monkeypatch.setattr(orders, "_LOOK_SECONDS", 0.01)
-    said = orders.confirmed(healthz, orders.PAUSE, "s1")
+def test_a_pause_is_confirmed_by_what_healthz_shows():
+    said = orders.confirmed(asking(0, 1), orders.PAUSE, "s1", 0)
     assert said.startswith("Sending of s1 is paused")
 
 
-def test_a_pause_that_cannot_be_seen_is_said_to_be_unconfirmed():
-    with pytest.raises(SystemExit, match="does not show it"):
-        orders.confirmed("http://127.0.0.1:1", orders.PAUSE, None)
+@pytest.mark.parametrize(
+    ("before", "counts", "words"),
+    [
+        (1, (1, 1, 0), "Sending goes on; what waited is published anew."),
+        (3, (3, 2), "anew. 2 other pauses are in force."),
+        (2, (1,), "anew. One other pause is in force."),
+        (0, (0,), "Sending goes on"),
+    ],
+)
+def test_going_on_is_confirmed_by_what_healthz_shows(before, counts, words):
+    assert words in orders.confirmed(asking(*counts), orders.RESUME, None, before)
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "count"), [(orders.PAUSE, 0, 0), (orders.RESUME, 2, 2)]
+)
+def test_an_order_that_cannot_be_seen_is_said_to_be_unconfirmed(name, before, count):
+    with pytest.raises(CommandError, match="does not show it yet"):
+        orders.confirmed(asking(count), name, None, before)
+
+
+def test_a_project_without_credentials_is_a_sentence(monkeypatch):
+    for name in ("GOOGLE_APPLICATION_CREDENTIALS", "PUBSUB_EMULATOR_HOST"):
+        monkeypatch.delenv(name, raising=False)
+
+    def nobody(*_args, **_more):
+        raise DefaultCredentialsError("none")
+
+    monkeypatch.setattr("google.auth.default", nobody)
+    with pytest.raises(CommandError, match="no credentials"):
+        orders.in_project("some-project")(b"{}")

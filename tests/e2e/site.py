@@ -27,8 +27,8 @@ from gmail_simulator import Client, GmailWorld, Settings, client_file
 from gmail_simulator.app import create_app
 from gmail_simulator.consent import consent
 from gmail_simulator.publishing import publisher
+from gmail_sync.tokens import mint
 from infra.local import secret_manager
-from infra.local.caller_token import mint
 from infra.local.emulators import free_port
 from infra.local.local_settings import DEVELOPMENT_SIGNING_KEY
 from infra.local.push import PushShim

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,8 +11,9 @@ from pathlib import Path
 import pytest
 import requests
 
+from gmail_sync.running import STATE
+from gmail_sync.tokens import mint
 from infra.local import wiring
-from infra.local.caller_token import mint
 from infra.local.local_process import LocalProcess
 from infra.local.local_settings import DEVELOPMENT_SIGNING_KEY
 from infra.local.state import ROOT
@@ -69,9 +71,10 @@ def test_the_api_writes_and_reads_with_a_caller_token(system: LocalProcess) -> N
 
 
 def test_token_command_mints_a_token_that_the_api_takes(system: LocalProcess) -> None:
-    command = [sys.executable, "-m", "infra.local.caller_token", "--subaccount", "s9"]
+    command = [sys.executable, "-m", "gmail_sync", "token", "--subaccount", "s9"]
+    environment = {**os.environ, STATE: str(system.folder)}
     token = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, check=True
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True
     ).stdout.strip()
     answer = requests.get(
         f"{system.url}/v1/subaccounts/s9",

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gmail_sync import cli as operator
+from gmail_sync import cli, commands
 from infra.local.example_subscriber import Inbox
 from shared.core.matching.bcc import LOGGING
 from tests.support.bcc import LOG, ME, BccSystem
@@ -74,9 +74,8 @@ def _decision(**fields: Any) -> dict[str, Any]:
 def test_e2_the_command_answers_in_a_sentence(
     decisions: list[dict[str, Any]], words: str
 ) -> None:
-    said = operator.run(
-        _asking(decisions), operator.arguments(["why", "--gmail-id", "g"]), None
-    )
+    given = cli.arguments(["why", "--gmail-id", "g"])
+    said = commands.run(_asking(decisions), given, lambda *_: None)
     assert words in said
 
 
@@ -94,11 +93,13 @@ def test_e4_the_command_follows_a_job_with_a_bar(
             {"status": "done", "progress": {"done": 9, "total": 9}, "result": result},
         ]
     )
-    monkeypatch.setattr(operator.time, "sleep", lambda _: None)
-    shown: list[str] = []
-    given = operator.arguments(["audit", "u", "--from", "a", "--to", "b", "--repair"])
-    said = operator.run(lambda *_a, **_m: next(answers), given, shown.append)
-    assert shown == [f"[{'#' * 10}{'.' * 20}] 3/9", f"[{'#' * 30}] 9/9"]
+    monkeypatch.setattr(commands.time, "sleep", lambda _: None)
+    shown: list[tuple[int, int]] = []
+    given = cli.arguments(["audit", "u", "--from", "a", "--to", "b", "--repair"])
+    said = commands.run(
+        lambda *_a, **_m: next(answers), given, lambda *done: shown.append(done)
+    )
+    assert shown == [(3, 9), (9, 9)]
     assert said.startswith(
         "9 in Gmail, 8 recorded.\ng1 missing, repaired: A contact wrote"
     )

@@ -24,7 +24,7 @@ from typing import Any
 
 from flask import Request, Response
 
-from infra.local.caller_token import mint
+from gmail_sync.tokens import mint
 from shared import bootstrap
 from shared.bootstrap import API_SIGNING_KEY
 from shared.gateways.memory import MemoryTopics

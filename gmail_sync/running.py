@@ -1,0 +1,77 @@
+"""Finds the system that `make up` runs on this machine, whatever its port or backend.
+
+A running system writes `addresses.json` into its state folder, and removes it when it
+ends. What a killed one left is recognised by nobody answering there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import requests
+
+FILE = "addresses.json"
+STATE = "GMAIL_SYNC_STATE"
+"""Environment variable that names another state folder than `.local`."""
+NOT_RUNNING = (
+    "No system runs here: `make up` starts one. For a deployment, give --api (or "
+    "SYNC_API) and SYNC_TOKEN; --project for orders."
+)
+_SECONDS = 5
+_CHECKOUT = Path(__file__).resolve().parents[1]
+
+
+class CommandError(Exception):
+    """A command cannot do its work; the text says why, to a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """Where the parts of a running system answer, and its key of callers' tokens."""
+
+    api: str
+    push: str
+    pubsub: str
+    project: str
+    signing_key: str
+
+
+def find(environment: Mapping[str, str] = os.environ) -> Running:
+    """The system that runs now; raises CommandError when there is none."""
+    for folder in _folders(environment):
+        running = _read(folder / FILE)
+        if running is not None and _answers(running.api):
+            return running
+    raise CommandError(NOT_RUNNING)
+
+
+def _folders(environment: Mapping[str, str]) -> list[Path]:
+    """The folder that is named, else `.local` here, above, and in this checkout."""
+    if named := environment.get(STATE):
+        return [Path(named)]
+    here = Path.cwd()
+    places = dict.fromkeys([here, *here.parents, _CHECKOUT])
+    return [place / ".local" for place in places]
+
+
+def _read(file: Path) -> Running | None:
+    try:
+        found = json.loads(file.read_text("utf-8"))
+        return Running(
+            **{field.name: str(found[field.name]) for field in fields(Running)}
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _answers(api: str) -> bool:
+    """Whether it is up; its health may be bad, or another address public."""
+    try:
+        requests.get(f"{api}/healthz", timeout=_SECONDS)
+    except requests.RequestException:
+        return False
+    return True
