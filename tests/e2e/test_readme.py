@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 
@@ -10,6 +11,7 @@ import pytest
 import requests
 
 from gmail_simulator.consent import consent
+from gmail_sync.running import STATE
 from infra.local.local_process import LocalProcess
 from infra.local.simulated_gmail import FIRST_ACCOUNT
 from infra.local.state import ROOT
@@ -35,10 +37,11 @@ def shell_steps(url: str) -> list[str]:
     return re.split(r"# \d\. .*\n", block.replace("http://localhost:8080", url))
 
 
-def run(script: str) -> list[dict[str, object]]:
+def run(system: LocalProcess, script: str) -> list[dict[str, object]]:
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script],
         cwd=ROOT,
+        env={**os.environ, STATE: str(system.folder)},
         capture_output=True,
         text=True,
         check=False,
@@ -51,8 +54,8 @@ def test_the_crm_is_wired_as_the_readme_says(system: LocalProcess) -> None:
     addresses = system.wait_ready()
     common, push, connect, read = shell_steps(system.url)
 
-    pushed = run(common + push)
-    begun = run(common + connect)
+    pushed = run(system, common + push)
+    begun = run(system, common + connect)
     browser = requests.Session()
     callback = consent(browser, str(begun[0]["authorization_url"]), FIRST_ACCOUNT[0])
     assert browser.get(callback, timeout=10).ok
@@ -63,7 +66,7 @@ def test_the_crm_is_wired_as_the_readme_says(system: LocalProcess) -> None:
         timeout=10,
     ).raise_for_status()
     answers = wait_for(
-        lambda: found if (found := run(common + read))[1]["items"] else None, 30
+        lambda: found if (found := run(system, common + read))[1]["items"] else None, 30
     )
 
     connection, conversations, messages, decisions = answers
