@@ -9,10 +9,11 @@ SEEDS ?= 300
 WORKERS ?= 2
 # xdist would put modules with many tests first; tests/conftest.py knows the long ones.
 PYTEST := $(BIN)/python -m pytest -rs -n $(WORKERS) --dist loadscope --no-loadscope-reorder
+FAST := $(addprefix tests/,unit services functions commands docs tools) gmail_simulator/tests
 
 .DEFAULT_GOAL := help
 .SILENT:
-.PHONY: help setup demo up down token why operator tf live-check bench figures pictures rules licences test cover mutate check fmt lint types imports contract sim fuzz lock clean
+.PHONY: help setup demo up down token why operator tf live-check bench figures pictures rules licences test test-fast cover mutate check fmt lint types imports contract sim fuzz lock clean
 
 help: ## This list
 	awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +41,9 @@ why: setup ## Why is this mail (not) in the CRM? ARGS="…", see make why ARGS=-
 
 operator: setup ## Quarantine, replay, audit, backfill, pause-sending: make operator ARGS=--help
 	exec $(BIN)/python -m gmail_sync $(or $(ARGS),--help)
+
+test-fast: setup ## Tests that need no emulator and no browser, in under a minute
+	$(PYTEST) -m "not slow and not emulator and not browser" $(FAST)
 
 test: setup ## All tests (the emulators' ones need java and gcloud's emulators)
 	$(PYTEST)

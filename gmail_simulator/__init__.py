@@ -9,6 +9,7 @@ from .consent import consent
 from .errors import ApiError, ConnectionLost, OAuthError
 from .faults import Fault
 from .oauth_records import Client, Tokens, client_file
+from .running import Simulator
 from .settings import Settings
 from .transport import InProcessHttp, WsgiAdapter
 from .world import Delivered, GmailWorld, OutsideMail
@@ -25,6 +26,7 @@ __all__ = [
     "OAuthError",
     "OutsideMail",
     "Settings",
+    "Simulator",
     "Tokens",
     "WsgiAdapter",
     "client_file",

@@ -3,51 +3,47 @@
 python -m tools.supply_chain            the list, as a table
 python -m tools.supply_chain --check    fail on a licence that is not on the list
 python -m tools.supply_chain --audit    ask pip-audit too, where its data is reachable
+
+pip-licenses reads the licences of the packages that are installed here; a lock for
+every platform names some that only another one needs.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 LOCK = ROOT / "requirements.lock"
 
-ACCEPTED = frozenset(
-    {
-        "Apache-2.0",
-        "BSD",
-        "BSD-2-Clause",
-        "BSD-3-Clause",
-        "ISC",
-        "MIT",
-        "MIT-0",
-        "MPL-2.0",
-        "PSF-2.0",
-        "Unlicense",
-    }
+ACCEPTED = (
+    "3-Clause BSD License",
+    "Apache Software License",
+    "Apache-2.0",
+    "Apache-2.0 OR BSD-2-Clause",
+    "Apache-2.0 OR BSD-3-Clause",
+    "BSD 3-Clause OR Apache-2.0",
+    "BSD License",
+    "BSD-2-Clause",
+    "BSD-3-Clause",
+    "ISC",
+    "MIT",
+    "MIT License",
+    "MIT OR Apache-2.0",
+    "MIT-0",
+    "Mozilla Public License 2.0 (MPL 2.0)",
+    "PSF-2.0",
 )
-"""Licences under which anybody may run and ship this with their own code."""
+"""Licences, as packages word them, under which anybody may ship this with own code."""
 
-_SPDX = {
-    "3-clause bsd license": "BSD-3-Clause",
-    "apache 2.0": "Apache-2.0",
-    "apache license 2.0": "Apache-2.0",
-    "apache license, version 2.0": "Apache-2.0",
-    "apache software license": "Apache-2.0",
-    "bsd license": "BSD",
-    "bsd": "BSD",
-    "mit license": "MIT",
-    "mozilla public license 2.0 (mpl 2.0)": "MPL-2.0",
-    "python software foundation license": "PSF-2.0",
-}
+_AUDIT_SECONDS = 100
 _REQUIREMENT = re.compile(
     r"^([A-Za-z0-9._-]+)(?:\[[^]]*\])?==([^\s;\\]+)", re.MULTILINE
 )
@@ -78,75 +74,57 @@ def direct(file: Path) -> dict[str, str]:
     return {_canonical(name): version for name, version in _REQUIREMENT.findall(text)}
 
 
-def licences(names: Mapping[str, Locked]) -> dict[str, str]:
-    """Licence of each installed package; one that is not installed here says so."""
-    found: dict[str, str] = {}
-    for name in sorted(names):
-        try:
-            found[name] = _licence(metadata.metadata(name))
-        except metadata.PackageNotFoundError:
-            # A lock for every platform names what only another one needs.
-            found[name] = "not for this platform"
-    return found
-
-
-def is_accepted(licence: str) -> bool:
-    """Whether one may ship it: one choice of an `OR`, every part of an `AND`."""
-    if licence == "not for this platform":
-        return True
-    words = licence.replace("(", " ").replace(")", " ")
-    return any(
-        all(part.strip() in ACCEPTED for part in choice.split(" AND "))
-        for choice in words.split(" OR ")
-    )
-
-
-def _licence(about: metadata.PackageMetadata) -> str:
-    if "License-Expression" in about:
-        return about["License-Expression"]
-    for classifier in about.get_all("Classifier") or []:
-        if classifier.startswith("License :: OSI Approved :: "):
-            return _spdx(classifier.rsplit(" :: ", 1)[-1])
-    if "License" in about:
-        return _spdx(about["License"].strip().splitlines()[0])
-    return "unknown"
-
-
-def _spdx(text: str) -> str:
-    return _SPDX.get(text.lower(), text)
-
-
 def _canonical(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def _audit() -> int:
-    """Ask for known faults; not being able to is said, and is no fault."""
+def licences(packages: Sequence[str], accepted: Sequence[str] | None) -> int:
+    """Print the licences; returns 1 when one is not accepted, and names it."""
+    allowed = [] if accepted is None else ["--allow-only", ";".join(accepted)]
+    return subprocess.run(  # noqa: S603  (our own arguments)
+        [sys.executable, "-m", "piplicenses", *allowed, "--packages", *packages],
+        check=False,
+    ).returncode
+
+
+def audit(lock: Path) -> tuple[int, str]:
+    """Ask pip-audit for known faults: exit code, and what it has really looked at.
+
+    Not being able to ask is no failure, but it is said.
+    """
     scanner = shutil.which("pip-audit")
     if scanner is None:
-        _say("NOT AUDITED: pip-audit is not installed")
-        return 0
-    done = subprocess.run(  # noqa: S603  (our own arguments)
-        [
-            scanner,
-            "--require-hashes",
-            "--disable-pip",
-            "--requirement",
-            str(LOCK),
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode and "Found" not in done.stdout + done.stderr:
-        _say("NOT AUDITED: pip-audit cannot reach its database")
-        return 0
-    _say(done.stdout or done.stderr)
-    return done.returncode
+        return 0, "NOT AUDITED: pip-audit is not installed"
+    options = ("--require-hashes", "--disable-pip", "--progress-spinner", "off")
+    try:
+        done = subprocess.run(  # noqa: S603  (our own arguments)
+            [scanner, *options, "--format", "json", "--requirement", str(lock)],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_AUDIT_SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        return 0, f"NOT AUDITED: pip-audit took more than {_AUDIT_SECONDS} seconds"
+    try:
+        packages = json.loads(done.stdout)["dependencies"]
+    except (ValueError, KeyError, TypeError):
+        why = [*done.stderr.strip().splitlines(), "pip-audit said nothing"]
+        return 0, f"NOT AUDITED: {why[-2] if len(why) > 1 else why[0]}"
+    return _judged(packages, len(locked(lock)))
 
 
-def _say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
+def _judged(packages: Sequence[dict[str, object]], total: int) -> tuple[int, str]:
+    audited = [package for package in packages if "skip_reason" not in package]
+    faulty = [
+        f"{package['name']} {package['version']}: {fault['id']}"
+        for package in audited
+        for fault in package["vulns"]  # type: ignore[attr-defined]
+    ]
+    if not audited:
+        return 0, f"NOT AUDITED: pip-audit looked at none of {total} packages"
+    said = f"Audited {len(audited)} of {total} packages: {len(faulty)} known faults"
+    return (1 if faulty else 0), "\n".join([*faulty, said])
 
 
 def main() -> int:
@@ -155,15 +133,12 @@ def main() -> int:
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--audit", action="store_true")
     given = parser.parse_args()
-    names = locked(LOCK)
-    found = licences(names)
-    for name, licence in found.items():
-        _say(f"{name:36} {names[name].version:16} {licence}")
-    bad = [name for name, licence in found.items() if not is_accepted(licence)]
-    if given.check and bad:
-        _say(f"Not on the list of licences: {', '.join(bad)}")
-        return 1
-    return _audit() if given.audit else 0
+    code = licences(sorted(locked(LOCK)), ACCEPTED if given.check else None)
+    if code or not given.audit:
+        return code
+    code, said = audit(LOCK)
+    print(said)
+    return code
 
 
 if __name__ == "__main__":

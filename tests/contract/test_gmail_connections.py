@@ -13,11 +13,11 @@ from typing import Any
 import httplib2
 import pytest
 
-from infra.local.tls_serving import TlsDoor
 from shared.errors import Permanent, Transient
 from shared.gateways import gmail_connections
 from shared.gateways.gmail import GmailMailbox
 from shared.gateways.gmail_connections import KEPT_SECONDS, open_http
+from tools.tls_serving import TlsDoor
 
 PROFILE = {"emailAddress": "a@b.c", "historyId": "5"}
 

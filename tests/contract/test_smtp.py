@@ -8,10 +8,10 @@ import ssl
 from email import message_from_bytes, policy
 
 import pytest
+import trustme
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
 
-from infra.local.certificate import make
 from shared.errors import FateUnknown, Permanent, Transient
 from shared.gateways.smtp import SmtpRelay
 from shared.ports import RelayServer
@@ -27,9 +27,12 @@ SECRET = "sesame"
 
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory):
-    """A certificate for localhost, of its own authority."""
+    """A folder with a certificate for localhost, and the authority behind it."""
     folder = tmp_path_factory.mktemp("tls")
-    make(folder)
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(folder / "authority.pem"))
+    server = authority.issue_cert("localhost")
+    server.private_key_and_cert_chain_pem.write_to_path(str(folder / "server.pem"))
     return folder
 
 
@@ -84,7 +87,7 @@ def serve(handler, certificate):
 
     def start(security, *, utf8=True):
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        context.load_cert_chain(certificate / "cert.pem", certificate / "key.pem")
+        context.load_cert_chain(certificate / "server.pem")
         options = {"authenticator": log_in, "enable_SMTPUTF8": utf8}
         if security == "starttls":
             options |= {"tls_context": context, "require_starttls": True}
@@ -116,7 +119,7 @@ def free_port():
 
 @pytest.fixture
 def relay(certificate, serve):
-    made = SmtpRelay(allow_loopback=True, ca_file=certificate / "cert.pem")
+    made = SmtpRelay(allow_loopback=True, ca_file=certificate / "authority.pem")
     yield made
     made.close()
 

@@ -190,7 +190,7 @@ def _trust(certificate: bytes) -> None:
 def _serve(pipe: Connection) -> None:
     """Serve Gmail and Secret Manager; do what the pipe says until it is closed."""
     from infra.local import secret_manager
-    from infra.local.tls_serving import TlsDoor
+    from tools.tls_serving import TlsDoor
 
     post = LocalPost()
     door = TlsDoor(post.app)
