@@ -109,15 +109,7 @@ def give_order(given: argparse.Namespace) -> str:
 
 def question(given: argparse.Namespace) -> str:
     """Ask the API, with a bar at the terminal while a job runs."""
-    api, token = given.api, os.environ.get("SYNC_TOKEN")
-    if api is None:
-        running = find()
-        api = running.api
-        token = token or mint(
-            running.signing_key, sub="crm", subaccounts=given.subaccount.split(",")
-        )
-    elif token is None:
-        raise CommandError(f"SYNC_TOKEN is needed: a caller's token for {api}.")
+    api, token = _api_and_token(given)
     console = Console(stderr=True)
     with Progress(
         console=console, transient=True, disable=not console.is_terminal
@@ -130,6 +122,26 @@ def question(given: argparse.Namespace) -> str:
                 task, completed=done, total=total, visible=True
             ),
         )
+
+
+def _api_and_token(given: argparse.Namespace) -> tuple[str, str]:
+    """The deployment that is named with its token, else the system on this machine.
+
+    SYNC_TOKEN opens a deployment: it is not shown to anything that was only found.
+    """
+    api, token = given.api, os.environ.get("SYNC_TOKEN")
+    if api is not None and token is not None:
+        return api, token
+    try:
+        running = find()
+    except CommandError:
+        if api is None:
+            raise
+        running = None
+    if running is None or api not in {None, running.api}:
+        raise CommandError(f"SYNC_TOKEN is needed: a caller's token for {api}.")
+    subaccounts = given.subaccount.split(",")
+    return running.api, mint(running.signing_key, sub="crm", subaccounts=subaccounts)
 
 
 def run(words: Sequence[str]) -> str:

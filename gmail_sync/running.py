@@ -1,7 +1,8 @@
 """Finds the system that `make up` runs on this machine, whatever its port or backend.
 
 A running system writes `addresses.json` into its state folder, and removes it when it
-ends. What a killed one left is recognised by nobody answering there.
+ends. What a killed one left is recognised by nobody answering there. A file that names
+another machine is not believed: it may have come with somebody else's folder.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import requests
 
@@ -21,6 +23,7 @@ NOT_RUNNING = (
     "No system runs here: `make up` starts one. For a deployment, give --api (or "
     "SYNC_API) and SYNC_TOKEN; --project for orders."
 )
+_THIS_MACHINE = frozenset({"localhost", "127.0.0.1", "::1"})
 _SECONDS = 5
 _CHECKOUT = Path(__file__).resolve().parents[1]
 
@@ -38,6 +41,9 @@ class Running:
     pubsub: str
     project: str
     signing_key: str
+
+
+_FIELDS = fields(Running)
 
 
 def find(environment: Mapping[str, str] = os.environ) -> Running:
@@ -61,11 +67,11 @@ def _folders(environment: Mapping[str, str]) -> list[Path]:
 def _read(file: Path) -> Running | None:
     try:
         found = json.loads(file.read_text("utf-8"))
-        return Running(
-            **{field.name: str(found[field.name]) for field in fields(Running)}
-        )
+        running = Running(**{field.name: str(found[field.name]) for field in _FIELDS})
+        hosts = {urlsplit(address).hostname for address in (running.api, running.push)}
     except (OSError, ValueError, KeyError, TypeError):
         return None
+    return running if hosts <= _THIS_MACHINE else None
 
 
 def _answers(api: str) -> bool:

@@ -96,6 +96,34 @@ def test_a_running_system_is_found_on_any_port_from_below_its_checkout(
     assert find({}) == Running(url, NOWHERE, NOWHERE, "p", "k" * 32)
 
 
+@pytest.mark.parametrize("part", ["api", "push"])
+def test_a_file_that_names_another_machine_is_not_believed(part, alone, service):
+    url, responses = service
+    responses.append(("200 OK", "application/json", b"{}"))
+    written(alone, **{"api": url, part: "http://stranger.example"})
+    with pytest.raises(CommandError):
+        find()
+
+
+def test_the_token_of_a_deployment_is_not_shown_to_what_was_found(
+    alone, service, monkeypatch
+):
+    url, responses = service
+    body = json.dumps({"items": []}).encode()
+    responses.append(("200 OK", "application/json", body))
+    written(alone, api=url)
+    monkeypatch.setenv("SYNC_TOKEN", "a deployment's")
+    shown = []
+    monkeypatch.setattr(
+        cli, "caller", lambda api, token: shown.append((api, token)) or caller(api)
+    )
+    assert cli.run(["quarantine"]) == "The quarantine is empty."
+    monkeypatch.delenv("SYNC_TOKEN")
+    assert cli.run(["quarantine", "--api", url]) == "The quarantine is empty."
+    assert [api for api, _ in shown] == [url, url]
+    assert "a deployment's" not in [token for _, token in shown]
+
+
 def test_a_deployment_needs_a_token_and_no_local_system(alone):
     with pytest.raises(CommandError, match="SYNC_TOKEN"):
         cli.run(["quarantine", "--api", "https://api.example"])

@@ -12,6 +12,7 @@ import sys
 import pytest
 import requests
 
+from gmail_simulator.consent import consent
 from gmail_sync.running import STATE
 from infra.local.local_process import LocalProcess
 from infra.local.state import ROOT
@@ -69,8 +70,6 @@ def test_the_example_subscriber_prints_the_events(system: LocalProcess) -> None:
     user = {"name": "You", "email": "you@agency.example"}
     http.put(subaccount, json={"name": "N"}, timeout=10).raise_for_status()
     http.put(f"{subaccount}/users/u1", json=user, timeout=10).raise_for_status()
-    from gmail_simulator.consent import consent
-
     begun = http.post(f"{system.url}/v1/users/u1/connection", json={}, timeout=10)
     browser = requests.Session()
     page = begun.json()["authorization_url"]
@@ -92,6 +91,10 @@ def test_the_example_subscriber_prints_the_events(system: LocalProcess) -> None:
         subscriber.kill()
         subscriber.communicate()
     assert line.startswith("connection.connected")
+
+
+def test_the_state_file_is_its_owners_alone(system: LocalProcess) -> None:
+    assert (system.folder / "addresses.json").stat().st_mode & 0o077 == 0
 
 
 def test_what_a_system_leaves_is_not_taken_for_a_running_one(
