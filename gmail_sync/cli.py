@@ -50,11 +50,13 @@ def arguments(words: Sequence[str]) -> argparse.Namespace:
     )
     parser = argparse.ArgumentParser(
         prog="gmail-sync",
-        usage="gmail-sync COMMAND …, see gmail-sync COMMAND --help",
+        usage="gmail-sync COMMAND …   (gmail-sync COMMAND --help says more)",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    names = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    names = parser.add_subparsers(
+        dest="command", required=True, metavar="COMMAND", prog="gmail-sync"
+    )
 
     def command(name: str, text: str) -> argparse.ArgumentParser:
         return names.add_parser(name, help=text, description=text, parents=[where])
