@@ -64,7 +64,7 @@ TRACE = "logging.googleapis.com/trace"
 _SAFE_TEXT = re.compile(r"[A-Za-z0-9._~:-]{1,128}|(?:/[A-Za-z0-9._:{}-]{1,64}){1,9}")
 # A JWT, and how Google's secrets begin: should one ever be handed in as an id.
 _TOKEN_LIKE = re.compile(
-    r"[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}|\A(?:ya29\.|GOCSPX-)"
+    r"(?<![A-Za-z0-9_-])[A-Za-z0-9_-]{8,}+\.[A-Za-z0-9_-]{8,}+\.[A-Za-z0-9_-]{8}|\A(?:ya29\.|GOCSPX-)"
 )
 _SAFE_EVENT = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _SAFE_TRACE = re.compile(r"projects/[a-z0-9:.-]{1,100}/traces/[0-9a-f]{32}")

@@ -17,6 +17,11 @@ _INVISIBLE = re.compile(
 _PATH = re.compile(r'[\\/:*?"<>|]+')
 
 
+def word_set(text: str) -> frozenset[str]:
+    """The words of a text, for tables of names."""
+    return frozenset(text.split())
+
+
 def one_line(text: str) -> str:
     """Give the text on one line: no control characters, single blanks, trimmed."""
     if not text.isascii():

@@ -15,7 +15,11 @@ import nh3
 
 from shared.core.limits import MAX_BODY_BYTES, MAX_HTML_DEPTH, MAX_HTML_TAGS
 from shared.core.parsing.charsets import well_formed
-from shared.core.parsing.text_from_html import text_from_html
+from shared.core.parsing.colours import is_colour, old_colour
+from shared.core.parsing.html_box import LOST_BACKGROUND, RENAMED, finished, in_box
+from shared.core.parsing.html_scan import attributes_of, tags_of
+from shared.core.parsing.styles import LOST, declarations, safe_style
+from shared.core.parsing.text_from_html import SILENT, style_of, text_from_html
 
 __all__ = ["safe_html", "text_from_html"]
 
@@ -24,20 +28,15 @@ def _words(text: str) -> set[str]:
     return set(text.split())
 
 
-_TAGS = _words(
+_TAGS = set(RENAMED) | _words(
     "a abbr address b bdi bdo big blockquote br caption center cite code col colgroup "
     "dd del dfn div dl dt em figcaption figure font h1 h2 h3 h4 h5 h6 hr i img ins kbd "
     "li mark ol p pre q s samp small span strike strong sub sup table tbody td tfoot "
     "th thead tr tt u ul var wbr"
 )
-# What these hold is no text of the mail.
-_DROPPED_WITH_CONTENT = _words(
-    "applet audio canvas embed iframe math noembed noframes noscript object script "
-    "select style svg template textarea title video xmp"
-)
-_CELL = {"align", "bgcolor", "colspan", "height", "rowspan", "valign", "width"}
+_CELL = _words("align background bgcolor colspan height rowspan valign width")
 _ATTRIBUTES = {
-    "*": {"dir", "lang", "style", "title"},
+    "*": {"dir", "hidden", "lang", "style", "title"},
     "a": {"href"},
     "col": {"span", "width"},
     "colgroup": {"span", "width"},
@@ -48,28 +47,32 @@ _ATTRIBUTES = {
     "li": {"type", "value"},
     "ol": {"start", "type"},
     "p": {"align"},
-    "table": {"align", "bgcolor", "border", "cellpadding", "cellspacing", "width"},
+    "table": _words("align background bgcolor border cellpadding cellspacing width"),
     "tbody": {"align", "valign"},
     "td": _CELL,
     "th": _CELL,
     "thead": {"align", "valign"},
-    "tr": {"align", "bgcolor", "valign"},
+    "tr": {"align", "background", "bgcolor", "valign"},
     "ul": {"type"},
 }
-# Nothing that positions, overlays, sizes boxes beyond the frame or fetches.
-_STYLES = _words(
-    "background-color border border-bottom border-collapse border-color border-left "
-    "border-right border-spacing border-style border-top border-width color direction "
-    "font-family font-size font-style font-variant font-weight letter-spacing "
-    "line-height list-style-type padding padding-bottom padding-left padding-right "
-    "padding-top text-align text-decoration text-transform vertical-align white-space "
-    "width"
-)
-# Functions other than colours, escapes, comments and at-rules: a value with one of
-# them is not worth understanding.
-_ODD_STYLE = re.compile(
-    r"(?<!rgb)(?<!rgba)(?<!hsl)(?<!hsla)\(|[\\@<>{}]|/\*", re.IGNORECASE
-)
+# Numbers in attributes: what a mail needs, and not what fills a screen or a processor.
+_MAX_NUMBERS = {
+    "border": 20,
+    "cellpadding": 200,
+    "cellspacing": 50,
+    "colspan": 100,
+    "height": 1200,
+    "rowspan": 200,
+    "size": 20,
+    "span": 100,
+    "start": 100_000,
+    "value": 100_000,
+    "width": 1200,
+}
+_NUMBER = re.compile(r"([+-]?[0-9]{1,6})(?:\.[0-9]{0,6})? ?(?:px|(%))?")
+_MAX_PERCENT = 100
+_BODY = re.compile(r"<body(?=[\t\n\f\r />])", re.IGNORECASE)
+_PAGE_STYLES = ("background", "background-color", "background-image", "color")
 _CID = re.compile(r"cid:[^\s<>\"'\\]{1,256}", re.IGNORECASE)
 _LINK = re.compile(r"(?:https?://|mailto:|tel:)", re.IGNORECASE)
 
@@ -100,23 +103,45 @@ def safe_html(html: str) -> str:
     html = well_formed(html[:MAX_BODY_BYTES])
     tags = sum(1 for _ in _TAG.finditer(html))
     if tags > MAX_HTML_TAGS or _depth(html) > MAX_HTML_DEPTH:
-        return html_entities.escape(text_from_html(html)).replace("\n", "<br>\n")
+        words = html_entities.escape(text_from_html(html))
+        return in_box(words.replace("\n", "<br>\n"))
     if _formatting_kinds(html) * _SAME_KIND * tags > _MAX_REOPENED:
         # 16 KB could become gigabytes. Bold and italic are lost, the words are not.
         html = _FORMATTING.sub(r"<\1span", html)
-    return nh3.clean(
+    clean = nh3.clean(
         html,
         tags=_TAGS,
-        clean_content_tags=_DROPPED_WITH_CONTENT,
+        clean_content_tags=set(SILENT),
         attributes=_ATTRIBUTES,
         attribute_filter=_attribute,
-        filter_style_properties=_STYLES,
         link_rel="noopener noreferrer nofollow",
         set_tag_attribute_values={"a": {"target": "_blank"}},
         strip_comments=True,
         url_relative="deny",
         url_schemes={"http", "https", "mailto", "tel", "cid"},
     )
+    style = _page_style(html)
+    colours = style.removeprefix(LOST).removeprefix(";")
+    return in_box(finished(clean, lost=style.startswith(LOST)), colours)
+
+
+def _page_style(html: str) -> str:
+    """The colours of the whole mail, which its `body` says and which go with it."""
+    if not _BODY.search(html):
+        return ""
+    starts = (tag for tag in tags_of(html) if tag.name == "body" and not tag.closing)
+    tag = next(starts, None)
+    if tag is None:
+        return ""  # it was in a comment
+    said = {one.name: old_colour(one.value) for one in attributes_of(html, tag)}
+    style = {
+        name: said[attribute]
+        for attribute, name in (("text", "color"), ("background", "background-image"))
+        if attribute in said
+    } | dict(style_of(html, tag))
+    if "background-image" in style:
+        style["background-image"] = "url()"
+    return safe_style({name: style[name] for name in _PAGE_STYLES if name in style})
 
 
 def _attribute(_tag: str, name: str, value: str) -> str | None:
@@ -125,8 +150,23 @@ def _attribute(_tag: str, name: str, value: str) -> str | None:
     if name == "href":
         return value if _LINK.match(value.strip()) else None
     if name == "style":
-        return None if _ODD_STYLE.search(value) else value
+        return safe_style(declarations(value)) or None
+    if name in {"bgcolor", "color"}:
+        return value if is_colour(old_colour(value)) else None
+    if name == "background":
+        return LOST_BACKGROUND
+    if name in _MAX_NUMBERS:
+        return value if _is_bounded(name, value) else None
     return value
+
+
+def _is_bounded(name: str, value: str) -> bool:
+    number = _NUMBER.fullmatch(value.strip())
+    if number is None:
+        return False
+    limit = _MAX_PERCENT if number[2] else _MAX_NUMBERS[name]
+    lowest = -limit if name in {"size", "start", "value"} else 0
+    return lowest <= int(number[1]) <= limit
 
 
 def _depth(html: str) -> int:

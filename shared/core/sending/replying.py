@@ -14,8 +14,8 @@ MAX_REFERENCES_SENT = 20
 
 # "Re:" and what mail programs of other languages write for it.
 _REPLY_PREFIX = re.compile(
-    r"\s*(?:re|aw|antw|sv|vs|rv|ref|odp|ynt|ris|res|回复|答复|回覆)"
-    r"\s*(?:\[\d{1,3}\])?\s*[:\uff1a]\s*",
+    r"\s*+(?:re|aw|antw|sv|vs|rv|ref|odp|ynt|ris|res|回复|答复|回覆)"
+    r"\s*+(?:\[\d{1,3}\])?\s*+[:\uff1a]\s*+",
     re.IGNORECASE,
 )
 

@@ -1,0 +1,364 @@
+"""No pattern and no parser that reads foreign text costs more than its length.
+
+One email that freezes a process freezes every tenant in it. All compiled patterns of
+the product are found by themselves; a public function of `shared/core/parsing` that
+takes text has to be in the table below.
+"""
+
+from __future__ import annotations
+
+import ast
+import base64
+import importlib
+import inspect
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any, get_type_hints
+
+import pytest
+
+from shared.core.limits import MAX_HEADER_BYTES
+from shared.core.mail import Address
+from shared.core.parsing import (
+    addr_spec,
+    address,
+    address_tokens,
+    authentication,
+    authentication_results,
+    charsets,
+    colours,
+    encoded_words,
+    gmail_content,
+    gmail_message,
+    gmail_part,
+    headers,
+    html_box,
+    html_scan,
+    mime_parameters,
+    plain_text,
+    sanitise,
+    style_values,
+    styles,
+    text_from_html,
+)
+from shared.core.sending import composing, replying
+from tests.security.adversary import cost, grows_linearly, texts_for
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCES = sorted(
+    path for part in ("functions", "shared") for path in (ROOT / part).rglob("*.py")
+)
+FUNCTIONS = {"compile", "search", "match", "fullmatch", "split", "findall", "finditer"}
+FUNCTIONS |= {"sub", "subn"}
+
+
+def _module(path: Path) -> ModuleType:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return importlib.import_module(".".join(parts).removesuffix(".__init__"))
+
+
+def _patterns_in(value: Any) -> Iterator[re.Pattern[Any]]:
+    if isinstance(value, re.Pattern):
+        yield value
+    elif isinstance(value, dict):
+        yield from (p for one in value.values() for p in _patterns_in(one))
+    elif isinstance(value, tuple | list):
+        yield from (p for one in value for p in _patterns_in(one))
+
+
+def _inline(path: Path) -> Iterator[tuple[int, ast.expr]]:
+    """Patterns inside of functions, which no module variable holds."""
+    tree = ast.parse(path.read_text("utf-8"))
+    for function in ast.walk(tree):
+        if not isinstance(function, ast.FunctionDef):
+            continue
+        for node in ast.walk(function):
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and isinstance(node.func.value, ast.Name)
+                and node.func.value.id == "re"
+                and node.func.attr in FUNCTIONS
+            ):
+                yield node.lineno, node.args[0]
+
+
+def _is_searched(source: str, name: str) -> bool:
+    """Whether it is tried at every place of a text, and not only at one."""
+    used = set(re.findall(rf"\b{name}\.(\w+)", source))
+    return not used or bool(used & (FUNCTIONS - {"compile", "match", "fullmatch"}))
+
+
+def _all_patterns() -> dict[str, tuple[re.Pattern[Any], bool]]:
+    patterns: dict[str, tuple[re.Pattern[Any], bool]] = {}
+
+    for path in SOURCES:
+        if "re" not in {
+            alias.name
+            for node in ast.walk(ast.parse(path.read_text("utf-8")))
+            if isinstance(node, ast.Import)
+            for alias in node.names
+        }:
+            continue
+        short = str(path.relative_to(ROOT))
+        source = path.read_text("utf-8")
+        for name, value in vars(_module(path)).items():
+            if f"{name} = " not in source and f"{name}: " not in source:
+                continue  # imported
+            for number, pattern in enumerate(_patterns_in(value)):
+                searched = _is_searched(source, name)
+                patterns[f"{short}:{name}:{number}"] = pattern, searched
+        for line, argument in _inline(path):
+            if isinstance(argument, ast.Constant):
+                searched = not re.search(
+                    r"re\.(?:full)?match\(", source.splitlines()[line - 1]
+                )
+                patterns[f"{short}:{line}"] = re.compile(argument.value), searched
+    return patterns
+
+
+PATTERNS = _all_patterns()
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
+def test_every_pattern_is_found(path: Path) -> None:
+    """One that is put together when it is used could be anything."""
+    for line, argument in _inline(path):
+        known = isinstance(argument, ast.Constant) or (
+            isinstance(argument, ast.Attribute) and argument.attr.endswith("PATTERN")
+        )
+        assert known, f"{path.name}:{line}: compile this pattern at the module's level"
+
+
+def test_there_are_as_many_patterns_as_we_know_of() -> None:
+    assert len(PATTERNS) > 60
+
+
+def _uses(
+    pattern: re.Pattern[Any], text: str, *, searched: bool
+) -> Callable[[], object]:
+    data: Any = text if isinstance(pattern.pattern, str) else text.encode()
+
+    def work() -> None:
+        pattern.fullmatch(data)
+        pattern.match(data)
+        if searched:
+            for _ in pattern.finditer(data):
+                pass
+
+    return work
+
+
+@pytest.mark.parametrize("name", PATTERNS)
+def test_no_pattern_backtracks_beyond_the_length_of_its_input(name: str) -> None:
+    pattern, searched = PATTERNS[name]
+
+    def uses(text: str) -> Callable[[], object]:
+        return _uses(pattern, text, searched=searched)
+
+    for small in texts_for(pattern, 24):
+        assert cost(uses(small), 1) < 0.05, small
+    for number, text in enumerate(texts_for(pattern, 2048)):
+
+        def work(size: int, number: int = number) -> Callable[[], object]:
+            return uses(_nth(texts_for(pattern, size), number))
+
+        # 1 µs a character, above which it is worth to look how it grows.
+        if cost(uses(text), 1) > 0.002:
+            assert grows_linearly(work, 2048, fast=0.01), text[:80]
+
+
+def _nth(texts: Iterator[str], number: int) -> str:
+    return next(text for n, text in enumerate(texts) if n == number)
+
+
+def _bytes(function: Callable[[bytes], object]) -> Callable[[str], object]:
+    return lambda text: function(text.encode())
+
+
+HEADERS = (*gmail_message.METADATA_HEADERS, "Content-Disposition", "Content-ID")
+
+
+def _resource(text: str) -> dict[str, Any]:
+    """A message that has a part of this text wherever a sender can put one."""
+    text = text[: len(text) // 8]
+    headers = [{"name": name, "value": text} for name in HEADERS]
+    data = base64.urlsafe_b64encode(text.encode()).decode()
+    part = {
+        "headers": headers,
+        "filename": text,
+        "body": {"size": len(text), "data": data},
+    }
+    html = [{"name": "Content-Type", "value": "text/html"}]
+    return {
+        "id": "1",
+        "threadId": "1",
+        "internalDate": "1",
+        "payload": {
+            "headers": headers,
+            "mimeType": "multipart/mixed",
+            "parts": [part, part | {"headers": html, "filename": ""}],
+        },
+    }
+
+
+def _part(text: str) -> object:
+    return gmail_part.read_part(_resource(text)["payload"], stands_alone=True)
+
+
+STYLED = (*style_values.SHOWN, "background", "font", "opacity", "overflow")
+
+PARSERS: dict[Any, Callable[[str], object]] = {
+    addr_spec.normalise: addr_spec.normalise,
+    addr_spec.compose: lambda text: addr_spec.compose(text, text, quoted=True),
+    addr_spec.fold: addr_spec.fold,
+    addr_spec.normalise_domain: addr_spec.normalise_domain,
+    addr_spec.domain_of: addr_spec.domain_of,
+    addr_spec.is_within: lambda text: addr_spec.is_within(text, text[1:]),
+    address.parse_list: lambda text: address.parse_list([text]),
+    address.parse_sender: lambda text: address.parse_sender([text]),
+    address.in_domains: lambda text: address.in_domains(text, [text]),
+    address.is_listed: lambda text: address.is_listed(text, [text]),
+    address.normalise_entry: address.normalise_entry,
+    address.clean_name: address.clean_name,
+    address_tokens.tokens_of: lambda text: list(address_tokens.tokens_of(text)),
+    authentication_results.read_results: authentication_results.read_results,
+    charsets.codec_of: charsets.codec_of,
+    charsets.decode: _bytes(
+        lambda data: [
+            charsets.decode(data, name) for name in ("iso-2022-jp", "utf-7", "hz", "x")
+        ]
+    ),
+    charsets.decode_body: _bytes(lambda data: charsets.decode_body(data, "gb18030")),
+    charsets.well_formed: charsets.well_formed,
+    colours.is_colour: colours.is_colour,
+    colours.is_clear: colours.is_clear,
+    colours.old_colour: colours.old_colour,
+    colours.normal_colour: colours.normal_colour,
+    encoded_words.unfold: encoded_words.unfold,
+    encoded_words.decode_words: encoded_words.decode_words,
+    encoded_words.from_base64: _bytes(encoded_words.from_base64),
+    headers.subject_text: headers.subject_text,
+    headers.message_ids: lambda text: headers.message_ids([text]),
+    headers.parse_date: headers.parse_date,
+    headers.is_forward_subject: headers.is_forward_subject,
+    headers.values_of: lambda text: headers.values_of([(text, text)], text),
+    headers.is_automated: lambda text: headers.is_automated(
+        [("Auto-Submitted", text), ("Precedence", text), ("Return-Path", text)]
+    ),
+    html_box.finished: lambda text: html_box.finished(
+        sanitise.safe_html(text), lost=True
+    ),
+    html_box.in_box: html_box.in_box,
+    html_scan.tags_of: lambda text: list(html_scan.tags_of(text)),
+    html_scan.attributes_of: lambda text: [
+        list(html_scan.attributes_of(text, tag)) for tag in html_scan.tags_of(text)
+    ],
+    mime_parameters.main_value: mime_parameters.main_value,
+    mime_parameters.parameters: mime_parameters.parameters,
+    plain_text.word_set: plain_text.word_set,
+    plain_text.one_line: plain_text.one_line,
+    plain_text.safe_filename: plain_text.safe_filename,
+    sanitise.safe_html: sanitise.safe_html,
+    style_values.length: style_values.length,
+    style_values.pixels: style_values.pixels,
+    style_values.words: style_values.words,
+    style_values.is_image: style_values.is_image,
+    authentication.authenticity: lambda text: authentication.authenticity(
+        [("Authentication-Results", text)], Address(None, "a@b.example")
+    ),
+    styles.declarations: styles.declarations,
+    styles.is_gone: lambda text: styles.is_gone(dict.fromkeys(STYLED, text)),
+    styles.safe_style: lambda text: styles.safe_style(dict.fromkeys(STYLED, text)),
+    text_from_html.text_from_html: text_from_html.text_from_html,
+    text_from_html.style_of: lambda text: [
+        text_from_html.style_of(text, tag) for tag in html_scan.tags_of(text)
+    ],
+    gmail_part.read_part: _part,
+    gmail_part.headers_in: lambda text: gmail_part.headers_in(
+        _resource(text)["payload"]
+    ),
+    gmail_content.content_of: lambda text: gmail_content.content_of(_resource(text)),
+    gmail_message.headers_of: lambda text: gmail_message.headers_of(_resource(text)),
+    gmail_message.delivered_to: lambda text: gmail_message.delivered_to(
+        _resource(text)
+    ),
+    replying.bare_subject: replying.bare_subject,
+    composing.inline_ids: lambda text: composing.inline_ids(text, ()),
+}
+
+WORDS = (
+    "<a", '"', "'", "<", ">", "(", ")", "\\", ",", ";", ":", "@", "=?utf-8?q?", "?=",
+    " ", "\t", "\r\n ", "&#", "&", "<!--", "<div>", "</div>", "<p>", "<td>", "<b x>",
+    '<a x="', "style=", "x", "é", "\u0301", "\x1b$B", "~{", "+AAA", "[", "<script>",
+    "/*", "Re: ", "cid:", "a@b.c", "%41", "=41", ".",
+)  # fmt: skip
+
+
+def _repeated(*words: str) -> Callable[[int], str]:
+    """Each word repeated, one after the other, in equal parts."""
+    return lambda n: "".join(w * (n // len(words) // len(w)) for w in words)
+
+
+FAMILIES: dict[str, Callable[[int], str]] = {
+    **{f"{word!r}": _repeated(word) for word in WORDS},
+    **{
+        f"{one!r} then {other!r}": _repeated(one, other)
+        for one, other in zip(WORDS, WORDS[7:] + WORDS[:7], strict=True)
+    },
+    **{
+        f"{one!r} and {other!r} by turns": _repeated(one + other)
+        for one, other in zip(WORDS, WORDS[3:] + WORDS[:3], strict=True)
+    },
+    "open, then other ends": _repeated("<b>", "<i></i>"),
+    "cells in spans in a cell": lambda n: (
+        "<td><table>" + _repeated("<span>", "<td></td>")(n)
+    ),
+    "list items in lists": _repeated("<ul><li>", "</ul>"),
+    "attributes": lambda n: "<p " + "a=b " * (n // 4) + ">",
+}
+SIZE = MAX_HEADER_BYTES // 4
+
+
+@pytest.mark.parametrize(
+    "parser",
+    PARSERS,
+    ids=lambda parser: getattr(parser, "__qualname__", parser.__name__),
+)
+def test_no_parser_takes_more_than_linear_time(parser: Any) -> None:
+    read = PARSERS[parser]
+    for name, family in FAMILIES.items():
+
+        def work(size: int, family: Callable[[int], str] = family) -> Any:
+            text = family(size)
+
+            def reading() -> object:
+                return read(text)
+
+            return reading
+
+        # 6 µs a character, above which it is worth to look how it grows.
+        if cost(work(SIZE), 1) > 6e-6 * SIZE:
+            assert grows_linearly(work, SIZE, fast=0.1), name
+
+
+def test_every_parser_of_text_is_in_the_table() -> None:
+    missing = []
+    for path in sorted((ROOT / "shared/core/parsing").glob("*.py")):
+        module = _module(path)
+        for name, function in vars(module).items():
+            if (
+                inspect.isfunction(function)
+                and function.__module__ == module.__name__
+                and not name.startswith("_")
+                and any(
+                    "str" in str(hint) or "bytes" in str(hint)
+                    for argument, hint in get_type_hints(function).items()
+                    if argument != "return"
+                )
+                and function not in PARSERS
+            ):
+                missing.append(f"{path.stem}.{name}")
+    assert missing == []
