@@ -1,6 +1,6 @@
 """The operator's commands and the example subscriber, against a running system.
 
-On the embedded backend, at a port that nobody was told.
+On both backends, at a port that nobody was told.
 """
 
 from __future__ import annotations
@@ -19,9 +19,11 @@ from infra.local.state import ROOT
 from tests.e2e.conftest import StartSystem
 
 
-@pytest.fixture(scope="module")
-def system(start_system: StartSystem) -> LocalProcess:
-    started = start_system(BACKEND="embedded", API_SIGNING_KEY="another-key" * 4)
+@pytest.fixture(scope="module", params=["embedded", "google"])
+def system(request: pytest.FixtureRequest, start_system: StartSystem) -> LocalProcess:
+    if request.param == "google":
+        request.getfixturevalue("real_emulators")
+    started = start_system(BACKEND=request.param, API_SIGNING_KEY="another-key" * 4)
     started.wait_ready()
     return started
 
