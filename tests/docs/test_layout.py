@@ -38,3 +38,13 @@ def test_contributing_lists_the_folders_of_tests() -> None:
 
     there = {f"tests/{name}" for name in folders(ROOT / "tests")}
     assert names == there | {"gmail_simulator/tests"}
+
+
+def test_contributing_explains_every_target_of_the_makefile() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    targets = set(re.findall(r"^([a-z-]+):.*## ", makefile, re.MULTILINE))
+
+    assert listed("CONTRIBUTING.md", "The Makefile explained") == targets - {"help"}
+    phony = re.search(r"^\.PHONY: (.+)$", makefile, re.MULTILINE)
+    assert phony is not None
+    assert set(phony[1].split()) == targets
