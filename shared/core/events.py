@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -55,6 +55,15 @@ def message_event(message: Message, at: int) -> CrmEvent:
         data=data,
         at=at,
     )
+
+
+def replaced_event(message: Message, at: int) -> CrmEvent:
+    """`message.recorded` once more: what the record says has been replaced (M9).
+
+    One for each time that it is, so `at` is part of its id.
+    """
+    again = message_event(message, at)
+    return replace(again, id=digest("event", "replaced", again.id, str(at)))
 
 
 def message_event_id(message: Message) -> str:

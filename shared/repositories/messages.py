@@ -117,6 +117,8 @@ def to_document(message: Message) -> MessageDocument:
         "gmail_message_ids": sorted({one.gmail_message_id for one in message.held_by}),
         "addresses": list(message.addresses[:MAX_INDEXED_ADDRESSES]),
     }
+    if message.replaced_at is not None:
+        data["replaced_at"] = message.replaced_at
     if message.envelope is None:
         return MessageDocument(data, None)
     raw = envelopes.to_json(message.envelope)
@@ -176,6 +178,7 @@ def from_snapshot(snapshot: Snapshot, blobs: Blobs | None = None) -> Message:
         authenticity=data.get("authenticity", "unknown"),
         held_by=_held_by(data.get("held_by", {})),
         addresses=tuple(data.get("addresses", ())),
+        replaced_at=data.get("replaced_at"),
         envelope=None if envelope is None else envelopes.from_json(envelope),
     )
 

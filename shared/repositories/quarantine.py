@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 from shared.core.ids import GmailMessageId, Rfc822MessageId
 from shared.core.limits import DECISION_DAYS
 from shared.core.people import MailboxForMatching
-from shared.ports import Delete, Documents, Increment, Merge, Write
+from shared.core.records import HeldBy, Message
+from shared.ports import Delete, Documents, Increment, Merge, Union, Write
 from shared.repositories import paths
 
 
@@ -37,6 +38,25 @@ def decision(
             "decided_at": at,
             "expires_at": expires,
             **(more or {}),
+        },
+    )
+
+
+def refused_copy(copy: HeldBy, record: Message, at: int) -> Write:
+    """The write that keeps why a record lists a copy no longer (M9)."""
+    expires = datetime.fromtimestamp(at / 1000, UTC) + timedelta(days=DECISION_DAYS)
+    return Merge(
+        paths.decision(copy.mailbox, copy.gmail_message_id),
+        {
+            "mailbox_id": copy.mailbox,
+            "mailbox": copy.address,
+            "users": Union((copy.user,)),
+            "gmail_message_id": copy.gmail_message_id,
+            "rfc822_message_id": record.rfc822_message_id,
+            "outcome": "ignored",
+            "rule": "M9",
+            "decided_at": at,
+            "expires_at": expires,
         },
     )
 

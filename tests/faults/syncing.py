@@ -122,3 +122,23 @@ def credentials_die(world: World) -> None:
     world.world.change_password(ME)
     world.clock.advance(hours=2)
     world.arrives(ADA, ME, "Missed")
+
+
+@flow(team)
+def an_authenticated_mail_replaces_a_forgery(world: World) -> None:
+    """With attachments, and out of the thread that the forger had put it into."""
+    asked = world.arrives(BOB, ME, "Offer")
+    true = world.mail(ADA, ME, "Bill", "REAL")
+    forged = world.mail(ADA, MATE, "Bill", "FORGED")
+    for name in ("Message-ID", "Date"):
+        del forged[name]
+        forged[name] = true[name]
+    forged["In-Reply-To"] = asked
+    for mail, count in ((true, 1), (forged, 2)):
+        for number in range(count):
+            mail.add_attachment(
+                mail["To"].encode(), maintype="a", subtype="b", filename=f"{number}.bin"
+            )
+    world.world.deliver_from_outside(forged.as_bytes(), [ME], "fail")
+    world.settle()
+    world.world.deliver_from_outside(true.as_bytes(), [ME], "pass")

@@ -9,12 +9,14 @@ import pytest
 from shared.core.ids import SubaccountId
 from shared.core.matching.places import Decision, Place
 from shared.core.matching.recording import message_id
+from shared.core.matching.sameness import apart_ids
 from shared.core.records import HeldBy, Message
 from shared.core.syncing.auditing import (
     Difference,
     DifferencePlace,
     RecordKey,
     compare,
+    records_apart,
     records_to_read,
 )
 from tests.support.api import a_message
@@ -34,7 +36,7 @@ def place(subaccount: SubaccountId = S, rule: str = "M5") -> Place:
 def record(
     subaccount: SubaccountId = S, held_by: HeldBy = HERE
 ) -> tuple[RecordKey, Message]:
-    found = a_message(OWN, subaccount, held_by=(held_by,))
+    found = a_message(OWN, subaccount, held_by=(held_by,), authenticity="pass")
     return (subaccount, OWN), found
 
 
@@ -91,7 +93,7 @@ def test_e4_a_mail_without_message_id_is_found_by_its_place_in_the_mailbox() -> 
     nameless = mail(message_id=None)
     own, decided = message_id(nameless, MAILBOX.id), Decision("M5", (place(),))
     assert records_to_read(nameless, MAILBOX, decided, {S}) == ((S, own),)
-    found = {(S, own): a_message(own, S, held_by=(HERE,))}
+    found = {(S, own): a_message(own, S, held_by=(HERE,), authenticity="pass")}
     assert compare(nameless, MAILBOX, decided, {S}, found) == ()
 
 
@@ -142,3 +144,47 @@ def test_e4_one_message_can_be_missing_here_and_too_much_there() -> None:
         "recorded",
         "ignored",
     ]
+
+
+def test_m9_where_another_email_has_the_id_two_more_are_looked_for() -> None:
+    key, other = record(held_by=HELD_ELSEWHERE[0])
+    ids = apart_ids(OWN, MAIL, MAILBOX.id)
+    assert records_apart(MAIL, MAILBOX, {key: other}) == tuple((S, one) for one in ids)
+    assert records_apart(MAIL, MAILBOX, dict([record()])) == ()
+    mine = (S, ids[1]), replace(record()[1], id=ids[1])
+    assert compared(Decision("M5", (place(),)), (key, other), mine) == ()
+
+
+def test_m9_an_unauthenticated_record_is_a_difference_to_repair() -> None:
+    key, found = record()
+    forged = key, replace(found, authenticity="fail")
+    assert compared(Decision("M5", (place(),)), forged) == (
+        difference("recorded", "M5", DifferencePlace(S, "c", OWN)),
+    )
+
+
+def test_m9_a_record_that_has_replaced_another_is_told_as_repaired() -> None:
+    key, found = record()
+    again = key, replace(found, replaced_at=5)
+    told = difference("recorded", "M9", DifferencePlace(S, "c1", OWN))
+    assert compared(Decision("M5", (place(),)), again) == (
+        replace(told, repaired=True),
+    )
+    # One that is to be repaired elsewhere is told as that.
+    both = Decision("M5", (place(), place(S2)))
+    assert compared(both, again) == (
+        difference("recorded", "M5", DifferencePlace(S2, "c", OWN)),
+    )
+
+
+def test_m9_a_copy_that_is_refused_is_told() -> None:
+    forged = mail(authenticated=False)
+    found = dict([record(held_by=HELD_ELSEWHERE[0])])
+    decided = Decision("M5", (place(),))
+    assert compare(forged, MAILBOX, decided, (S,), found) == (
+        difference("ignored", "M9", DifferencePlace(S, "c", OWN)),
+    )
+    unproven = {key: replace(one, authenticity="fail") for key, one in found.items()}
+    assert compare(forged, MAILBOX, decided, (S,), unproven) == (
+        difference("recorded", "M5", DifferencePlace(S, "c", OWN)),
+    )

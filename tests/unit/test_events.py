@@ -11,6 +11,8 @@ from shared.core.events import (
     connection_event,
     contact_event,
     message_event,
+    message_event_id,
+    replaced_event,
     send_event,
     to_cloudevent,
 )
@@ -29,6 +31,20 @@ def test_e1_a_recorded_message(user: UserId | None) -> None:
     assert (event.type, event.at) == ("message.recorded", 7)
     assert event.subject == "/v1/subaccounts/a/messages/m1"
     assert event.data == (MESSAGE if user is None else {**MESSAGE, "user": "uma"})
+
+
+def test_m9_a_replaced_message_is_told_once_more() -> None:
+    record = a_message()
+    event, later = replaced_event(record, 7), replaced_event(record, 8)
+    assert len({event.id, later.id, message_event_id(record)}) == 3
+    told = message_event(record, 7)
+    assert (event.type, event.subject, event.data, event.at) == (
+        told.type,
+        told.subject,
+        told.data,
+        7,
+    )
+    assert replaced_event(record, 7) == event
 
 
 @pytest.mark.parametrize("user", [UMA, None])

@@ -9,9 +9,9 @@ import pytest
 
 from shared.core.matching.reasons import Outcome, explain, most_telling
 
-RECORDED = ["M5", "M6", "M10", "T2", "T3", "B2", "B6", "B7", "S1", "S2"]
+RECORDED = ["M5", "M6", "M9", "M10", "T2", "T3", "B2", "B6", "B7", "S1", "S2"]
 # Of two subaccounts' refusals the one that stands first here is named.
-REFUSALS = ["T3", "M2", "M12", "M10", "M3", "T2", "B5", "B7", "M11", "M7", "B1"]
+REFUSALS = ["T3", "M9", "M2", "M12", "M10", "M3", "T2", "B5", "B7", "M11", "M7", "B1"]
 IGNORED = [*REFUSALS, "C2", "C6", "M1", "M4", "M13"]
 
 

@@ -226,17 +226,21 @@ def test_the_addresses_that_can_be_asked_for_stay_bounded() -> None:
     [
         ("inbound", "unknown", False, "pass", "pass"),
         ("inbound", "pass", False, "fail", "pass"),
-        ("inbound", "fail", False, "pass", "fail"),
+        ("inbound", "fail", False, "pass", "pass"),
+        ("inbound", "fail", False, "unknown", "fail"),
         ("outbound", "unknown", False, "pass", "unknown"),
         ("outbound", "pass", True, "unknown", "unknown"),
-        ("inbound", "pass", True, "unknown", "unknown"),
+        ("inbound", "pass", True, "unknown", "pass"),
     ],
 )
 def test_m2_the_senders_own_copy_decides_then_the_first_verdict(
     direction: Any, before: Any, sent: bool, copys: Any, shown: str
 ) -> None:
     record = replace(RECORD, direction=direction, authenticity=before)
-    copy = replace(mail(ADA, sent=sent, at=1000), authenticity=copys)
+    proven = copys == "pass"
+    copy = replace(
+        mail(ADA, sent=sent, at=1000, authenticated=proven), authenticity=copys
+    )
     joined = join(record, copy, (holds("v"),))
     assert joined is not None
     assert joined.authenticity == shown

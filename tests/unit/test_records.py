@@ -93,6 +93,7 @@ MESSAGE = {
                 "authenticity": "unknown",
                 "held_by": (),
                 "addresses": (),
+                "replaced_at": None,
                 "envelope": None,
             },
         ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from shared.core.ids import ContactId, MessageId, SubaccountId, ThreadId, UserId
 from shared.core.mail import MessageHeaders
@@ -71,6 +71,16 @@ class Decision:
     def recorded(self) -> bool:
         """Say whether it is recorded anywhere."""
         return bool(self.places)
+
+    def without(self, refused: Mapping[SubaccountId, str]) -> Decision:
+        """The decision when it turned out that it is not recorded in some places."""
+        if not refused:
+            return self
+        left = tuple(one for one in self.places if one.subaccount not in refused)
+        rule = left[0].rule if left else next(iter(refused.values()))
+        return replace(
+            self, rule=rule, places=left, refusals={**self.refusals, **refused}
+        )
 
 
 def recipients(message: MessageHeaders) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ Outcome = Literal["recorded", "ignored", "quarantined"]
 _RECORDED = {
     "M5": "A contact wrote, so it is in the contact's conversation.",
     "M6": "Sent from Gmail to a contact, so it is in the contact's conversation.",
+    "M9": "The authenticated copy has replaced one that was not, and that came first.",
     "M10": "Forwarded to a contact: for this contact it is a mail like any other.",
     "T2": "It continues a thread that is in the CRM already.",
     "T3": "It answers mail sent from this subaccount's CRM, so it is here only.",
@@ -33,6 +34,8 @@ _IGNORED = {
     "M3": "The address is a contact's, but has no relationship with this user.",
     "M4": "The mailbox's user belongs to no subaccount.",
     "M7": "Nobody in it is a contact, and mail never makes contacts.",
+    "M9": "It claims to be an email that is recorded, says something else, and is not "
+    "authenticated.",
     "M10": "Forwarded to somebody who is not a contact; a forward leaves its thread.",
     "M11": "Only colleagues are in it, and internal mail stays private.",
     "M12": "The contact is on the never-log list.",
@@ -47,7 +50,7 @@ _UNKNOWN = {
 _QUARANTINED = "It could not be processed, is kept aside, and can be replayed."
 
 _TELLING = (
-    *("T3", "M2", "M12", "M10", "M3", "T2"),
+    *("T3", "M9", "M2", "M12", "M10", "M3", "T2"),
     *("B5", "B7", "M11", "M7", "B1"),
 )
 

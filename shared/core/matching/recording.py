@@ -8,6 +8,7 @@ from shared.core.ids import MailboxId, MessageId, Rfc822MessageId, digest
 from shared.core.limits import MAX_INDEXED_ADDRESSES
 from shared.core.mail import Address, Content, MessageHeaders
 from shared.core.matching.places import Place
+from shared.core.matching.sameness import without_unproven
 from shared.core.people import MailboxForMatching
 from shared.core.records import Attachment, Envelope, HeldBy, Message, Route
 
@@ -115,21 +116,24 @@ def join(
 ) -> Message | None:
     """Add what another mailbox's copy tells to the record; None: nothing new.
 
+    To be called of a copy that `sameness` lets join.
+
     The result is the same whichever copy came first: the earlier date, Bcc from the
     sender's own copy, whose verdict (none) also counts before a receiver's. For mail of
     the CRM Gmail's own Message-ID and the date of the Sent copy replace what was known
     when it was queued. `recorded.envelope` may be None when the copy has no Bcc.
     `place` is where the copy would be recorded by itself: it can tell a better route.
     """
+    message = without_unproven(message)
     have = {(one.user, one.gmail_message_id) for one in recorded.held_by}
     more = tuple(one for one in holders if (one.user, one.gmail_message_id) not in have)
     envelope = recorded.envelope
     if envelope is not None and len(message.bcc) > len(envelope.bcc):
         envelope = replace(envelope, bcc=message.bcc)
     verdict = recorded.authenticity
-    if "SENT" in message.labels or (
-        verdict == "unknown" and recorded.direction == "inbound"
-    ):
+    if recorded.direction == "outbound":
+        verdict = message.authenticity if "SENT" in message.labels else verdict
+    elif verdict == "unknown" or message.authenticated:
         verdict = message.authenticity
     sent_at = min(recorded.sent_at, message.internal_date)
     recorded_as = recorded

@@ -9,7 +9,6 @@ from typing import Literal
 from shared.core.ids import (
     ContactId,
     GmailMessageId,
-    MailboxId,
     MessageId,
     Rfc822MessageId,
     SubaccountId,
@@ -17,6 +16,13 @@ from shared.core.ids import (
 from shared.core.mail import MessageHeaders
 from shared.core.matching import recording
 from shared.core.matching.places import Decision, Place
+from shared.core.matching.sameness import (
+    apart_ids,
+    is_outdone,
+    is_proven,
+    is_proven_record,
+    lists,
+)
 from shared.core.people import MailboxForMatching
 from shared.core.records import Message
 
@@ -37,7 +43,8 @@ class Difference:
     """One message whose records are not what the rules say now.
 
     `outcome` is theirs: `recorded` where a record is missing, `ignored` where one is
-    that no rule permits; `rule` says which.
+    that no rule permits; `rule` says which. M9 tells of copies that say something else
+    than their record: `repaired` where the authenticated one has replaced the other.
     """
 
     gmail_message_id: GmailMessageId
@@ -45,6 +52,7 @@ class Difference:
     outcome: Literal["recorded", "ignored"]
     rule: str
     places: tuple[DifferencePlace, ...]
+    repaired: bool = False
 
 
 def records_to_read(
@@ -59,6 +67,20 @@ def records_to_read(
     return tuple(dict.fromkeys((*keys, *_wanted(message, mailbox, decided, only))))
 
 
+def records_apart(
+    message: MessageHeaders,
+    mailbox: MailboxForMatching,
+    found: Mapping[RecordKey, Message],
+) -> tuple[RecordKey, ...]:
+    """Further records to read where another email has the message's id (M9)."""
+    return tuple(
+        (subaccount, apart)
+        for (subaccount, id_), record in found.items()
+        if not lists(record, mailbox.id, message)
+        for apart in apart_ids(id_, message, mailbox.id)
+    )
+
+
 def compare(
     message: MessageHeaders,
     mailbox: MailboxForMatching,
@@ -70,15 +92,41 @@ def compare(
 
     A record is missing, too, when it does not name this mailbox's copy (M9), also where
     only another mailbox may bring the record (M3). Where that has brought none, or one
-    that names this copy, there is no difference.
+    that names this copy, there is no difference. A copy that is refused, and one that
+    has replaced another, are told (M9).
     """
     differences = []
     wanted = _wanted(message, mailbox, decided, only)
+    listed = {
+        key: record
+        for key, record in found.items()
+        if lists(record, mailbox.id, message)
+    }
+    outdone = {key for key, one in listed.items() if is_outdone(one, message)}
+    settled = {subaccount for subaccount, _ in listed.keys() - outdone}
     missing = {
         key: place
         for key, place in (wanted | _shared(message, mailbox, decided, found)).items()
-        if not _lists(found.get(key), mailbox.id, message)
+        if key[0] not in settled
     }
+    refused = {
+        key: place
+        for key, place in missing.items()
+        if key in found and is_proven_record(found[key]) and not is_proven(message)
+    }
+    replaced = {key: one for key, one in listed.items() if one.replaced_at is not None}
+    for key in refused:
+        del missing[key]
+    for (subaccount, name), place in refused.items():
+        there = DifferencePlace(subaccount, place.contact, name)
+        differences.append(_difference(message, "ignored", "M9", [there]))
+    if replaced and not missing:
+        places = [
+            DifferencePlace(subaccount, record.contact, name)
+            for (subaccount, name), record in replaced.items()
+        ]
+        told = _difference(message, "recorded", "M9", places)
+        differences.append(replace(told, repaired=True))
     if missing:
         rule = next(iter(missing.values())).rule
         places = [
@@ -88,7 +136,7 @@ def compare(
         differences.append(_difference(message, "recorded", rule, places))
     permitted = {one.subaccount for one in (*decided.places, *decided.copies)}
     for (subaccount, name), record in found.items():
-        if subaccount in permitted or not _lists(record, mailbox.id, message):
+        if subaccount in permitted or not lists(record, mailbox.id, message):
             continue
         refusal = decided.refusals.get(subaccount, decided.rule)
         there = DifferencePlace(subaccount, record.contact, name)
@@ -122,14 +170,6 @@ def _shared(
         for place in decided.copies
     }
     return {k: replace(place, rule="M9") for k, place in keyed.items() if k in found}
-
-
-def _lists(record: Message | None, mailbox: MailboxId, message: MessageHeaders) -> bool:
-    """Say whether there is a record, and it names this mailbox's copy."""
-    if record is None:
-        return False
-    copy = (mailbox, message.gmail_message_id)
-    return any((one.mailbox, one.gmail_message_id) == copy for one in record.held_by)
 
 
 def _difference(

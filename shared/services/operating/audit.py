@@ -73,7 +73,9 @@ class Audit:
         ]
         found, recorded = self._compare(known, headers, job)
         missing = tuple(
-            one.gmail_message_id for one in found if one.outcome == "recorded"
+            one.gmail_message_id
+            for one in found
+            if one.outcome == "recorded" and not one.repaired
         )
         job = replace(
             job,
@@ -100,7 +102,7 @@ class Audit:
         left = {
             one.gmail_message_id
             for one in self._compare(mailbox, headers, job)[0]
-            if one.outcome == "recorded"
+            if one.outcome == "recorded" and not one.repaired
         }
         return replace(job, pending=()), [
             Update(one.path, {"repaired": True})
@@ -135,7 +137,7 @@ class Audit:
             records = self._records(one, mailbox, decided, job.subaccounts)
             found = auditing.compare(one, mailbox, decided, job.subaccounts, records)
             differences += found
-            recorded += bool(records) and not found
+            recorded += bool(records) and all(diff.repaired for diff in found)
         return differences, recorded
 
     def _records(
@@ -146,6 +148,11 @@ class Audit:
         only: Collection[Any],
     ) -> dict[RecordKey, Message]:
         keys = auditing.records_to_read(message, mailbox, decided, only)
+        found = self._read(keys)
+        apart = auditing.records_apart(message, mailbox, found)
+        return found | self._read(apart)
+
+    def _read(self, keys: Sequence[RecordKey]) -> dict[RecordKey, Message]:
         found = self._documents.get([paths.message(s, m) for s, m in keys])
         return {
             key: messages.from_snapshot(one)
@@ -193,5 +200,5 @@ class Audit:
                 for one in difference.places
             ],
             "decided_at": milliseconds(self._clock.now()),
-            "repaired": False,
+            "repaired": difference.repaired,
         }

@@ -7,12 +7,20 @@ that is there (M9); repeating any of it changes nothing.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
-from shared.core.events import message_event, message_event_id
+from shared.core.events import message_event, message_event_id, replaced_event
 from shared.core.ids import gmail_thread_key
 from shared.core.limits import MAX_THREAD_PARTICIPANTS
 from shared.core.mail import MessageHeaders
 from shared.core.matching.places import Place
+from shared.core.matching.sameness import (
+    Standing,
+    apart_ids,
+    is_outdone,
+    lists,
+    standing,
+)
 from shared.core.moments import milliseconds
 from shared.errors import AlreadyExists, Conflict, Malformed, Missing, SyncError
 from shared.ports import (
@@ -32,6 +40,7 @@ from shared.repositories.contact_quota import ContactQuota
 from shared.services.syncing.batch import Batch, Item, NewRecord
 from shared.services.syncing.contents import Contents
 from shared.services.syncing.copies import Copies
+from shared.services.syncing.replacing import Replacing
 
 RECORDS_PER_COMMIT = 25
 """A commit may have 500 writes; a record brings five or six."""
@@ -59,6 +68,7 @@ class Committing:
         self._contents = contents
         self._copies = copies
         self._quota = quota
+        self._replacing = Replacing(documents, blobs, clock, contents)
 
     def make_together(self, batch: Batch, items: Sequence[Item]) -> None:
         """Make the new records at the head of a batch in few commits.
@@ -78,14 +88,63 @@ class Committing:
 
     def write(
         self, batch: Batch, item: Item, headers: MessageHeaders, place: Place
-    ) -> None:
-        """Make the record at this place, or join the one that is there.
+    ) -> bool:
+        """Make the record at this place, join the one that is there, or replace it.
 
-        Raises Missing when contacts have come or gone since the message was decided.
+        False when it does neither: it is no true copy of what is recorded (M9). Raises
+        Missing when contacts have come or gone since the message was decided.
         """
-        recorded = batch.is_recorded(headers, place)
-        if recorded or not self._made(batch, item, headers, place):
-            self._join(batch, headers, place)
+        first = batch.key(headers, place)[1]
+        for id_ in (first, *apart_ids(first, headers, batch.mailbox.id)):
+            at = place if id_ == first else replace(place, message=id_)
+            self._copies.look(batch, batch.key(headers, at))
+            recorded = batch.is_recorded(headers, at)
+            if not recorded and item.content is None:
+                item.content = self._contents.fetch(batch, headers)
+            if not recorded and self._made(batch, item, headers, at):
+                return True
+            match self._standing(batch, item, headers, at):
+                case "joins":
+                    self._join(batch, headers, at)
+                    return True
+                case "replaces":
+                    self._replace(batch, item, headers, at)
+                    return True
+                case "refused":
+                    return False
+        raise Conflict  # its own id is taken by another email: it cannot be
+
+    def _standing(
+        self, batch: Batch, item: Item, headers: MessageHeaders, place: Place
+    ) -> Standing:
+        """What becomes of this copy; fetches its body only where that has to tell."""
+        found = batch.existing[batch.key(headers, place)]
+        if not found.exists:
+            raise Missing
+        record = messages.from_snapshot(found)
+        if record.route != "crm" and (
+            is_outdone(record, headers) or not lists(record, batch.mailbox.id, headers)
+        ):
+            record = messages.from_snapshot(found, self._blobs)
+        answer = standing(record, headers, batch.mailbox, item.content)
+        if answer in {"compare", "replaces"} and item.content is None:
+            item.content = self._contents.fetch(batch, headers)
+            answer = standing(record, headers, batch.mailbox, item.content)
+        return answer
+
+    def _replace(
+        self, batch: Batch, item: Item, headers: MessageHeaders, place: Place
+    ) -> None:
+        key = batch.key(headers, place)
+        if item.content is None:
+            raise Malformed
+        try:
+            self._replacing.replace(
+                batch, item.content, headers, place, batch.existing[key]
+            )
+        except Conflict:
+            del batch.existing[key]
+            raise Missing from None  # decided anew with what is there now
 
     def _made(
         self, batch: Batch, item: Item, headers: MessageHeaders, place: Place
@@ -140,6 +199,8 @@ class Committing:
             raise Missing from None
         batch.events += more
         batch.seen_before.append(message_event_id(record))
+        if record.replaced_at is not None:
+            batch.seen_before.append(replaced_event(record, record.replaced_at).id)
         if any(one.mailbox == batch.mailbox.id for one in record.held_by):
             # An earlier try of ours may have died between record and copies.
             self._copies.join_earlier(headers, batch.mailbox, record)

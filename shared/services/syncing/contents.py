@@ -42,6 +42,14 @@ class Contents:
             else:
                 item.failure = answer
 
+    def fetch(self, batch: Batch, headers: MessageHeaders) -> Content:
+        """Read what one copy says, to be compared with its record (M9)."""
+        name = headers.gmail_message_id
+        answer = batch.gmail.contents([name]).get(name, Vanished())
+        if isinstance(answer, Content):
+            return answer
+        raise answer
+
     def record(
         self, batch: Batch, content: Content, headers: MessageHeaders, place: Place
     ) -> Message:

@@ -22,6 +22,7 @@ from shared.core.ids import (
 from shared.core.mail import MessageHeaders
 from shared.core.matching import recording
 from shared.core.matching.rules import Place, recipients
+from shared.core.matching.sameness import fits, is_proven, likeness
 from shared.core.people import MailboxForMatching
 from shared.core.records import HeldBy, Message
 from shared.errors import Conflict, Missing
@@ -39,6 +40,7 @@ from shared.ports import (
     Write,
 )
 from shared.repositories import messages, outbox, paths
+from shared.services.syncing.batch import Batch, RecordKey
 
 ATTEMPTS = 5
 MAX_COPIES = 100
@@ -69,7 +71,8 @@ class Copies:
             if not found.exists:
                 raise Missing
             # Only a sender's own copy tells Bcc: only then is the envelope needed.
-            record = messages.from_snapshot(found, self._blobs if headers.bcc else None)
+            needed = headers.bcc and is_proven(headers)
+            record = messages.from_snapshot(found, self._blobs if needed else None)
             holders = recording.held_by(headers, mailbox, place)
             joined = recording.join(record, headers, holders, place)
             if joined is None and not also:
@@ -104,6 +107,11 @@ class Copies:
                 return record
         raise Conflict
 
+    def look(self, batch: Batch, key: RecordKey) -> None:
+        """Read a record that has not been looked for yet."""
+        if key not in batch.existing:
+            batch.existing[key] = self._documents.get([paths.message(*key)])[0]
+
     def join_if_recorded(
         self,
         headers: MessageHeaders,
@@ -120,9 +128,13 @@ class Copies:
             message = recording.record_id(headers, mailbox.id, place)
             path = paths.message(place.subaccount, message)
             found = self._documents.get([path])[0]
-            if found.exists:
+            record = (
+                messages.from_snapshot(found, self._blobs) if found.exists else None
+            )
+            if record is not None and fits(record, headers):
                 self.join(headers, mailbox, place, found)
-            apart = apart or not found.exists
+            else:
+                apart = True
         if not apart:
             path = paths.decision(mailbox.id, headers.gmail_message_id)
             self._documents.commit([Delete(path)])
@@ -149,7 +161,7 @@ class Copies:
         for found in self._documents.query(query):
             if found.data["mailbox_id"] == mailbox.id:
                 continue
-            if here := _could_join(found, record):
+            if here := _could_join(found, record, likeness(headers)):
                 held += here
                 untrue.append(_joined(found, record))
         if held:
@@ -168,12 +180,13 @@ def could_join(
         "gmail_thread_id": headers.gmail_thread_id,
         "could_join": {place.subaccount: list(place.holders) for place in places},
         "message": recording.message_id(headers, mailbox.id),
+        "likeness": likeness(headers),
     }
 
 
-def _could_join(found: Snapshot, record: Message) -> list[HeldBy]:
+def _could_join(found: Snapshot, record: Message, alike: str) -> list[HeldBy]:
     data = found.data
-    if data.get("message") != record.id:
+    if data.get("message") != record.id or data.get("likeness", alike) != alike:
         return []  # another email with the same Message-ID (M9)
     return [
         HeldBy(

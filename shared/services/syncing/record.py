@@ -177,11 +177,15 @@ class Recorder:
             if item.headers is None or item.decision is None:
                 raise Malformed
             try:
-                for place in item.decision.places:
-                    self._committing.write(batch, item, item.headers, place)
+                refused = {
+                    place.subaccount: "M9"
+                    for place in item.decision.places
+                    if not self._committing.write(batch, item, item.headers, place)
+                }
             except Missing:
                 batch.stale = True  # the contact was erased: decide anew
                 continue
+            item.decision = item.decision.without(refused)
             self._note(batch, item, item.headers, item.decision)
             return
         raise Conflict

@@ -1,0 +1,168 @@
+"""An authenticated copy takes the place of an unauthenticated one (M9).
+
+The id stays, and nothing else: words, attachments, recipients, conversation and thread
+are the true email's. Attachments are written before the commit, as for a new record; a
+crash between leaves the unauthenticated record, and the next reading goes on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from shared.core.events import replaced_event
+from shared.core.ids import MailboxId, gmail_thread_key
+from shared.core.mail import Content, MessageHeaders
+from shared.core.matching.places import Place
+from shared.core.matching.sameness import said_by, said_in
+from shared.core.moments import milliseconds
+from shared.core.records import HeldBy, Message
+from shared.ports import (
+    Blobs,
+    Clock,
+    DeleteField,
+    Documents,
+    Increment,
+    Maximum,
+    Merge,
+    Query,
+    Snapshot,
+    Union,
+    Update,
+    Write,
+)
+from shared.repositories import messages, outbox, paths
+from shared.repositories.quarantine import refused_copy
+from shared.services.syncing.batch import Batch
+from shared.services.syncing.contents import Contents
+
+
+class Replacing:
+    """Puts what is authenticated where something else was recorded first."""
+
+    def __init__(
+        self, documents: Documents, blobs: Blobs, clock: Clock, contents: Contents
+    ) -> None:
+        """Use these gateways."""
+        self._documents = documents
+        self._blobs = blobs
+        self._clock = clock
+        self._contents = contents
+
+    def replace(
+        self,
+        batch: Batch,
+        content: Content,
+        headers: MessageHeaders,
+        place: Place,
+        found: Snapshot,
+    ) -> None:
+        """Replace the record; raises Conflict when somebody else has changed it.
+
+        Copies that said something else are taken off, each with a decision that tells
+        why. Raises Missing when a contact has come or gone since the decision.
+        """
+        before = messages.from_snapshot(found, self._blobs)
+        true = self._contents.record(batch, content, headers, place)
+        now = milliseconds(self._clock.now())
+        same = said_in(before) == said_by(content)
+        kept = [one for one in before.held_by if same and one not in true.held_by]
+        gone = [one for one in before.held_by if one not in (*kept, *true.held_by)]
+        record = replace(
+            true,
+            recorded_at=before.recorded_at,
+            held_by=(*true.held_by, *kept),
+            replaced_at=now,
+        )
+        stored = messages.to_document(record)
+        stored.put_blob(self._blobs)
+        last = len(record.envelope.attachments) if record.envelope else 0
+        left = len(before.envelope.attachments) if before.envelope else 0
+        for number in range(last, left):
+            key = messages.attachment_key(record.subaccount, record.id, str(number))
+            self._blobs.delete_prefix(key)
+        event = replaced_event(record, now)
+        self._documents.commit(
+            [
+                Update(found.path, _fields(stored.data, gone), found.version),
+                *messages.index(record),
+                *self._threads(batch, headers, place, before),
+                *_figures(before, record),
+                *(refused_copy(one, record, now) for one in gone),
+                outbox.committing(event),
+            ]
+        )
+        if stored.blob is None and "envelope_blob" in found.data:
+            self._blobs.delete_prefix(
+                messages.envelope_key(record.subaccount, record.id)
+            )
+        batch.events.append(event)
+
+    def _threads(
+        self, batch: Batch, headers: MessageHeaders, place: Place, before: Message
+    ) -> list[Write]:
+        """Join the true thread; who was in the old one only by this mail leaves it."""
+        subaccount = before.subaccount
+        old, new = (
+            paths.thread(subaccount, before.thread),
+            paths.thread(subaccount, place.thread),
+        )
+        joined: dict[str, object] = {
+            "contact": place.contact,
+            "exclusive": place.exclusive,
+            "participants": Union(place.participants),
+        }
+        if place.link_gmail_thread:
+            key = gmail_thread_key(batch.mailbox.id, headers.gmail_thread_id)
+            joined["gmail_threads"] = Union((key,))
+        known = self._documents.get([old])[0]
+        if not known.exists:
+            return [Merge(new, joined)]
+        kept = self._others_of(before)
+        left = {
+            name: [one for one in known.data.get(name, ()) if one in kept]
+            for name in ("participants", "gmail_threads")
+        }
+        if old != new:
+            return [Update(old, left, known.version), Merge(new, joined)]
+        # One write for both: a commit may name a document once.
+        for name, more in joined.items():
+            if isinstance(more, Union):
+                left[name] = list(dict.fromkeys((*left[name], *more.values)))
+        return [Update(old, left, known.version)]
+
+    def _others_of(self, before: Message) -> set[str]:
+        """Addresses, and keys of Gmail's threads, of the thread's other messages."""
+        query = Query(
+            paths.messages(before.subaccount), where=(("thread", "==", before.thread),)
+        )
+        found: set[str] = set()
+        for other in self._documents.query(query):
+            if other.id != before.id:
+                found.update(other.data["addresses"])
+                found.update(
+                    gmail_thread_key(MailboxId(one["mailbox"]), one["gmail_thread_id"])
+                    for one in other.data["held_by"].values()
+                )
+        return found
+
+
+def _fields(data: dict[str, object], gone: list[HeldBy]) -> dict[str, object]:
+    """The whole document, over what it was: a field that is not given stays."""
+    held = dict(data["held_by"]) if isinstance(data["held_by"], dict) else {}
+    taken = {messages.held_by_key(one.user, one.gmail_message_id) for one in gone}
+    held |= dict.fromkeys(sorted(taken), DeleteField())
+    other = "envelope" if "envelope_blob" in data else "envelope_blob"
+    return {**data, "held_by": held, other: DeleteField()}
+
+
+def _figures(before: Message, record: Message) -> list[Write]:
+    """What conversations show: one less here and one more there, or a later date."""
+    newest = {"last_message_at": Maximum(record.sent_at)}
+    there = paths.contact(record.subaccount, record.contact)
+    if before.contact == record.contact:
+        return [Update(there, newest)]
+    here = paths.contact(before.subaccount, before.contact)
+    return [
+        Update(here, {"messages": Increment(-1)}),
+        Update(there, {"messages": Increment(1), **newest}),
+    ]
