@@ -14,8 +14,10 @@ from shared import bootstrap, logs
 from shared.errors import Misconfigured, Problem, SyncError
 from shared.logs import log
 from shared.services.connecting.connect import ConsentResult
+from shared.services.connecting.consent_flow import FLOW_MINUTES
 
-COOKIE = "gmail_sync_flow"
+COOKIE_PATH = "/oauth"
+QUESTION = "/oauth/confirm"
 PERMISSIONS = {
     "openid": "See who you are with Google",
     "email": "See your email address",
@@ -29,6 +31,9 @@ PERMISSIONS = {
 def connect(request: Request) -> Response:
     """Entry point of `/oauth/…`, `/settings`. A fault shows a page without detail."""
     logs.quiet_libraries()
+    if request.method == "HEAD":
+        # Whatever looks at a link without opening it must not use it up.
+        return _consent_page("not_found", 405)
     try:
         page, _ = ROUTES.bind_to_environ(request.environ).match()
     except HTTPException as error:
@@ -62,35 +67,88 @@ def _trace(request: Request) -> str | None:
 
 
 def _start(request: Request) -> Response:
-    """Bind the flow to this browser, on the way to Google."""
+    """Show for whom a mailbox is connected; bind the link to this browser."""
     services = bootstrap.services()
-    step = services.connections.start(request.args.get("flow", ""))
-    response = Response(status=302, headers={"Location": step.url})
-    response.set_cookie(
-        COOKIE,
-        step.cookie,
-        max_age=600,
-        path="/oauth",
-        secure=services.settings.public_url.startswith("https:"),
-        httponly=True,
-        # Lax: the way back from Google is a navigation that begins elsewhere.
-        samesite="Lax",
+    flow = request.args.get("flow", "")
+    shown = services.connections.start(flow, request.cookies)
+    # Google sends people on to their organisation's own sign-in page, which a browser
+    # counts as the way of this form.
+    onward = ("https:", "http:") if services.settings.development else ("https:",)
+    response = pages.page("ask.html", 200, form_targets=onward, flow=flow, asked=shown)
+    return _bound(response, shown.cookie_name, shown.cookie)
+
+
+def _leave(request: Request) -> Response:
+    """On to Google, as the user wanted."""
+    flow = request.form.get("flow", "")
+    url = bootstrap.services().connections.leave(
+        flow, request.cookies, _form_token(request)
     )
-    return pages.guarded(response)
+    return pages.redirect(url)
 
 
 def _callback(request: Request) -> Response:
     """Take Google's answer."""
     answer = {name: request.args[name] for name in request.args}
-    result = bootstrap.services().connections.finish(
-        answer, request.cookies.get(COOKIE)
+    result = bootstrap.services().connections.finish(answer, request.cookies)
+    if result.question is None:
+        return _end(result)
+    response = pages.redirect(f"{QUESTION}?flow={result.question}")
+    return _bound(response, result.cookie_name or "", result.cookie or "")
+
+
+def _question(request: Request) -> Response:
+    """Ask whether the connection shall move to the account that Google named (C10)."""
+    flow = request.args.get("flow", "")
+    shown = bootstrap.services().connections.question(flow, request.cookies)
+    return pages.page("move.html", 200, flow=flow, asked=shown)
+
+
+def _answer_question(request: Request) -> Response:
+    """Move the connection, or leave it as it is."""
+    result = bootstrap.services().connections.answer(
+        request.form.get("flow", ""),
+        request.cookies,
+        _form_token(request),
+        move=request.form.get("move") == "yes",
     )
+    return _end(result)
+
+
+def _end(result: ConsentResult) -> Response:
+    """The end of a consent, in words; what the flow left in the browser goes."""
+    good = result.code in {"connected", "kept"}
     if result.code == "connected" and result.return_to is not None:
         response = pages.redirect(result.return_to)
+        if settings.is_own_page(result.return_to):
+            settings.announce(response, result)
     else:
-        status = 200 if result.code == "connected" else 400
-        response = _consent_page(result.code, status, result)
-    response.delete_cookie(COOKIE, path="/oauth")
+        response = _consent_page(result.code, 200 if good else 400, result)
+    if result.cookie_name is not None:
+        response.delete_cookie(result.cookie_name, path=COOKIE_PATH)
+    return response
+
+
+def _form_token(request: Request) -> str:
+    """What shows that a form was sent from our own page."""
+    if request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
+        raise Problem(403, "forbidden", "This form belongs to another site.")
+    return request.form.get("form_token", "")
+
+
+def _bound(response: Response, name: str, cookie: str) -> Response:
+    """Bind a flow to this browser. Each has a cookie of its own."""
+    services = bootstrap.services()
+    response.set_cookie(
+        name,
+        cookie,
+        max_age=FLOW_MINUTES * 60,
+        path=COOKIE_PATH,
+        secure=services.settings.public_url.startswith("https:"),
+        httponly=True,
+        # Lax: the way back from Google is a navigation that begins elsewhere.
+        samesite="Lax",
+    )
     return response
 
 
@@ -104,7 +162,10 @@ def _consent_page(
 ROUTES = Map(
     [
         Rule("/oauth/start", methods=["GET"], endpoint=_start),
+        Rule("/oauth/start", methods=["POST"], endpoint=_leave),
         Rule("/oauth/callback", methods=["GET"], endpoint=_callback),
+        Rule(QUESTION, methods=["GET"], endpoint=_question),
+        Rule(QUESTION, methods=["POST"], endpoint=_answer_question),
         Rule("/settings", methods=["GET"], endpoint=settings.open_page),
         Rule("/settings/connect", methods=["POST"], endpoint=settings.connect),
         Rule("/settings/disconnect", methods=["GET"], endpoint=settings.ask_disconnect),

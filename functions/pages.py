@@ -20,15 +20,24 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 
 def page(
-    template: str, status: int, *, frame_ancestors: Sequence[str] = (), **shown: Any
+    template: str,
+    status: int,
+    *,
+    frame_ancestors: Sequence[str] = (),
+    form_targets: Sequence[str] = (),
+    **shown: Any,
 ) -> Response:
-    """Write a page. Only pages of `frame_ancestors` may show it in a frame."""
+    """Write a page. Only pages of `frame_ancestors` may show it in a frame.
+
+    Its forms lead to this service, and may be sent on to `form_targets`.
+    """
     html = (
         _templates()
         .get_template(template)
         .render(style=_asset("page.css"), script=_asset("page.js"), **shown)
     )
-    return guarded(Response(html, status, mimetype="text/html"), frame_ancestors)
+    response = Response(html, status, mimetype="text/html")
+    return guarded(response, frame_ancestors, form_targets)
 
 
 def redirect(target: str) -> Response:
@@ -36,12 +45,18 @@ def redirect(target: str) -> Response:
     return guarded(Response(status=303, headers={"Location": target}))
 
 
-def guarded(response: Response, frame_ancestors: Sequence[str] = ()) -> Response:
+def guarded(
+    response: Response,
+    frame_ancestors: Sequence[str] = (),
+    form_targets: Sequence[str] = (),
+) -> Response:
     """Add the headers that keep a page out of foreign frames, caches and sight."""
     ancestors = " ".join(frame_ancestors) or "'none'"
+    targets = " ".join(("'self'", *form_targets))
     response.headers["Content-Security-Policy"] = (
         f"default-src 'none'; style-src {_source('page.css')}; "
-        f"script-src {_source('page.js')}; base-uri 'none'; form-action 'self'; "
+        f"script-src {_source('page.js')}; base-uri 'none'; "
+        f"form-action {targets}; "
         f"frame-ancestors {ancestors}"
     )
     if not frame_ancestors:

@@ -7,7 +7,7 @@ one, so there the way to Google is a link to a tab of its own.
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from flask import Request, Response
 
@@ -16,9 +16,12 @@ from shared import bootstrap
 from shared.bootstrap import Services
 from shared.core.ids import UserId
 from shared.errors import Problem
+from shared.services.connecting.connect import ConsentResult
 from shared.services.connecting.sessions import SESSION_MINUTES, Session
 
 COOKIE = "gmail_sync_session"
+DONE = "gmail_sync_done"
+"""Cookie that tells the page how the consent ended from which the user comes back."""
 PATH = "/settings"
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
@@ -29,7 +32,11 @@ def open_page(request: Request) -> Response:
     token = request.args.get("token")
     if token is None:
         session = _session(services, request)
-        return _page(services, "settings.html", **_shown(services, session))
+        done = request.cookies.get(DONE)
+        shown = _page(services, "settings.html", done=done, **_shown(services, session))
+        if done is not None:
+            shown.delete_cookie(DONE, path=PATH)
+        return shown
     services.sessions.end(request.cookies.get(COOKIE))
     secret = services.sessions.open(token)
     response = pages.redirect(PATH)
@@ -38,13 +45,39 @@ def open_page(request: Request) -> Response:
 
 
 def connect(request: Request) -> Response:
-    """`POST /settings/connect`: on to Google, for C1, C5 and C7 alike."""
+    """`POST /settings/connect`: on to the page that asks, for C1, C5 and C7 alike.
+
+    The button pressed tells what is meant, whatever has happened since it was shown.
+    """
     services = bootstrap.services()
     session = _from_own_form(services, request)
     framed = request.headers.get("Sec-Fetch-Dest") in {"iframe", "frame"}
     back = None if framed else f"{services.settings.public_url}{PATH}"
-    link = services.connections.begin(session.user, back)
-    return _page(services, "continue.html", link=link, framed=framed)
+    moves = request.form.get("intent") == "update"
+    intent: Literal["update", "reauthorise"] = "update" if moves else "reauthorise"
+    link = services.connections.begin(session.user, back, intent)
+    if not framed:
+        return pages.redirect(link)
+    return _page(services, "continue.html", link=link)
+
+
+def is_own_page(url: str) -> bool:
+    """Whether a consent leads back to the settings page."""
+    return url == f"{bootstrap.services().settings.public_url}{PATH}"
+
+
+def announce(response: Response, result: ConsentResult) -> None:
+    """Let the settings page say how the consent has ended, once."""
+    services = bootstrap.services()
+    response.set_cookie(
+        DONE,
+        result.how or "",
+        max_age=60,
+        path=PATH,
+        secure=services.settings.public_url.startswith("https:"),
+        httponly=True,
+        samesite="Lax",
+    )
 
 
 def ask_disconnect(request: Request) -> Response:
@@ -127,7 +160,8 @@ def _shown(services: Services, session: Session) -> dict[str, Any]:
     own = services.directory.subaccounts_of(user)
     covered = [one for one in own if one in session.subaccounts]
     members = [services.directory.member(one, user) for one in covered]
-    bcc = services.bcc.show_all(user, covered)
+    logs_no_bcc = services.bcc.lead_nowhere()
+    bcc = {} if logs_no_bcc else services.bcc.show_all(user, covered)
     names: dict[str, Any] = {one: services.directory.subaccount(one) for one in covered}
     view = _view(services, user)
     now = services.gateways.clock.now()
@@ -137,6 +171,7 @@ def _shown(services: Services, session: Session) -> dict[str, Any]:
         "form_token": session.form_token,
         "synced": _ago(view.get("last_synced_at"), now),
         "since": _day(view.get("connected_at")),
+        "logs_no_bcc": logs_no_bcc,
         "bcc": [
             (names[one].name, address)
             for one, address in bcc.items()

@@ -23,7 +23,8 @@ class _Forms(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         found = {name: value or "" for name, value in attrs}
         if tag == "form":
-            self.forms.append({"method": found.get("method", "get"), "fields": []})
+            method, action = found.get("method", "get"), found.get("action", "")
+            self.forms.append({"method": method, "action": action, "fields": []})
         elif tag in ("input", "button") and self.forms and "name" in found:
             self.forms[-1]["fields"].append({"tag": tag} | found)
 
@@ -55,22 +56,46 @@ def consent(
             response = session.get(target, allow_redirects=False)
             continue
         response.raise_for_status()
+        page = _Forms()
+        page.feed(response.text)
+        if asks := _own_form(page):
+            response = _agree(session, response.url, asks)
+            continue
         here = urlsplit(response.url)
         simulator = f"{here.scheme}://{here.netloc}{here.path}"
-        response = _answer(session, response, account, ticked, deny=deny)
+        response = _answer(session, response, page, account, ticked, deny=deny)
     raise RuntimeError("the consent pages lead nowhere")
+
+
+def _own_form(page: _Forms) -> dict[str, Any] | None:
+    """The form of a client's own page, which asks before Google does."""
+    for form in page.forms:
+        names = {field["name"] for field in form["fields"]}
+        if form["method"] == "post" and "decision" not in names:
+            return form
+    return None
+
+
+def _agree(
+    session: requests.Session, url: str, form: dict[str, Any]
+) -> requests.Response:
+    data = {
+        field["name"]: field.get("value", "")
+        for field in form["fields"]
+        if field["tag"] == "input"
+    }
+    return session.post(urljoin(url, form["action"]), data=data, allow_redirects=False)
 
 
 def _answer(
     session: requests.Session,
     response: requests.Response,
+    page: _Forms,
     account: str,
     ticked: set[str] | None,
     *,
     deny: bool,
 ) -> requests.Response:
-    page = _Forms()
-    page.feed(response.text)
     for form in page.forms:
         names = {field["name"] for field in form["fields"]}
         if "decision" in names:

@@ -139,6 +139,16 @@ class GmailWorld:
                 self.add_alias(account.address, alias)
             return account
 
+    def remake_account(self, address: str) -> Account:
+        """Delete an account and give its address to a new one, as Google can."""
+        with self.transaction():
+            old = self.account(address)
+            self.oauth.revoke_account(old)
+            del self._accounts[old.address]
+            for reached in [k for k, a in self._receiving.items() if a is old]:
+                del self._receiving[reached]
+            return self.add_account(old.address, old.name)
+
     def add_alias(self, address: str, alias: str, *, verified: bool = True) -> None:
         """Give an account another address to send from and to receive at."""
         with self.transaction():

@@ -258,10 +258,18 @@ class Services:
         """Users' links to their mailboxes."""
         from shared.services.connecting.attach import Attachments
         from shared.services.connecting.connect import Connections
+        from shared.services.connecting.held_grants import HeldGrants
 
         attachments = Attachments(
             self.gateways.documents,
             self.outbox,
+            self.closing,
+            self.queue,
+            self.gateways.clock,
+        )
+        held = HeldGrants(
+            self.gateways.documents,
+            self.gateways.secrets,
             self.closing,
             self.queue,
             self.gateways.clock,
@@ -271,10 +279,12 @@ class Services:
             self.gateways.secrets,
             self.gateways,
             attachments,
+            held,
             self.directory,
             self.gateways.clock,
             self.settings,
             self.caps.left_today,
+            lambda: self.bcc.lead_nowhere(),  # noqa: PLW0108  (built on first use)
         )
 
     @cached_property

@@ -43,9 +43,13 @@ def address_key(address: str) -> str:
     return digest("address", address)
 
 
-def mailbox_id(address: str) -> MailboxId:
-    """Id of the mailbox with this normalised address."""
-    return MailboxId(digest("mailbox", address))
+def mailbox_id(address: str, google_sub: str = "") -> MailboxId:
+    """Id of the mailbox with this normalised address.
+
+    With `google_sub` that of an account which got the address after another one.
+    """
+    account = (google_sub,) if google_sub else ()
+    return MailboxId(digest("mailbox", address, *account))
 
 
 def message_id_key(rfc822_message_id: str) -> str:

@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
-from shared.core.ids import GmailMessageId, HistoryId, MailboxId, UserId
+from shared.core.ids import GmailMessageId, HistoryId, MailboxId, UserId, mailbox_id
 from shared.core.syncing.history import Idle, newest
 from shared.core.syncing.lease import Lease
 from shared.core.syncing.resync import Resync
 from shared.core.syncing.watches import shard_of
 from shared.errors import AlreadyExists, Conflict
-from shared.ports import Create, Documents, Put, Query, Snapshot, Write
+from shared.ports import Create, Delete, Documents, Put, Query, Snapshot, Write
 from shared.repositories import paths
 
 Status = Literal["active", "reauth_required", "disconnected"]
@@ -37,6 +37,10 @@ class Mailbox:
     none is ever left behind (C6). `failing_since` and `failure` tell of work that does
     not succeed, `renewal_failures` of renewals in a row. Before `rests_until` Gmail
     wants to be asked nothing. `version` is the document's.
+
+    `successor` is the mailbox of another account that has this one's address now: what
+    Gmail says of the address is about that one. An `unconfirmed` mailbox only holds a
+    grant until its user has answered (C10); nobody reads it, and its end deletes it.
     """
 
     id: MailboxId
@@ -60,6 +64,8 @@ class Mailbox:
     failing_since: int | None = None
     failure: str | None = None
     rests_until: int | None = None
+    successor: MailboxId | None = None
+    unconfirmed: bool = False
     version: object | None = field(default=None, compare=False, repr=False)
 
     @property
@@ -99,6 +105,22 @@ class Mailboxes:
         """The mailbox, None when it was never connected."""
         snapshot = self._documents.get([paths.mailbox(mailbox)])[0]
         return mailbox_from(snapshot) if snapshot.exists else None
+
+    def id_for(self, address: str, google_sub: str) -> MailboxId:
+        """The mailbox of this account at this address.
+
+        Where the address was another account's before, it is a mailbox of its own: of
+        the old one nothing is taken over.
+        """
+        first = mailbox_id(address)
+        stored = self.read(first)
+        if stored is None or stored.google_sub == google_sub:
+            return first
+        return mailbox_id(address, google_sub)
+
+    def delete(self, mailbox: Mailbox) -> None:
+        """Delete a mailbox; raises Conflict when somebody has changed it since."""
+        self._documents.commit([Delete(paths.mailbox(mailbox.id), mailbox.version)])
 
     def change(
         self,
@@ -203,6 +225,7 @@ def mailbox_from(snapshot: Snapshot) -> Mailbox:
     """Read a stored mailbox."""
     data = snapshot.data
     resync, idle = data.get("resync"), data.get("idle")
+    successor = data.get("successor")
     return Mailbox(
         id=MailboxId(snapshot.id),
         address=data["address"],
@@ -225,6 +248,8 @@ def mailbox_from(snapshot: Snapshot) -> Mailbox:
         failing_since=data.get("failing_since"),
         failure=data.get("failure"),
         rests_until=data.get("rests_until"),
+        successor=MailboxId(successor) if successor else None,
+        unconfirmed=data.get("unconfirmed", False),
         version=snapshot.version,
     )
 
@@ -271,6 +296,8 @@ def to_document(mailbox: Mailbox) -> dict[str, Any]:
         "failing_since": mailbox.failing_since,
         "failure": mailbox.failure,
         "rests_until": mailbox.rests_until,
+        "successor": mailbox.successor,
+        "unconfirmed": mailbox.unconfirmed,
         # For the queries of the fan-out alone.
         "shard": shard_of(mailbox.id),
         "quiet_since": mailbox.quiet_since if mailbox.status == "active" else None,

@@ -19,9 +19,11 @@ from shared.bootstrap import Services
 from shared.core.ids import SubaccountId, UserId
 from tests.faults.deployment import AGAIN_SECONDS, Deployment
 from tests.support.api import token
+from tests.support.consenting import Consenting
 from tests.support.crash import Crash
 
 _TIMES = 60
+_OK, _ONWARD = 200, 303
 _REFUSED, _FAULT, _AGAIN = 400, 500, 503
 _SPENT = "This link can no longer be used"
 
@@ -85,12 +87,9 @@ class World(Deployment):
 
     def connect(self, u: str, address: str, **answer: Any) -> Any:
         """As before the flow: no entry point, no page."""
-        link = self.services.connections.begin(UserId(u))
-        step = self.services.connections.start(link.partition("flow=")[2])
-        back = urlsplit(self._agrees(step.url, address, **answer))
-        return self.services.connections.finish(
-            dict(parse_qsl(back.query)), step.cookie
-        )
+        flow = Consenting(self.services, u)
+        back = urlsplit(self._agrees(flow.url, address, **answer))
+        return flow.back(dict(parse_qsl(back.query)))
 
     def visit(self, path: str, method: str = "GET", **more: Any) -> TestResponse:
         """Open a page until it answers."""
@@ -116,13 +115,23 @@ class World(Deployment):
 
     def consents(self, link: str, address: str, **answer: Any) -> TestResponse | None:
         """Go to Google and back; None where that has to begin anew."""
-        step = self.visit(_local(link))
-        if _SPENT in step.text:
+        asks = self.visit(_local(link))
+        step = self.sends_form(asks) if asks.status_code == _OK else asks
+        if step.status_code != _ONWARD:
             return None
         page = self.visit(
             _local(self._agrees(step.headers["Location"], address, **answer))
         )
+        if page.status_code == _ONWARD and "/oauth/confirm" in page.headers["Location"]:
+            page = self.visit(page.headers["Location"])
         return None if _SPENT in page.text else page
+
+    def sends_form(self, page: TestResponse, **pressed: str) -> TestResponse:
+        """Press a button of a consent page."""
+        action = re.search(r'action="(/oauth/[a-z]+)"', page.text)
+        assert action, page.text
+        hidden = re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', page.text)
+        return self.visit(action[1], "POST", data=dict(hidden) | pressed)
 
     def _agrees(
         self, url: str, address: str, *, scopes: Iterable[str] | None = None

@@ -10,6 +10,7 @@ import pytest
 from werkzeug.test import Client
 
 from shared import bootstrap
+from shared.core.matching.bcc import LOGGING
 from tests.support import api as support
 from tests.support.bcc import ADA, LOG, ME, PROFILE, BccSystem
 from tests.support.system import EPOCH
@@ -100,10 +101,62 @@ def test_b4_the_logging_mailbox_is_the_backends(
     assert call("POST", path, {}).json["authorization_url"]
     for method in ("GET", "POST", "DELETE"):
         assert call(method, path, sub="u").status_code == 403
+    drop = system.drop()
     assert call("DELETE", path).status_code == 204
     assert call("GET", path).json["status"] == "disconnected"
     system.settle()
-    system.outlook()
+    system.outlook(rcpt=drop)
+    system.settle()
+    assert system.recorded() == []
+
+
+def test_c8_a_bcc_address_is_shown_only_while_mail_to_it_is_logged(
+    system: BccSystem, call: Caller
+) -> None:
+    """Whoever asks, and however: nobody shall write to an address that logs nothing."""
+    user = "/v1/subaccounts/s/users/u"
+    connection = "/v1/users/u/connection"
+    missing = "logging_mailbox_missing"
+
+    def shown(sub: str) -> tuple[Any, Any, Any, bool]:
+        view = call("GET", connection, sub=sub).json
+        return (
+            call("GET", user, sub=sub).json["bcc_address"],
+            call("POST", f"{user}/bcc-address:rotate", sub=sub).json["bcc_address"],
+            view["bcc_addresses"],
+            missing in {warning["code"] for warning in view["warnings"]},
+        )
+
+    for sub in ("crm", "u"):
+        first, second, addresses, warned = shown(sub)
+        assert first
+        assert second
+        assert first != second
+        assert set(addresses) == {"s"}
+        assert not warned
+    system.services.accounts.needs_reauth(system.mailbox_id(LOG))
+    assert system.services.connections.view(LOGGING)["status"] == "reauth_required"
+    for sub in ("crm", "u"):
+        assert shown(sub) == (None, None, {}, True)
+    system.services.connections.disconnect(LOGGING)
+    for sub in ("crm", "u"):
+        assert shown(sub) == (None, None, {}, True)
+    warnings = call("GET", "/v1/logging-mailbox/connection").json["warnings"]
+    assert missing not in {warning["code"] for warning in warnings}
+    assert system.connect(LOGGING, LOG).code == "connected"
+    assert shown("u")[0]
+
+
+def test_b1_rotating_ends_the_old_address_also_while_none_is_shown(
+    system: BccSystem, call: Caller
+) -> None:
+    old = system.drop()
+    system.services.connections.disconnect(LOGGING)
+    rotate = "/v1/subaccounts/s/users/u/bcc-address:rotate"
+    assert call("POST", rotate).json == {"bcc_address": None}
+    system.connect(LOGGING, LOG)
+    assert system.drop() != old
+    system.outlook(rcpt=old)
     system.settle()
     assert system.recorded() == []
 

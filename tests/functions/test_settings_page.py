@@ -10,6 +10,7 @@ from werkzeug.test import Client, TestResponse
 
 from shared import bootstrap
 from shared.core.ids import UserId
+from shared.core.matching.bcc import LOGGING
 from tests.support.api import KEY, app, token
 from tests.support.system import System
 
@@ -212,14 +213,49 @@ def test_connect_leads_through_the_service_and_back_to_the_page(
     sign_in(system, browser)
     data = {"form_token": form_token(browser.get("/settings"))}
     page = browser.post("/settings/connect", data=data)
-    assert re.search(
-        r'http-equiv="refresh" content="0; url=[^"]+/oauth/start', page.text
-    )
+    assert page.status_code == 303
+    assert "/oauth/start?flow=" in page.location
     framed = browser.post(
         "/settings/connect", data=data, headers={"Sec-Fetch-Dest": "iframe"}
     )
-    assert "http-equiv" not in framed.text
+    assert framed.status_code == 200
     assert 'target="_blank" rel="noopener"' in framed.text
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ("began", "Email from before"),
+        ("resumed", "email that you missed is being brought in now"),
+        ("renewed", "Sync goes on without a gap"),
+        ("moved", "your former mailbox is no longer synced"),
+    ],
+)
+def test_c10_the_page_says_once_how_the_consent_ended(
+    system: System, browser: Client, how: str, said: str
+) -> None:
+    system.connect("u", ME)
+    sign_in(system, browser)
+    browser.set_cookie("gmail_sync_done", how, path="/settings")
+    assert said in browser.get("/settings").text
+    assert said not in browser.get("/settings").text
+
+
+def test_c8_the_page_says_why_there_is_no_bcc_address(
+    wsgi: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    system, browser = start(
+        wsgi, monkeypatch, bcc_address_format="log+{token}@logs.example"
+    )
+    sign_in(system, browser)
+    page = browser.get("/settings").text
+    assert "so nothing would be logged" in page
+    assert "@logs.example" not in page
+    system.world.add_account("log@logs.example")
+    assert system.connect(LOGGING, "log@logs.example").code == "connected"
+    page = browser.get("/settings").text
+    assert "so nothing would be logged" not in page
+    assert "@logs.example" in page
 
 
 # --- headers -----------------------------------------------------------------------

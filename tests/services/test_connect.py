@@ -13,6 +13,7 @@ from shared.core.ids import UserId
 from shared.core.matching.bcc import LOGGING
 from shared.errors import Problem, Transient
 from shared.gateways.google_oauth import COMPOSE_SCOPE, READ_SCOPE
+from tests.support.consenting import Consenting
 from tests.support.system import System
 
 ME = "rep@ours.example"
@@ -29,22 +30,20 @@ def system() -> System:
     return one
 
 
-class Flow:
+class Flow(Consenting):
     """One consent, step by step, in one browser."""
 
     def __init__(self, system: System, user: str = "u", **more: Any) -> None:
+        super().__init__(system.services, user, **more)
         self.system = system
-        self.link = system.services.connections.begin(UserId(user), **more)
-        step = system.services.connections.start(self.link.partition("flow=")[2])
-        self.url, self.cookie = step.url, step.cookie
 
     def answer(self, account: str = ME, **answer: Any) -> dict[str, str]:
         browser = self.system.outside.browser
         back = consent(browser, self.url, account, **answer)
         return dict(parse_qsl(urlsplit(back).query))
 
-    def finish(self, query: dict[str, str], cookie: str | None = None) -> Any:
-        return self.system.services.connections.finish(query, cookie or self.cookie)
+    def finish(self, query: dict[str, str]) -> Any:
+        return self.back(query)
 
 
 def tokens(system: System) -> list[str]:
@@ -254,7 +253,7 @@ def test_a_flow_belongs_to_the_browser_that_began_it(system: System) -> None:
     """Neither the victim's answer in the attacker's flow, nor the other way round."""
     attackers, victims = Flow(system), Flow(system)
     assert victims.finish(attackers.answer()).code == "flow_expired"
-    assert system.services.connections.finish(attackers.answer(), None).code == (
+    assert system.services.connections.finish(attackers.answer(), {}).code == (
         "flow_expired"
     )
     assert tokens(system) == []
@@ -283,17 +282,16 @@ def test_a_code_is_traded_once(system: System) -> None:
 
 
 def test_one_link_connects_once_however_often_it_is_opened(system: System) -> None:
-    link = system.services.connections.begin(UserId("u"))
-    flow = link.partition("flow=")[2]
-    steps = [system.services.connections.start(flow) for _ in range(2)]
-    codes = []
-    for step in steps:
-        back = consent(system.outside.browser, step.url, ME)
-        query = dict(parse_qsl(urlsplit(back).query))
-        codes.append(system.services.connections.finish(query, step.cookie).code)
+    """In one browser it may be opened again until it was used."""
+    flow = Flow(system)
+    first = flow.answer()
+    flow.page = flow.open()
+    flow.url = flow.go()
+    codes = [flow.finish(flow.answer()).code, flow.finish(first).code]
     assert codes == ["connected", "flow_expired"]
-    with pytest.raises(Problem, match="too old"):
-        system.services.connections.start(flow)
+    for again in (flow.open, flow.go):
+        with pytest.raises(Problem, match="too old"):
+            again()
 
 
 def test_nothing_of_a_flow_is_stored_readably(system: System) -> None:
@@ -303,7 +301,7 @@ def test_nothing_of_a_flow_is_stored_readably(system: System) -> None:
     assert "oauth_states/" in under_way
     flow.finish(flow.answer())
     for stored in (under_way, repr(system.outside.documents.dump())):
-        for secret in (state, flow.cookie, flow.link.partition("flow=")[2]):
+        for secret in (state, *flow.cookies.values(), flow.flow):
             assert secret not in stored
 
 

@@ -16,7 +16,6 @@ from unittest import mock
 from urllib.parse import parse_qsl, urlsplit
 
 from shared.bootstrap import Services
-from shared.core.ids import UserId
 from shared.errors import NeedsReauth, Permanent, Problem, Transient
 from shared.gateways.memory import MemoryRelay
 from shared.ports import Event
@@ -24,6 +23,7 @@ from shared.services.sending.outbound import OutboundWork
 from tests.simulation.cast import DROPS
 from tests.simulation.watch import Watch
 from tests.simulation.workers import Delivery, Troubled, Worker
+from tests.support.consenting import Consenting
 from tests.support.system import Push
 
 GATEWAYS = ("documents", "blobs", "secrets", "topics", "google", "relay")
@@ -85,9 +85,8 @@ class Stage(Watch):
         """Go through the consent, with the page's buttons left out."""
         if answer:
             return super().connect(u, address, **answer)
-        link = self.services.connections.begin(UserId(u))
-        step = self.services.connections.start(link.partition("flow=")[2])
-        asked = dict(parse_qsl(urlsplit(step.url).query))
+        flow = Consenting(self.services, u)
+        asked = dict(parse_qsl(urlsplit(flow.url).query))
         oauth = self.world.oauth
         code, _ = oauth.issue_code(
             oauth.clients[asked["client_id"]],
@@ -96,7 +95,7 @@ class Stage(Watch):
             asked,
         )
         query = {"state": asked["state"], "code": code}
-        return self.services.connections.finish(query, step.cookie)
+        return flow.back(query)
 
     # --- what calls meet -------------------------------------------------------------
 

@@ -48,6 +48,7 @@ from shared.ports import Documents, Event
 from shared.repositories import messages
 from shared.repositories.directory import ContactToWrite, MemberToWrite
 from shared.services.syncing.sync import MailboxChanged
+from tests.support.consenting import Consenting
 from tests.support.crash import Crashing, CrashPlan
 
 EPOCH = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -181,11 +182,9 @@ class System:
         """Go through the real consent with a browser's cookie."""
         if self.world.resolve(address) is None:
             self.world.add_account(address)
-        link = self.services.connections.begin(UserId(u))
-        step = self.services.connections.start(link.partition("flow=")[2])
-        back = consent(self.outside.browser, step.url, address, **answer)
-        query = dict(parse_qsl(urlsplit(back).query))
-        return self.services.connections.finish(query, step.cookie)
+        flow = Consenting(self.services, u)
+        back = consent(self.outside.browser, flow.url, address, **answer)
+        return flow.back(dict(parse_qsl(urlsplit(back).query)))
 
     # --- mail --------------------------------------------------------------------
 

@@ -100,6 +100,9 @@ def connect(stage: Stage, services: Services, user: UserId, mailbox: str) -> Non
     """Go through the consent, as the user's browser does."""
     stage.post.add_account(mailbox)
     link = services.connections.begin(user)
-    step = services.connections.start(link.partition("flow=")[2])
-    back = consent(stage.browser, step.url, mailbox)
-    services.connections.finish(dict(parse_qsl(urlsplit(back).query)), step.cookie)
+    flow = link.partition("flow=")[2]
+    page = services.connections.start(flow, {})
+    cookies = {page.cookie_name: page.cookie}
+    url = services.connections.leave(flow, cookies, page.form_token)
+    back = consent(stage.browser, url, mailbox)
+    services.connections.finish(dict(parse_qsl(urlsplit(back).query)), cookies)

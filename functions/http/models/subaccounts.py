@@ -82,7 +82,7 @@ class UserIn(In):
 
 
 class User(Out):
-    """A team member. `bcc_address` is null while the deployment logs no BCC mail."""
+    """A team member. `bcc_address` is null while email to it would not be logged."""
 
     id: Id
     name: str
@@ -94,4 +94,4 @@ class User(Out):
 class BccAddress(Out):
     """A user's BCC address in one subaccount (B1)."""
 
-    bcc_address: str
+    bcc_address: str | None

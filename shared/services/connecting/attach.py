@@ -6,20 +6,18 @@ What must be done at Google follows it, and is finished by a sweep after a crash
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from shared.core.events import CrmEvent, connection_event
-from shared.core.ids import MailboxId, UserId
+from shared.core.events import CrmEvent, EventType, connection_event
+from shared.core.ids import MailboxId, UserId, mailbox_id
 from shared.core.moments import milliseconds
 from shared.core.syncing.work import Work, to_sync
-from shared.errors import AlreadyExists, Conflict, SyncError, Transient
+from shared.errors import AlreadyExists, Conflict, Transient
 from shared.logs import log
 from shared.ports import (
     Clock,
     Create,
-    Delete,
     Documents,
     Merge,
     Put,
@@ -41,18 +39,29 @@ from shared.repositories.mailboxes import (
 )
 from shared.repositories.outbox import Outbox
 from shared.repositories.work_queue import WorkQueue
-from shared.services.connecting.closing import Closing, to_close
+from shared.services.connecting.closing import Closing, close_soon
 from shared.services.connecting.links import (
     NewLink,
+    Outcome,
     check_purpose,
-    kind_of,
     new_mailbox,
+    outcome_of,
     with_user,
     without_user,
 )
 
 PREPARED_SECONDS = 600
 """A consent that has not ended after this died on its way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """What a commit has made: the event, the mailbox that was left, and work to do."""
+
+    event: CrmEvent
+    how: Outcome
+    left: MailboxId | None
+    work: Sequence[Work]
 
 
 class Attachments:
@@ -74,31 +83,25 @@ class Attachments:
         self._queue = queue
         self._clock = clock
 
-    def attach(self, link: NewLink, watch: Watch) -> None:
+    def attach(self, link: NewLink, watch: Watch) -> Outcome:
         """Make the link, and end the user's link to another mailbox (C5), at once.
 
-        The same address resumes from its cursor (C7), unless it had been disconnected:
-        then it starts fresh (C6). Raises Conflict when the flow was spent by somebody
-        else, ServesOtherwise between a rep's mailbox and the logging one.
+        The same account resumes from its cursor (C7), unless it had been disconnected:
+        then it starts fresh (C6). Raises ServesOtherwise between a user's mailbox and
+        the logging one, Conflict when others are always faster.
         """
         for _ in range(ATTEMPTS):
             try:
-                event, left, behind = self._commit(link, watch)
+                made = self._commit(link, watch)
             except (Conflict, AlreadyExists):
-                if not self._documents.get([link.flow.path])[0].exists:
-                    raise Conflict from None
                 continue
-            # What came while nobody was allowed to read, or while the watch began, is
-            # brought in now: nothing else would announce it (C2, C7).
-            self._announce(event, [to_sync(link.mailbox)] if behind else ())
-            if left is not None:
-                self._close_soon(left)
-            return
+            self._announce(made.event, made.work)
+            if made.left is not None:
+                close_soon(self._closing, self._queue, made.left)
+            return made.how
         raise Conflict
 
-    def _commit(
-        self, link: NewLink, watch: Watch
-    ) -> tuple[CrmEvent, MailboxId | None, bool]:
+    def _commit(self, link: NewLink, watch: Watch) -> Attached:
         paths_read = [paths.connection(link.user), paths.mailbox(link.mailbox)]
         connection_found, mailbox_found = self._documents.get(paths_read)
         before = (
@@ -107,14 +110,18 @@ class Attachments:
             else None
         )
         stored = mailbox_from(mailbox_found) if mailbox_found.exists else None
-        check_purpose(stored, link.user)
+        check_purpose(stored, link)
         mailbox = replace(
             with_user(stored, link, before),
             watch_expires_at=milliseconds(watch.expires_at),
         )
         was_read = stored is not None and stored.users and stored.status == "active"
+        # What came while nobody was allowed to read, or while the watch began, is
+        # brought in now: nothing else would announce it (C2, C7).
         behind = not was_read and mailbox.cursor != watch.history_id
-        kind, leaves = kind_of(before, link)
+        work = [to_sync(link.mailbox)] if behind else []
+        how, leaves = outcome_of(before, stored, link)
+        kind: EventType = "connection.updated" if leaves else "connection.connected"
         event = connection_event(kind, link.user, link.address, self._now())
         connection = Connection(
             user=link.user,
@@ -123,26 +130,40 @@ class Attachments:
             status="active",
             connected_at=mailbox.users[link.user],
         )
-        writes: list[Write] = [
-            _replace(connection_found, connection_document(connection)),
-            _replace(mailbox_found, to_document(mailbox)),
-            *(
-                Merge(paths.connection(user), {"status": "active"})
-                for user in mailbox.users
-                if user != link.user
-            ),
-            Delete(link.flow.path, link.flow.version),
-            outbox.committing(event),
-        ]
-        ended = None
-        if leaves is not None:
-            old_found = self._documents.get([paths.mailbox(leaves)])[0]
-            if old_found.exists:
-                old = without_user(mailbox_from(old_found), link.user, self._now())
-                writes.append(_replace(old_found, to_document(old)))
-                ended = leaves
-        self._documents.commit(writes)
-        return event, ended, behind
+        others: dict[MailboxId, tuple[Snapshot, Mailbox]] = {}
+        if leaves is not None and (found := self._stored(leaves)):
+            left = without_user(found[1], link.user, self._now())
+            others[leaves] = (found[0], left)
+        first = mailbox_id(link.address)
+        if first != link.mailbox:
+            # Another account had this address before. It keeps what it has, but what
+            # Gmail says of the address is about ours from now on. Whether the other
+            # account still lets us in shows when it is read.
+            earlier = others.get(first) or self._stored(first)
+            if earlier is not None:
+                others[first] = (
+                    earlier[0],
+                    replace(earlier[1], successor=link.mailbox),
+                )
+                work += [to_sync(first)] if earlier[1].users else []
+        self._documents.commit(
+            [
+                _replace(connection_found, connection_document(connection)),
+                _replace(mailbox_found, to_document(mailbox)),
+                *(
+                    Merge(paths.connection(user), {"status": "active"})
+                    for user in mailbox.users
+                    if user != link.user
+                ),
+                *(_replace(at, to_document(other)) for at, other in others.values()),
+                outbox.committing(event),
+            ]
+        )
+        return Attached(event, how, leaves if leaves in others else None, work)
+
+    def _stored(self, mailbox: MailboxId) -> tuple[Snapshot, Mailbox] | None:
+        found = self._documents.get([paths.mailbox(mailbox)])[0]
+        return (found, mailbox_from(found)) if found.exists else None
 
     def prepare(self, link: NewLink) -> None:
         """Say that a token is about to be written, so that it is never left behind.
@@ -154,7 +175,7 @@ class Attachments:
         closing_at = self._now() + PREPARED_SECONDS * 1000
 
         def mark(before: Mailbox | None) -> Mailbox | None:
-            check_purpose(before, link.user)
+            check_purpose(before, link)
             if before is not None and before.users:
                 return None
             if before is None:
@@ -185,7 +206,7 @@ class Attachments:
             break
         else:
             raise Conflict
-        self._close_soon(connection.mailbox)
+        close_soon(self._closing, self._queue, connection.mailbox)
 
     def _commit_detached(self, found: Snapshot, connection: Connection) -> CrmEvent:
         user, now = connection.user, self._now()
@@ -211,15 +232,6 @@ class Attachments:
             self._queue.add(then)
         except Transient as error:
             log.warning("left_for_the_sweep", code=error.code)
-
-    def _close_soon(self, mailbox: MailboxId) -> None:
-        """End a mailbox without users now; what fails is tried again by itself."""
-        try:
-            self._closing.close(mailbox)
-        except SyncError as error:
-            log.warning("left_for_the_sweep", mailbox=mailbox, code=error.code)
-            with contextlib.suppress(Transient):
-                self._queue.add([to_close(mailbox)])
 
     def _now(self) -> int:
         return milliseconds(self._clock.now())

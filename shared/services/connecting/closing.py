@@ -7,6 +7,7 @@ dies in between, the next sweep finds the mark and goes on; each step can be rep
 
 from __future__ import annotations
 
+import contextlib
 import secrets as random_tokens
 from dataclasses import replace
 
@@ -14,10 +15,11 @@ from shared.core.ids import MailboxId
 from shared.core.moments import milliseconds
 from shared.core.syncing.lease import release, take
 from shared.core.syncing.work import Work, work
-from shared.errors import Misconfigured, NeedsReauth, Permanent, SyncError
+from shared.errors import Misconfigured, NeedsReauth, Permanent, SyncError, Transient
 from shared.logs import log
 from shared.ports import Clock, Documents, Gmail, Google, Secrets
 from shared.repositories.mailboxes import Mailbox, Mailboxes
+from shared.repositories.work_queue import WorkQueue
 from shared.services.connecting.accounts import HasGoogle, token_secret
 
 CLOSE = "close"
@@ -91,12 +93,14 @@ class Closing:
         self._secrets.destroy(name)
 
     def _shares_its_account(self, mailbox: Mailbox) -> bool:
-        """Whether the same Google account is in use under another address.
+        """Whether another mailbox of the same Google account is in use, or about to be.
 
-        Watch and grant belong to the account: they must live on.
+        Watch and grant belong to the account: they must live on. A consent that does
+        not come to its end is closed by itself, and gives back what is spared here.
         """
+        now = self._now()
         return any(
-            other.users and other.id != mailbox.id
+            (other.users or (other.closing_at or 0) > now) and other.id != mailbox.id
             for other in self._mailboxes.of_account(mailbox.google_sub)
         )
 
@@ -104,16 +108,30 @@ class Closing:
         def end(before: Mailbox | None) -> Mailbox | None:
             if before is None or before.lease.fence != ours.lease.fence:
                 return None
+            if closed and before.unconfirmed:
+                return None
             return replace(
                 before,
                 lease=release(before.lease),
                 closing_at=None if closed else before.closing_at,
             )
 
-        self._mailboxes.change(ours.id, end)
+        state, _ = self._mailboxes.change(ours.id, end)
+        if closed and state is not None and state.unconfirmed:
+            self._mailboxes.delete(state)
 
     def _now(self) -> int:
         return milliseconds(self._clock.now())
+
+
+def close_soon(closing: Closing, queue: WorkQueue, mailbox: MailboxId) -> None:
+    """End a mailbox without users now; what fails is tried again by itself."""
+    try:
+        closing.close(mailbox)
+    except SyncError as error:
+        log.warning("left_for_the_sweep", mailbox=mailbox, code=error.code)
+        with contextlib.suppress(Transient):
+            queue.add([to_close(mailbox)])
 
 
 def is_due(mailbox: Mailbox, now: int) -> bool:

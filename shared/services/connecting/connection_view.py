@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from shared.core.consent import is_consumer
 from shared.core.ids import MailboxId, UserId
+from shared.core.matching.bcc import LOGGING
 from shared.core.moments import milliseconds
 from shared.core.syncing.watches import Health, health
 from shared.errors import Problem
@@ -37,6 +38,11 @@ MESSAGES = {
         "Much has happened in this mailbox. Its mail is being brought in, the oldest "
         "first."
     ),
+    "logging_mailbox_missing": (
+        "The mailbox that receives email sent to BCC addresses is not connected, so "
+        "email sent to one would not be logged. Your BCC address is shown as soon as "
+        "your operator has connected that mailbox."
+    ),
 }
 """What a warning says to people, by its code."""
 
@@ -50,12 +56,17 @@ class ConnectionView:
     """Reads connections; changes nothing."""
 
     def __init__(
-        self, mailboxes: Mailboxes, clock: Clock, consumers: Consumers
+        self,
+        mailboxes: Mailboxes,
+        clock: Clock,
+        consumers: Consumers,
+        logs_no_bcc: Callable[[], bool],
     ) -> None:
         """Warn of consumer addresses as the deployment wants it (C3)."""
         self._mailboxes = mailboxes
         self._clock = clock
         self._consumers = consumers
+        self._logs_no_bcc = logs_no_bcc
 
     def view(
         self, user: UserId, left_today: Callable[[MailboxId], int]
@@ -95,6 +106,8 @@ class ConnectionView:
             and is_consumer(connection.address)
         ):
             codes.append("consumer_address")
+        if connection.user != LOGGING and self._logs_no_bcc():
+            codes.append("logging_mailbox_missing")
         return [warning(code) for code in codes]
 
     def _health(self, mailbox: Mailbox) -> tuple[Health, ...]:

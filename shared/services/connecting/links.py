@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
-from shared.core.events import EventType
 from shared.core.ids import HistoryId, MailboxId, UserId
 from shared.core.matching.bcc import LOGGING
 from shared.core.syncing.lease import Lease
-from shared.errors import ServesOtherwise
-from shared.ports import Snapshot
+from shared.errors import ServesOtherwise, Transient
 from shared.repositories.mailboxes import Connection, Mailbox
+
+Outcome = Literal["began", "resumed", "renewed", "moved"]
+"""What a link is to its user: the first or a new one (C1), the same mailbox after its
+consent had ended (C7) or before that, or another mailbox instead of the one before
+(C5)."""
 
 
 @dataclass(frozen=True, slots=True)
 class NewLink:
-    """A consent that has passed every check. `flow` is spent with it."""
+    """A consent that has passed every check."""
 
     user: UserId
     mailbox: MailboxId
@@ -24,28 +28,32 @@ class NewLink:
     aliases: tuple[str, ...]
     since: int
     cursor: HistoryId
-    flow: Snapshot
 
 
-def kind_of(
-    before: Connection | None, link: NewLink
-) -> tuple[EventType, MailboxId | None]:
-    """The event of this link, and the mailbox that it leaves."""
+def outcome_of(
+    before: Connection | None, stored: Mailbox | None, link: NewLink
+) -> tuple[Outcome, MailboxId | None]:
+    """What this link is to the user (C1, C5, C7), and the mailbox that it leaves."""
     if before is None or before.status == "disconnected":
-        return "connection.connected", None
-    if before.mailbox == link.mailbox:
-        return "connection.connected", None
-    return "connection.updated", before.mailbox
+        return "began", None
+    if before.mailbox != link.mailbox:
+        return "moved", before.mailbox
+    if stored is None or link.user not in stored.users:
+        return "began", None
+    return ("resumed" if before.status == "reauth_required" else "renewed"), None
 
 
-def check_purpose(mailbox: Mailbox | None, user: UserId) -> None:
-    """Refuse the logging mailbox to a rep, and a rep's mailbox for logging.
+def check_purpose(mailbox: Mailbox | None, link: NewLink) -> None:
+    """Refuse the logging mailbox to a user, and a user's mailbox for logging.
 
     It could not be both: each has a topic of its own, and Gmail notifies only one.
+    Raises Transient where another account got the address at this very moment.
     """
     users = mailbox.users if mailbox else ()
-    if users and (LOGGING in users) != (user == LOGGING):
+    if users and (LOGGING in users) != (link.user == LOGGING):
         raise ServesOtherwise
+    if mailbox is not None and mailbox.google_sub != link.google_sub:
+        raise Transient("Another account has just been connected at this address.")
 
 
 def new_mailbox(link: NewLink) -> Mailbox:
@@ -71,11 +79,9 @@ def with_user(
     )
     stored = mailbox or new_mailbox(link)
     since = stored.users.get(link.user) if resumes else None
-    # What an earlier connection left (cursor, last success) lies beyond the gap; and an
-    # account made anew under the old address has another history.
-    goes_on = stored.users and stored.google_sub == link.google_sub
+    # What an earlier connection left (cursor, last success) lies beyond the gap.
     return replace(
-        stored if goes_on else new_mailbox(link),
+        stored if stored.users else new_mailbox(link),
         aliases=link.aliases,
         users={**stored.users, link.user: since or link.since},
         status="active",
@@ -85,6 +91,7 @@ def with_user(
         failure=None,
         rests_until=None,
         closing_at=None,
+        successor=None,
         consents=stored.consents + 1,
         # A holder from before must not pass for one of now: it has the old token.
         lease=Lease(fence=stored.lease.fence + 1),

@@ -7,10 +7,11 @@ import threading
 from collections.abc import Iterable
 
 from shared.core.ids import SubaccountId, UserId
-from shared.core.matching.bcc import DropFormat, derive_token, token_key
+from shared.core.matching.bcc import LOGGING, DropFormat, derive_token, token_key
 from shared.errors import Misconfigured, Problem
 from shared.ports import Documents, Secrets, Snapshot
 from shared.repositories import bcc, paths
+from shared.repositories.mailboxes import Mailboxes
 from shared.services.compare_and_set import until_settled
 
 _MAKING = threading.Lock()
@@ -19,7 +20,11 @@ _KEY_BYTES = 32
 
 
 class BccAddresses:
-    """Shows and rotates addresses. One is issued when it is first shown."""
+    """Shows and rotates addresses. One is issued when it is first shown.
+
+    None is shown before mail to it is logged: while the logging mailbox is not
+    connected (C8).
+    """
 
     def __init__(
         self,
@@ -31,26 +36,41 @@ class BccAddresses:
     ) -> None:
         """Use these gateways; without a form there are no BCC addresses."""
         self._documents = documents
+        self._mailboxes = Mailboxes(documents)
         self._secrets = secrets
         self._form = form
         self._development = development
         self._keys: list[bytes] = []
 
     def show(self, subaccount: SubaccountId, user: UserId) -> str | None:
-        """The address of a team member; None while the deployment logs no BCC mail."""
-        if self._form is None:
+        """The address of a team member; None while mail to it would not be logged."""
+        if self._form is None or self.lead_nowhere():
             return None
+        return self._show(self._form, subaccount, user)
+
+    def _show(self, form: DropFormat, subaccount: SubaccountId, user: UserId) -> str:
         found = self._read(subaccount, user)
         token = self._token(subaccount, user, found) if found.exists else None
         if token is None:
             # None yet, or made with a key that is gone: that one cannot be shown.
             token = until_settled(lambda: self._issue(subaccount, user, unless=True))
-        return self._form.address(token)
+        return form.address(token)
 
-    def rotate(self, subaccount: SubaccountId, user: UserId) -> str:
+    def lead_nowhere(self) -> bool:
+        """Whether mail to BCC addresses is not logged: nobody reads what it leads to.
+
+        False where the deployment has no BCC addresses at all.
+        """
+        if self._form is None:
+            return False
+        connection = self._mailboxes.connection(LOGGING)
+        return connection is None or connection.status != "active"
+
+    def rotate(self, subaccount: SubaccountId, user: UserId) -> str | None:
         """Give the user a new address; the old one stops working in this moment.
 
-        Raises Problem when the user is no team member, or without a form.
+        Returns what `show` would. Raises Problem when the user is no team member, or
+        without a form.
         """
         if self._form is None:
             raise Problem(
@@ -59,14 +79,18 @@ class BccAddresses:
         if not self._documents.get([paths.member(subaccount, user)])[0].exists:
             raise Problem(404, "not_found", "There is no such user.")
         token = until_settled(lambda: self._issue(subaccount, user, unless=False))
-        return self._form.address(token)
+        return None if self.lead_nowhere() else self._form.address(token)
 
     def show_all(
         self, user: UserId, subaccounts: Iterable[SubaccountId]
     ) -> dict[str, str]:
         """The user's address in each of these subaccounts (C8)."""
-        shown = {one: self.show(one, user) for one in sorted(subaccounts)}
-        return {one: address for one, address in shown.items() if address}
+        if self._form is None or self.lead_nowhere():
+            return {}
+        return {
+            subaccount: self._show(self._form, subaccount, user)
+            for subaccount in sorted(subaccounts)
+        }
 
     def _issue(self, subaccount: SubaccountId, user: UserId, *, unless: bool) -> str:
         """Write the next token; `unless` another caller has just issued one."""

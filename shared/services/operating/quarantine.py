@@ -175,7 +175,12 @@ class DeadLetters:
     def keep(self, letter: DeadLetter, name: str) -> None:
         """Set a dead letter aside under `name`, the same for every delivery of it."""
         mailbox = letter.mailbox
-        found = Mailboxes(self._documents).read(mailbox) if mailbox else None
+        mailboxes = Mailboxes(self._documents)
+        found = mailboxes.read(mailbox) if mailbox else None
+        if found and found.successor and letter.topic.endswith("-notifications"):
+            # Gmail named an address, and that is another account's now.
+            mailbox = found.successor
+            found = mailboxes.read(mailbox)
         now = milliseconds(self._clock.now())
         item = {
             "mailbox_id": mailbox,

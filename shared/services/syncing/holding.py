@@ -93,9 +93,11 @@ class Holding:
 
         A notification for a mailbox that somebody holds leaves its work to the holder.
         With `silent_since` (a sweep) only a mailbox that has been quiet since then is
-        taken, and none that is held. Raises Conflict when the same delivery must come
-        again to tell whether its holder is dead, Transient while the mailbox rests; a
-        long rest ends with a sweep, which no delivery could wait for.
+        taken, and none that is held. A notification, which has a hint, names an
+        address: it is for the account that has the address now. Raises Conflict when
+        the same delivery must come again to tell whether its holder is dead, Transient
+        while the mailbox rests; a long rest ends with a sweep, which no delivery could
+        wait for.
         """
         taken: list[LeaseDecision] = []
         rest = 0
@@ -104,7 +106,7 @@ class Holding:
             nonlocal rest
             taken.clear()
             rest = 0
-            if before is None or before.status != "active":
+            if before is None or before.status != "active" or _successor(before, hint):
                 return None
             # A holder that died after saving its progress comes back with an old hint;
             # others may have left their work to it.
@@ -125,13 +127,11 @@ class Holding:
             return replace(before, lease=decision.lease, last_pushed_at=pushed)
 
         state, _ = self._mailboxes.change(mailbox, begin)
+        if successor := _successor(state, hint):
+            return self.take(successor, delivery, hint, silent_since)
         if 0 < rest <= SHORT_REST_SECONDS * 1000 and silent_since is None:
             raise Transient("Gmail wants this mailbox to rest.")
-        if state is None or not taken or taken[0].action == "wait":
-            return None
-        if taken[0].action == "again":
-            raise Conflict
-        return Held(state, careful=taken[0].careful)
+        return _outcome(state, taken[0]) if state is not None and taken else None
 
     def _tells_nothing(self, hint: HistoryId, mailbox: Mailbox) -> bool:
         return is_older(hint, mailbox.cursor) or was_just_looked_for(
@@ -260,3 +260,16 @@ def _held(before: Mailbox | None, ours: Mailbox) -> Mailbox:
     if before is None or before.lease.fence != ours.lease.fence:
         raise LeaseLost
     return before
+
+
+def _successor(mailbox: Mailbox | None, hint: HistoryId | None) -> MailboxId | None:
+    """Whose notification it is, where another account has the address now."""
+    return mailbox.successor if mailbox is not None and hint is not None else None
+
+
+def _outcome(mailbox: Mailbox, decision: LeaseDecision) -> Held | None:
+    if decision.action == "wait":
+        return None
+    if decision.action == "again":
+        raise Conflict
+    return Held(mailbox, careful=decision.careful)
