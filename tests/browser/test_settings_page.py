@@ -9,6 +9,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 from shared.core.ids import UserId
+from shared.core.matching.bcc import LOGGING
 
 pytestmark = pytest.mark.browser
 
@@ -43,10 +44,17 @@ def connect(
     page: Any, pages: Any, account: str = ME, name: str = "Connect Gmail"
 ) -> None:
     page.get_by_role("button", name=name).click()
-    page.wait_for_url(f"{pages.gmail}/**")
+    go_on(page, pages)
     choose(page, account)
     allow(page)
     page.wait_for_url(f"{pages.public}/settings")
+
+
+def go_on(page: Any, pages: Any) -> None:
+    """Our own page, which says for whom and asks; then Google's."""
+    page.wait_for_url(f"{pages.public}/oauth/start**")
+    page.get_by_role("button", name="Continue with Google").click()
+    page.wait_for_url(f"{pages.gmail}/**")
 
 
 def status(pages: Any) -> str:
@@ -96,6 +104,7 @@ def test_c1_denied_and_partial_consent(
     request.node.allowed_complaints = ("Failed to load resource",)
     page.goto(pages.settings_url())
     page.get_by_role("button", name="Connect Gmail").click()
+    go_on(page, pages)
     choose(page, ME)
     page.get_by_role("button", name=re.compile("Cancel|Deny")).click()
     page.wait_for_url(f"{pages.public}/oauth/callback**")
@@ -104,6 +113,7 @@ def test_c1_denied_and_partial_consent(
     shoot(page, "3-denied")
     page.get_by_role("link", name="Back").click()
     page.get_by_role("button", name="Connect Gmail").click()
+    go_on(page, pages)
     choose(page, ME)
     page.get_by_label(re.compile("View your email")).uncheck()
     allow(page)
@@ -114,6 +124,100 @@ def test_c1_denied_and_partial_consent(
     shoot(page, "4-partial")
     page.get_by_role("link", name="Back").click()
     assert heading(page) == "Connect your Gmail"
+
+
+def test_c1_the_page_before_google_names_user_and_team(
+    page: Any, pages: Any, shoot: Any
+) -> None:
+    page.goto(pages.settings_url())
+    page.get_by_role("button", name="Connect Gmail").click()
+    page.wait_for_url(f"{pages.public}/oauth/start**")
+    text = page.locator("main").inner_text()
+    assert "will be connected for Mia Berg in North Agency." in text
+    page.reload()
+    check_accessible(page)
+    check_narrow(page)
+    shoot(page, "12-before-google")
+    page.set_viewport_size({"width": 360, "height": 740})
+    page.emulate_media(color_scheme="dark")
+    shoot(page, "12-before-google-dark-narrow")
+    for _ in range(9):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.innerText") == "Continue with Google":
+            break
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"{pages.gmail}/**")
+
+
+def test_a_forwarded_link_is_refused_and_says_what_to_do(
+    page: Any, pages: Any, shoot: Any, request: Any, chromium: Any
+) -> None:
+    request.node.allowed_complaints = ("Failed to load resource",)
+    link = pages.system.services.connections.begin(UserId("u"))
+    first = chromium.new_context().new_page()
+    first.goto(link)
+    page.goto(link)
+    assert heading(page) == "This link was opened in another browser"
+    check_accessible(page)
+    check_narrow(page)
+    shoot(page, "13-another-browser")
+    first.get_by_role("button", name="Continue with Google").click()
+    first.wait_for_url(f"{pages.gmail}/**")
+    first.context.close()
+
+
+def test_two_consents_in_two_tabs(page: Any, pages: Any, request: Any) -> None:
+    request.node.allowed_complaints = ("Failed to load resource",)
+    pages.system.user("v", "max@ours.example")
+    pages.system.world.add_account("max@ours.example", "Max")
+    begin = pages.system.services.connections.begin
+    tabs = {ME: page, "max@ours.example": page.context.new_page()}
+    for tab, user in zip(tabs.values(), ("u", "v"), strict=True):
+        tab.goto(begin(UserId(user)))
+    for account, tab in tabs.items():
+        go_on(tab, pages)
+        choose(tab, account)
+    page.context.new_page().goto(f"{pages.public}/oauth/callback?state=wrong")
+    for account, tab in tabs.items():
+        allow(tab)
+        tab.get_by_text("Gmail is connected").wait_for()
+        assert account in tab.locator("main").inner_text()
+
+
+def test_c10_another_account_is_asked_about(page: Any, pages: Any, shoot: Any) -> None:
+    system = pages.system
+    system.world.add_account(NEW, "Mia Berg")
+    page.goto(pages.settings_url())
+    connect(page, pages)
+    system.services.accounts.needs_reauth(system.mailbox_id(ME))
+    for button in (f"Keep {ME}", f"Move to {NEW}"):
+        page.goto(pages.settings_url())
+        page.get_by_role("button", name="Reconnect Gmail").click()
+        page.wait_for_url(f"{pages.public}/oauth/start**")
+        shoot(page, "14-before-reconnecting")
+        go_on(page, pages)
+        choose(page, NEW)
+        allow(page)
+        page.wait_for_url(f"{pages.public}/oauth/confirm**")
+        assert page.locator("h1").inner_text() == "You chose another Google account"
+        check_accessible(page)
+        check_narrow(page)
+        shoot(page, "15-another-account")
+        page.set_viewport_size({"width": 360, "height": 740})
+        page.emulate_media(color_scheme="dark")
+        shoot(page, "15-another-account-dark-narrow")
+        page.set_viewport_size({"width": 720, "height": 900})
+        page.emulate_media(color_scheme="light")
+        page.get_by_role("button", name=button).click()
+        if button.startswith("Keep"):
+            page.get_by_role("heading", name="Nothing has changed").wait_for()
+            check_accessible(page)
+            shoot(page, "16-kept")
+            assert status(pages) == "reauth_required"
+    page.wait_for_url(f"{pages.public}/settings")
+    assert page.locator(".address").inner_text() == NEW
+    assert "no longer synced" in page.get_by_role("status").first.inner_text()
+    shoot(page, "17-moved")
 
 
 def test_c5_use_another_address(page: Any, pages: Any) -> None:
@@ -169,7 +273,12 @@ def test_c8_warnings_and_the_bcc_address(page: Any, pages: Any, shoot: Any) -> N
     system.world.add_account("mia@gmail.com", "Mia Berg")
     page.goto(pages.settings_url())
     connect(page, pages, "mia@gmail.com")
-    assert "free consumer address" in page.get_by_role("status").first.inner_text()
+    assert "free consumer address" in page.get_by_role("status").last.inner_text()
+    assert "nothing would be logged" in page.locator("main").inner_text()
+    shoot(page, "8-no-bcc-address-yet")
+    system.world.add_account("log@drop.example")
+    assert system.connect(LOGGING, "log@drop.example").code == "connected"
+    page.reload()
     address = page.get_by_label("North Agency", exact=True).input_value()
     assert re.fullmatch(r"log\+[a-z2-7]{16,}@drop\.example", address)
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
@@ -203,6 +312,7 @@ def test_the_page_in_the_crms_frame(page: Any, pages: Any, shoot: Any) -> None:
         frame.get_by_role("link", name="Continue to Google (new tab)").click()
     tab = opened.value
     shoot(page, "10-frame")
+    go_on(tab, pages)
     choose(tab, ME)
     allow(tab)
     tab.get_by_text("Gmail is connected").wait_for()

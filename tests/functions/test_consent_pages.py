@@ -359,7 +359,7 @@ def test_c10_the_page_names_both_addresses_and_what_is_brought_in(
     assert asked.page.status_code == 200
     assert f"You wanted to reconnect {ME} for Mia Berg in North Agency" in said
     assert f"at Google you chose {NEW}. Nothing has changed yet." in said
-    assert f"{ME} is no longer synced, and email that you missed there is not" in said
+    assert f"{ME} is no longer synced for you, and email that you missed there" in said
     assert asked.open().status_code == 200  # a reload
     assert asked.open(Client(asked.wsgi)).status_code == 403
 

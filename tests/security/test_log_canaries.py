@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import itertools
+import re
 from collections.abc import Callable
 from types import SimpleNamespace
 from urllib.parse import parse_qsl, urlsplit
@@ -154,8 +155,11 @@ def connecting(d: Canaries) -> None:
     browser = Client(api.app("connect"))
     start = browser.get(urlsplit(link)._replace(scheme="", netloc="").geturl())
     d.answers.append(start)
-    if start.status_code == 302:
-        back = consent(d.outside.browser, start.location, MIA)
+    fields = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', start.text))
+    onward = browser.post("/oauth/start", data=fields)
+    d.answers.append(onward)
+    if onward.status_code == 303:
+        back = consent(d.outside.browser, onward.location, MIA)
         query = dict(parse_qsl(urlsplit(back).query))
         d.answers.append(browser.get("/oauth/callback", query_string=query))
     for path in (
