@@ -16,13 +16,14 @@ from infra.local import in_process
 from infra.local.serving import Door
 from shared import bootstrap
 from shared.core.ids import SubaccountId, UserId
+from shared.core.matching.bcc import LOGGING
 from shared.core.records import Subaccount
 from shared.repositories.directory import MemberToWrite
 from tests.support import system as support
 from tests.support.api import KEY, app
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
-ME = "mia.berg@ours.example"
+ME, LOG = "mia.berg@ours.example", "log@drop.example"
 
 
 @pytest.fixture(scope="session")
@@ -102,6 +103,8 @@ class Pages:
 @pytest.fixture
 def pages(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pages]:
     one = Pages(monkeypatch, bcc_address_format="log+{token}@drop.example")
+    one.system.world.add_account(LOG)
+    assert one.system.connect(LOGGING, LOG).code == "connected"
     yield one
     one.close()
 

@@ -271,12 +271,12 @@ def test_c7_the_banner_and_reconnecting(page: Any, pages: Any, shoot: Any) -> No
 def test_c8_warnings_and_the_bcc_address(page: Any, pages: Any, shoot: Any) -> None:
     system = pages.system
     system.world.add_account("mia@gmail.com", "Mia Berg")
+    system.services.connections.disconnect(LOGGING)
     page.goto(pages.settings_url())
     connect(page, pages, "mia@gmail.com")
     assert "free consumer address" in page.get_by_role("status").last.inner_text()
     assert "nothing would be logged" in page.locator("main").inner_text()
     shoot(page, "8-no-bcc-address-yet")
-    system.world.add_account("log@drop.example")
     assert system.connect(LOGGING, "log@drop.example").code == "connected"
     page.reload()
     address = page.get_by_label("North Agency", exact=True).input_value()

@@ -186,12 +186,12 @@ def test_c4_c7_one_user_coming_back_mends_it_for_all(system: System) -> None:
     assert subjects(system) == ["Missed"]
 
 
-def test_c7_another_address_instead(system: System) -> None:
+def test_c5_another_address_instead_of_reauthorising(system: System) -> None:
     system.world.change_password(ME)
     system.clock.advance(hours=2)
     system.arrives(ADA, ME, "Missed")
     system.settle()
-    system.connect("u", "rep@new.example")
+    system.connect("u", "rep@new.example", intent="update")
     system.settle()
     assert status(system) == "active"
     assert subjects(system) == []

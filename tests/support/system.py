@@ -178,11 +178,13 @@ class System:
             ),
         )
 
-    def connect(self, u: str, address: str, **answer: Any) -> Any:
+    def connect(
+        self, u: str, address: str, *, intent: Any = None, **answer: Any
+    ) -> Any:
         """Go through the real consent with a browser's cookie."""
         if self.world.resolve(address) is None:
             self.world.add_account(address)
-        flow = Consenting(self.services, u)
+        flow = Consenting(self.services, u, intent=intent)
         back = consent(self.outside.browser, flow.url, address, **answer)
         return flow.back(dict(parse_qsl(urlsplit(back).query)))
 
