@@ -173,6 +173,13 @@ class CrmSteps(Scene):
 
     def _consent(self, user: str, account: str) -> Any:
         self.stage.clock.advance(seconds=1)
+        view = self.stage.services.connections._mailboxes.connection(UserId(user))
+        if view and view.status == "reauth_required" and view.address != account:
+            # C10: whoever chose another account by mistake loses nothing.
+            self.tell(user, "chooses by mistake", account)
+            kept = self.stage.connect(user, account, moves=False)
+            if kept.code != "kept":
+                self.fail([f"{user} was moved unasked: {kept.code}"])
         return self.stage.connect(user, account)
 
     def disconnect(self) -> None:

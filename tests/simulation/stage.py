@@ -81,8 +81,13 @@ class Stage(Watch):
         ):
             yield
 
-    def connect(self, u: str, address: str, **answer: Any) -> Any:
-        """Go through the consent, with the page's buttons left out."""
+    def connect(
+        self, u: str, address: str, *, moves: bool = True, **answer: Any
+    ) -> Any:
+        """Go through the consent, with the page's buttons left out.
+
+        `moves` answers whether the connection shall move, where that is asked (C10).
+        """
         if answer:
             return super().connect(u, address, **answer)
         flow = Consenting(self.services, u)
@@ -95,7 +100,10 @@ class Stage(Watch):
             asked,
         )
         query = {"state": asked["state"], "code": code}
-        return flow.back(query)
+        result = flow.back(query)
+        if result.question is None:
+            return result
+        return flow.answer(result.question, move=moves)
 
     # --- what calls meet -------------------------------------------------------------
 
