@@ -39,6 +39,7 @@ from shared.core.parsing import (
     mime_parameters,
     plain_text,
     sanitise,
+    stateful_charsets,
     style_values,
     styles,
     text_from_html,
@@ -225,6 +226,13 @@ PARSERS: dict[Any, Callable[[str], object]] = {
     address.clean_name: address.clean_name,
     address_tokens.tokens_of: lambda text: list(address_tokens.tokens_of(text)),
     authentication_results.read_results: authentication_results.read_results,
+    stateful_charsets.hz: _bytes(stateful_charsets.hz),
+    stateful_charsets.iso_2022_jp: _bytes(stateful_charsets.iso_2022_jp),
+    stateful_charsets.iso_2022_kr: _bytes(stateful_charsets.iso_2022_kr),
+    stateful_charsets.utf_7: _bytes(stateful_charsets.utf_7),
+    stateful_charsets.jis_pair: _bytes(
+        lambda _: stateful_charsets.jis_pair(b"F|")
+    ),
     charsets.codec_of: charsets.codec_of,
     charsets.decode: _bytes(
         lambda data: [
