@@ -36,6 +36,7 @@ from shared.core.parsing import (
     headers,
     html_box,
     html_scan,
+    lone_sender,
     mime_parameters,
     plain_text,
     sanitise,
@@ -230,9 +231,7 @@ PARSERS: dict[Any, Callable[[str], object]] = {
     stateful_charsets.iso_2022_jp: _bytes(stateful_charsets.iso_2022_jp),
     stateful_charsets.iso_2022_kr: _bytes(stateful_charsets.iso_2022_kr),
     stateful_charsets.utf_7: _bytes(stateful_charsets.utf_7),
-    stateful_charsets.jis_pair: _bytes(
-        lambda _: stateful_charsets.jis_pair(b"F|")
-    ),
+    stateful_charsets.jis_pair: _bytes(lambda _: stateful_charsets.jis_pair(b"F|")),
     charsets.codec_of: charsets.codec_of,
     charsets.decode: _bytes(
         lambda data: [
@@ -263,6 +262,10 @@ PARSERS: dict[Any, Callable[[str], object]] = {
     html_scan.tags_of: lambda text: list(html_scan.tags_of(text)),
     html_scan.attributes_of: lambda text: [
         list(html_scan.attributes_of(text, tag)) for tag in html_scan.tags_of(text)
+    ],
+    lone_sender.lone_sender: lambda text: [
+        lone_sender.lone_sender(f"{text} <a@b.example>"),
+        lone_sender.lone_sender(f"<{text}>"),
     ],
     mime_parameters.main_value: mime_parameters.main_value,
     mime_parameters.parameters: mime_parameters.parameters,

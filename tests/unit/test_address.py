@@ -257,6 +257,93 @@ def test_one_address_is_a_sender(header: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "name",
+    [
+        "Müller, Ann",
+        "Lee, Ann, Dr.",
+        "Hilfe: Büro",
+        "Büro; Hilfe",
+        "Ann @ Client",
+        "Ann @acme.example",
+        "@acme.example",
+        "Ann@Home",
+        "[ - Client - ] Ann Lee",
+        "Ann (Sales",
+        "Ann) Lee",
+        'Ann "the boss" Lee',
+        'Ann "Lee',
+        '"Ann" Lee"',
+        "Ann <Sales>",
+        "O'Neill, Ann",
+        "'Ann Lee'",
+        "Ann\\Lee",
+        "[Ext",
+        "Lee, Ann [alice@example.org]",
+        "'alice@example.org', Ann",
+        "alice@example.org, Ann",
+        "=?utf-8?q?Weber=2C_J=C3=B6rg?=",
+        "=?utf-8?q?Weber,_J=C3=B6rg?=",
+        "Hilfe: =?utf-8?q?B=C3=BCro?=",
+        "Ann, via Sales",
+        "Ann \u2019Lee, x",
+        "a" * 300 + ", b",
+    ],
+)
+@pytest.mark.parametrize(
+    "form",
+    ["{} <alice@example.org>", "{} <<Alice@Example.org>>", "{}<alice@example.org> "],
+)
+def test_m13_one_address_is_one_sender_however_the_name_is_written(
+    name: str, form: str
+) -> None:
+    sender = parse_sender([form.format(name)])
+    assert sender is not None
+    assert sender.address == "alice@example.org"
+
+
+@pytest.mark.parametrize(
+    ("header", "name"),
+    [
+        ("Müller, Ann <a@example.org>", "Müller, Ann"),
+        ('"Müller, Ann <a@example.org>', "Müller, Ann"),
+        ("Hilfe: =?utf-8?q?B=C3=BCro?= <a@example.org>", "Hilfe: Büro"),
+        ("[ - Client - ] Ann Lee <a@example.org>", "[ - Client - ] Ann Lee"),
+        (", <a@example.org>", None),
+    ],
+)
+def test_m13_the_name_is_shown_as_it_is_written(header: str, name: str | None) -> None:
+    assert parse_sender([header]) == Address(name, "a@example.org")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "bob@evil.example, Ann <alice@example.org>",
+        "Ann, bob@evil.example <alice@example.org>",
+        "Ann <bob@evil.example> <alice@example.org>",
+        "Lee, Ann <bob@evil.example>, <alice@example.org>",
+        "Lee, 'bob@evil.example' <alice@example.org>",
+        'Lee, "bob"@evil.example <alice@example.org>',
+        "Lee, (bob)@evil.example <alice@example.org>",
+        "Lee, bob @ evil.example <alice@example.org>",
+        "Lee, bob@[192.0.2.1] <alice@example.org>",
+        "Team: bob@evil.example, Ann <alice@example.org>",
+        "Team: Lee, Ann <alice@example.org>;",
+        "Lee, Ann <@evil.example:alice@example.org>",
+        'Lee, Ann <"alice"@example.org>',
+        "Lee, Ann <alice@example.org> bob@evil.example",
+        "Lee, Ann alice@example.org",
+        "Lee, Ann <alice@example.org",
+        "Lee, Ann <>",
+        "Lee, alice@example.org)bob@evil.example <alice@example.org>",
+        "Lee, =?x?q?<bob@evil.example>?= <alice@example.org>",
+    ],
+)
+def test_m13_another_address_in_the_name_is_doubt(header: str) -> None:
+    assert parse_sender([header]) is None
+
+
+@pytest.mark.parametrize(
     "headers",
     [
         [],

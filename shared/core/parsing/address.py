@@ -22,6 +22,7 @@ from shared.core.parsing.addr_spec import (
 )
 from shared.core.parsing.address_tokens import Token, tokens_of
 from shared.core.parsing.encoded_words import decode_words
+from shared.core.parsing.lone_sender import lone_sender
 from shared.core.parsing.plain_text import one_line
 
 __all__ = [
@@ -81,14 +82,16 @@ def parse_sender(from_headers: Sequence[str]) -> Address | None:
     """Read the one sender, or None when there is any doubt (M13).
 
     Exactly one From header with exactly one address, and nothing else in it that could
-    be taken for an address: no group, no route, no garbage.
+    be taken for an address: no group, no route. How the display name is written does
+    not matter.
     """
     if len(from_headers) != 1:
         return None
     entries = list(_entries(from_headers[0]))
-    if len(entries) != 1 or not entries[0].clean:
-        return None
-    return entries[0].address
+    if len(entries) == 1 and entries[0].clean:
+        return entries[0].address
+    found = lone_sender(from_headers[0])
+    return Address(clean_name(found[0]), found[1]) if found else None
 
 
 def format_address(address: Address) -> str:
