@@ -400,6 +400,24 @@ def test_c10_a_forged_answer_changes_nothing(asked: Consent) -> None:
     assert asked.press(to="/oauth/confirm", move="yes").status_code == 200
 
 
+def test_c10_renewing_an_active_connection_asks_as_well(
+    system: System, wsgi: Any
+) -> None:
+    """Nothing was missed there, and nothing of that kind is said."""
+    system.connect("u", ME)
+    flow = Consent(system, wsgi, intent="reauthorise")
+    assert f"Renew the permission for {ME}" in words(flow.page)
+    assert "missed" not in words(flow.page)
+    flow.path = flow.back(flow.agreed(NEW)).location
+    flow.page = flow.open()
+    said = words(flow.page)
+    assert f"You wanted to renew the permission for {ME}" in said
+    assert f"{ME} is no longer synced for you." in said
+    assert "missed" not in said
+    view = system.services.connections.view(UserId("u"))
+    assert (view["address"], view["status"]) == (ME, "active")
+
+
 def test_c7_the_page_says_that_missed_mail_is_brought_in(
     system: System, wsgi: Any
 ) -> None:

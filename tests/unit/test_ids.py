@@ -49,6 +49,10 @@ C = ContactId("c")
         (lambda: digest("a", "ä"), "5de57cd5a13fb425cca4628ec8bd6f38"),
         (lambda: address_key("ada@client.example"), "7030164de21517402b732e8467f33b39"),
         (lambda: mailbox_id("rep@ours.example"), "4f5fd78d9270d63552cabbe98380d6ee"),
+        (
+            lambda: mailbox_id("rep@ours.example", "1"),
+            "4b4b7a1bd02773c9b5eda342a2c65f9b",
+        ),
         (lambda: message_id_key("<m@x>"), "4bd06d33a3c4bca9ad201d4080678d63"),
         (
             lambda: gmail_thread_key(B, GmailThreadId("gt")),
@@ -110,10 +114,11 @@ def test_keys_of_different_things_differ() -> None:
     keys = {
         address_key("x"),
         mailbox_id("x"),
+        mailbox_id("x", "y"),
         message_id_key("x"),
         gmail_thread_key(MailboxId("x"), thread),
         gmail_thread_key(MailboxId("y"), thread),
         gmail_thread_key(MailboxId("x"), GmailThreadId("u")),
     }
-    assert len(keys) == 6
+    assert len(keys) == 7
     assert all(len(key) == 32 for key in keys)

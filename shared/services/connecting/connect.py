@@ -79,12 +79,14 @@ class KnowsPeople(KnowsNames, Protocol):
 class ConsentPage:
     """What a page of the consent shows, and what binds it to its browser.
 
-    `address` is the connected one, `new_address` that of a question (C10).
+    `address` is the connected one, `broken` says that Google no longer lets us in, and
+    `new_address` is that of a question (C10).
     """
 
     subject: Subject
     intent: Intent
     address: str | None
+    broken: bool
     new_address: str | None
     return_to: str | None
     cookie_name: str
@@ -174,6 +176,7 @@ class Connections:
         if connection is not None and meant != "connect":
             mailbox = self._mailboxes.read(connection.mailbox)
             about["address"] = connection.address
+            about["broken"] = connection.status == "reauth_required"
             about["account"] = mailbox.google_sub if mailbox else None
         flow = self._flows.open(about)
         return f"{self._settings.public_url}/oauth/start?flow={flow}"
@@ -210,6 +213,7 @@ class Connections:
             subject=subject,
             intent=bound.data["intent"],
             address=bound.data.get("address"),
+            broken=bound.data.get("broken", False),
             new_address=bound.data.get("new_address"),
             return_to=bound.data["return_to"],
             cookie_name=bound.cookie_name,
@@ -361,6 +365,7 @@ class Connections:
             "return_to": flow.data["return_to"],
             "intent": "update",
             "address": flow.data.get("address"),
+            "broken": flow.data.get("broken", False),
             "new_address": address,
             "held": held,
         }
