@@ -9,6 +9,7 @@ import pytest
 
 from shared.core.ids import MessageId
 from shared.core.mail import MessageHeaders
+from shared.core.matching.facts import CrmMessageKey, MessageIdKey
 from shared.core.matching.rules import Decision, Place
 from tests.support.crm import ALIAS, ME, Crm, S, mail
 
@@ -110,3 +111,82 @@ def test_m9_it_lists_the_users_of_that_subaccount_who_hold_it() -> None:
     crm = Crm().subaccount("s2").user("v", s=["s2"]).user("w", s=["s", "s2"])
     (place,) = crm.sent_from_crm().decide(marked()).places
     assert place.holders == ("u", "w")
+
+
+# --- without our header ------------------------------------------------------------
+
+
+def bare(
+    message_id: str | None = "<crm.m1@ours.example>", **more: Any
+) -> MessageHeaders:
+    return mail(more.pop("sender", ME), [ADA], message_id=message_id, **more)
+
+
+@pytest.mark.parametrize(
+    ("copy", "is_it"),
+    [
+        (bare(), True),
+        (bare(sent=False), True),
+        (bare(sent=False, authenticated=False), False),
+        (bare(subject="Hello again"), False),
+        (bare(sender=ALIAS), False),
+        (bare("<crm.m2@ours.example>"), False),
+        (bare("<crm.m1@>"), False),
+        (bare("<crm.m 1@ours.example>"), False),
+        (bare("<mcrm.m1@ours.example>"), False),
+        (bare("<crm.m1@ours.example>x"), False),
+        (bare(None), False),
+    ],
+)
+def test_m9_our_message_id_names_the_record(copy: MessageHeaders, is_it: bool) -> None:
+    decision = Crm().sent_from_crm().decide(copy)
+    assert [place.message for place in decision.places] == ["m1"] * is_it
+
+
+def crm_with_known(*, exclusive: bool = True) -> Crm:
+    """A mail that Gmail sent under a Message-ID of its own."""
+    crm = Crm().sent_from_crm("record of <g@x>")
+    return crm.known("<g@x>", exclusive=exclusive)
+
+
+MATE = "mate@ours.example"
+
+
+@pytest.mark.parametrize(
+    ("crm", "copy", "is_it"),
+    [
+        (crm_with_known(), bare("<g@x>"), True),
+        (crm_with_known(), bare("<g@x>", sent=False), True),
+        (crm_with_known(exclusive=False), bare("<g@x>"), False),
+        (crm_with_known(), bare("<g2@x>"), False),
+        (crm_with_known(), bare("<g@x>", subject="Hello again"), False),
+        (crm_with_known(), replace(bare("<g@x>"), crm_message="s/m9"), False),
+        (
+            crm_with_known().sent_from_crm("record of <g@x>", sender=MATE),
+            bare("<g@x>", sender=MATE),
+            False,
+        ),
+        (
+            crm_with_known().sent_from_crm("record of <g@x>", sender=MATE).member(MATE),
+            bare("<g@x>", sender=MATE),
+            True,
+        ),
+        (
+            crm_with_known().sent_from_crm("record of <g@x>", sender=MATE).member(MATE),
+            bare("<g@x>", sender=MATE, authenticated=False),
+            False,
+        ),
+    ],
+)
+def test_m9_the_message_id_that_gmail_wrote_names_the_record(
+    crm: Crm, copy: MessageHeaders, is_it: bool
+) -> None:
+    decision = crm.decide(copy)
+    found = [place.message for place in decision.places if place.message]
+    assert found == ["record of <g@x>"] * is_it
+
+
+def test_m9_mail_from_outside_asks_no_more_than_before() -> None:
+    crm = Crm()
+    crm.decide(mail(ADA, message_id="<g@x>"))
+    assert not any(isinstance(key, MessageIdKey | CrmMessageKey) for key in crm.asked)

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator
 
 from shared.core.ids import MessageId, SubaccountId
 from shared.core.matching.asking import Asking
-from shared.core.matching.facts import AddressKey, CrmMessageFact, CrmMessageKey
+from shared.core.matching.facts import (
+    AddressKey,
+    CrmMessageFact,
+    CrmMessageKey,
+    MessageIdKey,
+)
 from shared.core.matching.mailbox_copy import MailboxCopy
-from shared.core.matching.parties import holders
+from shared.core.matching.own_ids import record_named_by
+from shared.core.matching.parties import Parties, holders
 from shared.core.matching.places import Place
 
 _NO_ID = re.compile(r"|\.{1,2}|__.*__")
@@ -21,17 +27,23 @@ def copy_of_crm_mail(
 ) -> Asking[Place | None]:
     """Find the record of which this is a copy, in one of these subaccounts.
 
-    Our header names it, but anybody can write a header: the mail must be from the
-    address that the record was sent from, truly so, and carry its subject.
+    Our header names it, or our Message-ID, or the one by which it was seen to go out:
+    lists take headers away, and Gmail may write a Message-ID of its own. Anybody can
+    write all of them: the mail must be from the address that the record was sent from,
+    truly so, and carry its subject.
     """
-    subaccount, _, record = (copy.message.crm_message or "").partition("/")
-    if subaccount not in subaccounts or not record or not copy.is_believed:
+    if not copy.is_believed:
         return None
-    key = CrmMessageKey(SubaccountId(subaccount), MessageId(record))
-    yield from copy.known.ask(key)
-    fact = copy.known.crm_message(key)
-    if fact is None or not _shows(copy, fact):
+    keys = [*_named(copy, subaccounts)]
+    yield from copy.known.ask(*keys)
+    found = _first_shown(copy, keys)
+    if found is None:
+        keys = yield from _indexed(copy, subaccounts)
+        yield from copy.known.ask(*keys)
+        found = _first_shown(copy, keys)
+    if found is None:
         return None
+    key, fact = found
     return Place(
         subaccount=key.subaccount,
         contact=fact.contact,
@@ -43,6 +55,63 @@ def copy_of_crm_mail(
         exclusive=True,
         message=fact.id,
     )
+
+
+def _named(
+    copy: MailboxCopy, subaccounts: Collection[SubaccountId]
+) -> Iterator[CrmMessageKey]:
+    """The records that its header, or our own Message-ID, names."""
+    subaccount, _, record = (copy.message.crm_message or "").partition("/")
+    if subaccount in subaccounts and record:
+        yield CrmMessageKey(SubaccountId(subaccount), MessageId(record))
+        return
+    named = record_named_by(copy.message.rfc822_message_id or "")
+    if named is not None:
+        for one in sorted(subaccounts):
+            yield CrmMessageKey(one, named)
+
+
+def _indexed(
+    copy: MailboxCopy, subaccounts: Collection[SubaccountId]
+) -> Asking[list[CrmMessageKey]]:
+    """Records that were sent under its Message-ID; asked of mail from our side only.
+
+    So the mail of contacts costs nothing more.
+    """
+    name = copy.message.rfc822_message_id
+    if name is None or copy.message.crm_message is not None:
+        return []
+    ours = sorted(subaccounts)
+    if "SENT" not in copy.message.labels and not copy.is_own:
+        looked_at = [
+            one.id for one in copy.mailbox.subaccounts if one.id in subaccounts
+        ]
+        yield from copy.ask_addresses(looked_at, (copy.sender,))
+        ours = [
+            one.id
+            for one in copy.mailbox.subaccounts
+            if one.id in looked_at
+            and Parties(copy.known, one, copy.mailbox.own_addresses).is_internal(
+                copy.sender
+            )
+        ]
+    yield from copy.known.ask(*(MessageIdKey(one, name) for one in ours))
+    return [
+        CrmMessageKey(one, known.id)
+        for one in ours
+        for known in copy.known.messages(one, name)
+        if known.exclusive
+    ]
+
+
+def _first_shown(
+    copy: MailboxCopy, keys: Iterable[CrmMessageKey]
+) -> tuple[CrmMessageKey, CrmMessageFact] | None:
+    for key in keys:
+        fact = copy.known.crm_message(key)
+        if fact is not None and _shows(copy, fact):
+            return key, fact
+    return None
 
 
 def is_of_another_crm(copy: MailboxCopy, subaccount: SubaccountId) -> Asking[bool]:

@@ -16,6 +16,7 @@ from shared.core.ids import (
 )
 from shared.core.limits import MAX_INDEXED_ADDRESSES, MAX_THREAD_PARTICIPANTS
 from shared.core.mail import Address
+from shared.core.matching import own_ids
 from shared.core.parsing.plain_text import one_line, safe_filename
 from shared.core.parsing.sanitise import safe_html
 from shared.core.parsing.text_from_html import text_from_html
@@ -145,7 +146,7 @@ def compose_record(
 
 def own_message_id(message: MessageId, sender: Address) -> Rfc822MessageId:
     """The Message-ID that we write; Gmail may replace it."""
-    return Rfc822MessageId(f"<crm.{message}@{sender.address.rpartition('@')[2]}>")
+    return own_ids.own_message_id(message, sender.address.rpartition("@")[2])
 
 
 def record_writes(
