@@ -39,6 +39,8 @@ class MessageHeaders:
     `internal_date` is Gmail's, in milliseconds since the epoch.
     `date` is the Date header in milliseconds, or None when it cannot be read.
     `to`, `cc`, `bcc` hold each address once, in header order.
+    `original_senders` and `reply_to` tell whose mail it is that a group of ours passed
+    on, `is_list` that one did (M2).
     `crm_message` is our own `X-CRM-Message` header: a hint, never proof.
     `delivered_to` are the envelope's recipients; `bcc.veil` takes BCC addresses out of
     all address fields and leaves their tokens in `drops`.
@@ -60,6 +62,9 @@ class MessageHeaders:
     authenticity: Authenticity = "unknown"
     authenticated: bool = False
     automated: bool = False
+    original_senders: tuple[Address, ...] = ()
+    reply_to: tuple[Address, ...] = ()
+    is_list: bool = False
     crm_message: str | None = None
     delivered_to: tuple[str, ...] = ()
     drops: tuple[str, ...] = ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from shared.core.ids import MailboxId, SubaccountId, UserId
+from shared.core.parsing.spellings import mailbox_key
 from shared.core.records import Logging
 
 
@@ -47,6 +48,12 @@ class MailboxForMatching:
     own_addresses: frozenset[str]
     users: tuple[UserForMatching, ...]
     subaccounts: tuple[SubaccountForMatching, ...]
+
+    def is_own(self, address: str) -> bool:
+        """Say whether it is the mailbox's, in whatever spelling."""
+        return address in self.own_addresses or mailbox_key(address) in map(
+            mailbox_key, self.own_addresses
+        )
 
     def subaccount(self, subaccount: SubaccountId) -> SubaccountForMatching:
         """The settings of one of the subaccounts."""

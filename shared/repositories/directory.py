@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared.core.ids import ContactId, SubaccountId, UserId
+from shared.core.parsing.spellings import mailbox_key
 from shared.core.records import Contact, Member, Subaccount
 from shared.ports import (
     Create,
@@ -127,9 +128,7 @@ def write_member(
             {"subaccounts": Union((subaccount,)), "updated_at": now},
         ),
     ]
-    return writes + _member_entries(
-        subaccount, member.id, add=internal, remove=known - internal
-    )
+    return writes + _member_entries(subaccount, member.id, add=internal, remove=known)
 
 
 def add_internal(
@@ -170,12 +169,19 @@ def remove_member(
 def _member_entries(
     subaccount: SubaccountId, user: UserId, *, add: Iterable[str], remove: Iterable[str]
 ) -> list[Write]:
-    changes: dict[str, object] = dict.fromkeys(sorted(remove), DeleteField())
-    changes.update(dict.fromkeys(sorted(add), True))
+    """Their own entries, and those by which any spelling is known (M11)."""
+    gone, new = _with_spellings(remove), _with_spellings(add)
+    changes: dict[str, object] = dict.fromkeys(sorted(gone), DeleteField())
+    changes.update(dict.fromkeys(sorted(new), True))
     return [
         Merge(paths.address(subaccount, address), {"members": {user: change}})
         for address, change in changes.items()
     ]
+
+
+def _with_spellings(addresses: Iterable[str]) -> set[str]:
+    known = set(addresses)
+    return known.union(map(mailbox_key, known))
 
 
 # --- contacts --------------------------------------------------------------------

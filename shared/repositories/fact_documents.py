@@ -14,13 +14,14 @@ from shared.core.matching.facts import (
     Fact,
     KnownMessage,
     MessageIdKey,
+    SentKey,
     ThreadFact,
     ThreadKey,
 )
 from shared.ports import Snapshot
 from shared.repositories import paths
 
-ByPath = AddressKey | MessageIdKey | ThreadKey | ContactKey | CrmMessageKey
+ByPath = AddressKey | MessageIdKey | ThreadKey | ContactKey | CrmMessageKey | SentKey
 
 
 def path_of(key: ByPath) -> str:
@@ -34,7 +35,7 @@ def path_of(key: ByPath) -> str:
             return paths.thread(subaccount, thread)
         case ContactKey(subaccount, contact):
             return paths.contact(subaccount, contact)
-        case CrmMessageKey(subaccount, message):
+        case CrmMessageKey(subaccount, message) | SentKey(subaccount, message):
             return paths.message(subaccount, message)
 
 
@@ -73,6 +74,8 @@ def fact_from(key: ByPath, snapshot: Snapshot) -> Fact:
             return tuple(sorted(entries, key=lambda one: (one.recorded_at, one.id)))
         case ThreadKey():
             return thread_from(snapshot) if snapshot.exists else None
+        case SentKey():
+            return int(data.get("direction") == "outbound")
         case CrmMessageKey():
             if data.get("route") != "crm":
                 return None

@@ -31,6 +31,7 @@ from shared.core.matching.facts import (
     KnownMessage,
     MessageIdKey,
     QuotaKey,
+    SentKey,
     ThreadFact,
     ThreadKey,
 )
@@ -105,6 +106,7 @@ class Crm:
         default_factory=dict
     )
     sent: dict[tuple[str, str], CrmMessageFact] = field(default_factory=dict)
+    ours: set[tuple[str, str]] = field(default_factory=set)
     contacts_left: int = 500
     asked: list[Key] = field(default_factory=list)
     rounds: int = 0
@@ -178,8 +180,11 @@ class Crm:
         exclusive: bool = False,
         participants: Iterable[str] = (),
         gmail_thread: str | None = None,
+        ours: bool = False,
     ) -> Crm:
-        """A recorded message of a thread."""
+        """A recorded message of a thread; `ours` when our side sent it."""
+        if ours:
+            self.ours.add((s, f"record of {message_id}"))
         one = KnownMessage(
             MessageId(f"record of {message_id}"),
             ThreadId(thread),
@@ -235,6 +240,8 @@ class Crm:
                 emails = self.emails.get((s, contact))
                 known = emails is not None
                 return ContactFact(exists=known, emails=emails or (), taken=known)
+            case SentKey(s, message):
+                return int((s, message) in self.ours)
             case CrmMessageKey(s, message):
                 return self.sent.get((s, message))
             case QuotaKey(s, u):

@@ -262,9 +262,23 @@ def test_b5_in_a_users_mailbox_a_refused_address_changes_nothing() -> None:
     assert (place.rule, place.route) == ("M5", "gmail")
 
 
-def test_b5_a_sent_copy_proves_the_mailboxs_own_addresses_only() -> None:
-    message = logged(sender=PROFILE, sent=True, authenticated=False)
-    assert BccCrm().decide(message) == Decision("M7")
+@pytest.mark.parametrize("sender", [PROFILE, "an-alias-of-a-minute-ago@x.example"])
+def test_m2_a_sent_copy_is_the_users_whatever_from_it_has(sender: str) -> None:
+    message = logged(sender=sender, sent=True, authenticated=False)
+    assert BccCrm().decide(message).rule == "B2"
+
+
+@pytest.mark.parametrize(("sender", "logs"), [(ME, True), (PROFILE, False)])
+def test_b5_a_sent_copy_in_a_colleagues_mailbox_proves_that_mailboxs_addresses_only(
+    sender: str, logs: bool
+) -> None:
+    """The BCC address is a user's who does not have this mailbox."""
+    crm = BccCrm()
+    crm.user("v")
+    theirs = replace(crm.mailbox(), users=(crm.users["v"],))
+    crm.mailbox = lambda: theirs  # type: ignore[method-assign]
+    message = logged(sender=sender, sent=True, authenticated=False)
+    assert (crm.decide(message).rule == "B2") is logs
 
 
 @pytest.mark.parametrize("sent", [True, False])

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.core.ids import ContactId, MailboxId, SubaccountId, ThreadId, UserId
-from shared.core.mail import MessageHeaders
+from shared.core.mail import Address, MessageHeaders
 from shared.core.matching.ancestors import new_thread
 from shared.core.matching.facts import (
     AddressKey,
@@ -18,6 +18,9 @@ from shared.core.matching.facts import (
     MessageIdKey,
     ThreadFact,
 )
+from shared.core.matching.recording import message_id as id_of
+from shared.core.matching.recording import record_id
+from shared.core.matching.rewritten import as_recorded
 from shared.core.matching.rules import Decision, Place
 from tests.support.crm import ALIAS, CONNECTED, ME, Crm, S, mail
 
@@ -876,3 +879,224 @@ def test_invariants(crm: Crm, message: object) -> None:
         assert message.internal_date >= CONNECTED  # type: ignore[attr-defined]
         assert place.holders
         assert SubaccountId("foreign") != place.subaccount
+
+
+# --- M2: the SENT label, and who is behind a group's From --------------------------
+
+NEW_ALIAS = "billing@brand-new.example"
+GROUP = "sales@ours.example"
+
+
+@pytest.mark.parametrize(
+    "sender", [NEW_ALIAS, "rep+x@ours.example", "rep@other.example", ADA]
+)
+def test_m2_what_gmail_has_sent_is_the_owners_whatever_from_it_has(sender: str) -> None:
+    crm = Crm().contact(ADA).contact(BOB, c="bob")
+    message = mail(sender, [BOB], sent=True, authenticated=False)
+    place = only_place(crm.decide(message))
+    assert (place.rule, place.direction, place.contact) == ("M6", "outbound", "bob")
+    assert (place.user, place.participants) == ("u", (BOB,))
+
+
+def test_m2_a_new_aliass_mail_to_colleagues_stays_private() -> None:
+    crm = Crm().contact(ADA).member(MATE)
+    assert crm.decide(mail(NEW_ALIAS, [MATE], sent=True)) == Decision("M11")
+
+
+def from_group(
+    *,
+    name: str | None = "'Ann Lee' via Sales",
+    sender: str = GROUP,
+    original: list[str] | None = None,
+    reply_to: list[str] | None = None,
+    is_list: bool = False,
+    cc: list[str] | None = None,
+    **more: Any,
+) -> MessageHeaders:
+    return replace(
+        mail(sender, cc=cc or (), sent=False, **more),
+        sender=Address(name, sender),
+        original_senders=tuple(Address("Ann Lee", one) for one in original or ()),
+        reply_to=tuple(Address(None, one) for one in reply_to or ()),
+        is_list=is_list,
+        authenticity="pass",
+    )
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        from_group(original=[ADA]),
+        from_group(original=[ADA], reply_to=[ADA]),
+        from_group(original=[ADA], reply_to=[GROUP]),
+        from_group(original=[ADA], name=None),
+        from_group(reply_to=[ADA]),
+        from_group(reply_to=[ADA, GROUP]),
+        from_group(reply_to=[ADA], name=None, is_list=True),
+        from_group(original=[ADA], cc=[BOB]),
+    ],
+)
+def test_m2_mail_that_a_group_passed_on_is_its_true_senders(
+    message: MessageHeaders,
+) -> None:
+    crm = Crm().subaccount(internal_domains=("ours.example",))
+    crm.contact(ADA).contact(BOB, c="bob")
+    place = only_place(crm.decide(message))
+    assert (place.rule, place.direction, place.user) == ("M5", "inbound", None)
+    assert (place.contact, place.participants[0]) == ("c", ADA)
+    assert place.sender is not None
+    assert place.sender.address == ADA
+    seen = as_recorded(message, place)
+    assert (seen.sender, seen.authenticity, seen.authenticated) == (
+        place.sender,
+        "unknown",
+        False,
+    )
+    # The same email as one that came without the group.
+    direct = mail(ADA, sent=False)
+    here = crm.mailbox().id
+    assert record_id(message, here, place) == id_of(direct, here)
+    assert as_recorded(direct, replace(place, sender=None)) == direct
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        from_group(),
+        from_group(reply_to=[GROUP]),
+        from_group(reply_to=[ADA, BOB]),
+        from_group(original=[ADA, BOB]),
+        from_group(original=[ADA, MATE]),
+        from_group(original=[ADA], authenticated=False),
+        from_group(original=[ADA], cc=[BOB], authenticated=False),
+        from_group(cc=[BOB]),
+        from_group(name="Ann VIA Sales", cc=[BOB]),
+        from_group(name=None, is_list=True, reply_to=[ADA, BOB], cc=[BOB]),
+    ],
+)
+def test_m2_whose_mail_it_is_cannot_be_told(message: MessageHeaders) -> None:
+    crm = Crm().subaccount(internal_domains=("ours.example",))
+    crm.contact(ADA).contact(BOB, c="bob")
+    assert crm.decide(message) == Decision("M2")
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        from_group(name=None, cc=[BOB]),
+        from_group(name="Olivia Sales", cc=[BOB]),
+        from_group(name="via Sales", cc=[BOB]),
+        from_group(name="Mate", original=[MATE], sender=MATE, cc=[BOB]),
+        from_group(name="Mate via Sales", original=[MATE], cc=[BOB], reply_to=[ADA]),
+        from_group(name="Mate", is_list=True, cc=[BOB]),
+        from_group(name="Mate", is_list=True, reply_to=[GROUP], cc=[BOB]),
+        from_group(name="Mate", reply_to=[ADA], cc=[BOB]),
+    ],
+)
+def test_m2_a_colleagues_own_mail_stays_ours(message: MessageHeaders) -> None:
+    crm = Crm().subaccount(internal_domains=("ours.example",))
+    crm.contact(ADA).contact(BOB, c="bob").member(MATE)
+    place = only_place(crm.decide(message))
+    assert (place.rule, place.contact, place.sender) == ("M6", "bob", None)
+
+
+def test_m2_what_a_group_passed_on_of_a_stranger_is_a_strangers() -> None:
+    crm = Crm().subaccount(internal_domains=("ours.example",)).contact(BOB, c="bob")
+    assert crm.decide(from_group(original=[EVE], cc=[BOB])) == Decision("M7")
+
+
+# --- M11, M12: other spellings of one mailbox ----------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("member", "written"),
+    [
+        ("cole@ours.example", "cole+crm@ours.example"),
+        ("cole@gmail.com", "c.o.l.e+x@googlemail.com"),
+        ("rep@ours.example", "rep+news@ours.example"),
+    ],
+)
+def test_m11_a_colleague_is_one_in_every_spelling(member: str, written: str) -> None:
+    crm = Crm().contact(ADA).member(member).known("<1@x>", participants=[ADA])
+    assert crm.decide(mail(ME, [written], in_reply_to=["<1@x>"])) == Decision("M11")
+    received = mail(written, [ADA], [ME], sent=False)
+    assert only_place(crm.decide(received)).direction == "outbound"
+    forged = mail(written, [ADA], [ME], sent=False, authenticated=False)
+    assert crm.decide(forged) == Decision("M2")
+    if member != ME:
+        assert only_place(crm.decide(received)).user == "colleague"
+
+
+@pytest.mark.parametrize(
+    ("entry", "contact"),
+    [
+        ("ada@client.example", "ada+work@client.example"),
+        ("ada+work@client.example", "ada@client.example"),
+        ("a.da@gmail.com", "ada+x@googlemail.com"),
+    ],
+)
+def test_m12_an_entry_hides_every_spelling(entry: str, contact: str) -> None:
+    assert Crm().contact(contact).never_log(entry).decide(mail(contact)).rule == "M12"
+    listed = Crm().subaccount(never_log=(entry,)).contact(contact)
+    assert listed.decide(mail(contact)).rule == "M12"
+
+
+def test_m11_other_spellings_are_looked_up_only_where_there_are_any() -> None:
+    crm = Crm().contact(ADA)
+    crm.decide(mail(ADA))
+    assert [key for key in crm.asked if isinstance(key, AddressKey)] == [
+        AddressKey(S, ADA)
+    ]
+
+
+# --- T2: a direct answer from an address that nobody knows -----------------------------
+
+
+@pytest.mark.parametrize(
+    ("answers", "references", "gmail_thread", "ours", "recorded"),
+    [
+        (["<1@x>"], [], "other", True, True),
+        (["<1@x>"], ["<0@x>"], "gt", True, True),
+        (["<1@x>"], [], "gt", False, False),
+        ([], ["<1@x>"], "other", True, False),
+        ([], [], "gt", True, False),
+        (["<forward@x>"], ["<1@x>"], "gt", True, False),
+        (["<forward@x>", "<1@x>"], [], "gt", True, True),
+    ],
+)
+@pytest.mark.parametrize("authenticated", [True, False])
+def test_t2_a_direct_answer_from_an_address_that_nobody_knows(
+    answers: list[str],
+    references: list[str],
+    gmail_thread: str,
+    *,
+    ours: bool,
+    recorded: bool,
+    authenticated: bool,
+) -> None:
+    crm = Crm().contact(ADA, c="ada")
+    crm.known("<1@x>", c="ada", participants=[ADA], gmail_thread="gt", ours=ours)
+    message = mail(
+        EVE,
+        in_reply_to=answers,
+        references=references,
+        gmail_thread=gmail_thread,
+        authenticated=authenticated,
+    )
+    decision = crm.decide(message)
+    assert decision.rule == "T2"
+    assert contact_of(decision) == ("ada" if recorded else None)
+    for place in decision.places:
+        assert (place.direction, place.new_contacts, place.establish) == (
+            "inbound",
+            (),
+            (),
+        )
+
+
+def test_t2_an_answer_to_ours_in_another_thread_is_no_direct_answer_here() -> None:
+    crm = Crm().contact(ADA, c="ada").contact(BOB, c="bob")
+    crm.known("<1@x>", c="ada", participants=[ADA])
+    crm.known("<2@x>", c="bob", thread="t2", participants=[BOB], ours=True)
+    message = mail(EVE, in_reply_to=["<1@x>", "<2@x>"])
+    assert crm.decide(message) == Decision("T2")

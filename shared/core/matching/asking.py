@@ -32,6 +32,7 @@ from shared.core.matching.facts import (
     KnownMessage,
     MessageIdKey,
     QuotaKey,
+    SentKey,
     ThreadFact,
     ThreadKey,
 )
@@ -94,6 +95,10 @@ class Known:
     def crm_message(self, key: CrmMessageKey) -> CrmMessageFact | None:
         """A mail of the CRM."""
         return cast(CrmMessageFact | None, self._facts[key])
+
+    def is_sent(self, key: SentKey) -> bool:
+        """Whether our side sent a recorded message."""
+        return bool(self._facts[key])
 
     def drop(self, token: str) -> DropFact | None:
         """The owner of a BCC address."""

@@ -88,13 +88,15 @@ def _counts(case: _Case) -> bool:
 def _may_log(case: _Case) -> bool:
     """B5: From is the user's, and it is true.
 
-    A Sent copy is true in the mailbox that the address belongs to; anywhere else it is
-    what the receiving Google server authenticated.
+    A Sent copy is true in the mailbox that the address belongs to, whatever From it
+    has; anywhere else it is what the receiving Google server authenticated.
     """
-    copy = case.copy
-    if copy.sender not in case.drop.addresses:
-        return False
-    return copy.is_believed if copy.is_own else copy.message.authenticated
+    copy, message = case.copy, case.copy.message
+    if copy.is_sent:
+        if any(user.id == case.drop.user for user in copy.users):
+            return True
+        return copy.sender in case.drop.addresses and copy.mailbox.is_own(copy.sender)
+    return copy.sender in case.drop.addresses and message.authenticated
 
 
 def _own_mail(case: _Case) -> Asking[Answer]:

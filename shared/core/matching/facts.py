@@ -170,6 +170,14 @@ class CrmMessageFact:
     user: UserId | None
 
 
+@dataclass(frozen=True, slots=True)
+class SentKey:
+    """Did our side send this recorded message?"""
+
+    subaccount: SubaccountId
+    message: MessageId
+
+
 Key = (
     AddressKey
     | MessageIdKey
@@ -177,6 +185,7 @@ Key = (
     | ThreadKey
     | ContactKey
     | CrmMessageKey
+    | SentKey
     | DropKey
     | QuotaKey
 )

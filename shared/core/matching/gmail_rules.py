@@ -7,7 +7,7 @@ the rule by which it does not.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from shared.core.ids import SubaccountId, UserId
 from shared.core.matching.ancestors import (
@@ -18,10 +18,12 @@ from shared.core.matching.ancestors import (
 )
 from shared.core.matching.asking import Asking
 from shared.core.matching.crm_copies import is_of_another_crm
-from shared.core.matching.facts import ContactAtAddress
+from shared.core.matching.facts import ContactAtAddress, SentKey
 from shared.core.matching.mailbox_copy import MailboxCopy
 from shared.core.matching.parties import Parties, holders, is_any_listed
 from shared.core.matching.places import Answer, Place, recipients
+from shared.core.matching.rewritten import is_rewritten, true_sender
+from shared.core.parsing.spellings import mailbox_key
 from shared.core.people import UserForMatching
 from shared.core.records import Direction
 
@@ -76,14 +78,19 @@ def matched(
 
 
 def _decide(case: _Case) -> Asking[Answer]:
-    """M2: who is internal is believed only when it is true."""
-    copy = case.copy
-    if not case.parties.is_internal(copy.sender):
+    """M2: what the owner sent is ours; an internal sender is believed when true."""
+    copy, parties = case.copy, case.parties
+    if not copy.is_own and not parties.is_internal(copy.sender):
         if (yield from is_of_another_crm(copy, case.subaccount)):
             return "T3"
         return (yield from _inbound(case))
     if not copy.is_believed:
         return "M2"
+    if not copy.is_sent:
+        named = (*copy.message.original_senders, *copy.message.reply_to)
+        yield from copy.ask_addresses(case.ids, [one.address for one in named])
+        if is_rewritten(copy.message, parties.is_internal):
+            return (yield from _passed_on(case))
     if copy.is_marked_for_another(case.subaccount):
         return "T3"
     everybody = recipients(copy.message)
@@ -94,12 +101,26 @@ def _decide(case: _Case) -> Asking[Answer]:
     return (yield from _outbound(case, external))
 
 
+def _passed_on(case: _Case) -> Asking[Answer]:
+    """M2: a group of ours has written From; it is inbound mail of its true sender."""
+    sender = true_sender(case.copy.message, case.parties.is_internal)
+    if sender is None:
+        return "M2"
+    copy = replace(case.copy, sender=sender.address)
+    answer = yield from _inbound(replace(case, copy=copy))
+    return replace(answer, sender=sender) if isinstance(answer, Place) else answer
+
+
 def _inbound(case: _Case) -> Asking[Answer]:
     """M5, T2: the sender is external."""
     sender = case.copy.sender
     contact = case.parties.contact(sender)
     if case.thread is not None:
-        if contact is None and not (yield from _anybody_belongs(case, case.thread)):
+        if (
+            contact is None
+            and not (yield from _anybody_belongs(case, case.thread))
+            and not (yield from _is_direct_answer(case, case.thread))
+        ):
             return "T2"
         return _in_thread(case, case.thread, "inbound")
     if contact is None:
@@ -118,6 +139,21 @@ def _anybody_belongs(case: _Case, thread: KnownThread) -> Asking[bool]:
         one in took_part or case.parties.contact(one) is not None
         for one in case.parties.external(everybody)
     )
+
+
+def _is_direct_answer(case: _Case, thread: KnownThread) -> Asking[bool]:
+    """T2: it answers a recorded mail of ours, from an address that nobody knows.
+
+    Who got that mail answers from wherever he reads it. References alone prove no such
+    thing: whoever got a forward of the thread has them too.
+    """
+    for reference in case.copy.message.in_reply_to:
+        for known in case.copy.known.messages(case.subaccount, reference):
+            key = SentKey(case.subaccount, known.id)
+            yield from case.copy.known.ask(key)
+            if known.thread == thread.thread and case.copy.known.is_sent(key):
+                return True
+    return False
 
 
 def _outbound(case: _Case, external: tuple[str, ...]) -> Asking[Answer]:
@@ -220,8 +256,11 @@ def _sending_user(case: _Case) -> UserId | None:
     copy = case.copy
     if copy.is_own:
         return min(case.members, key=lambda user: (user.since, user.id)).id
-    return min(copy.known.address(case.subaccount, copy.sender).members, default=None)
+    spellings = (copy.sender, mailbox_key(copy.sender))
+    facts = [copy.known.address(case.subaccount, one) for one in spellings]
+    return min((user for one in facts for user in one.members), default=None)
 
 
 def _participants(case: _Case) -> tuple[str, ...]:
-    return case.parties.participants((case.copy.sender, *recipients(case.copy.message)))
+    sender = () if case.copy.is_own else (case.copy.sender,)
+    return case.parties.participants((*sender, *recipients(case.copy.message)))

@@ -10,6 +10,7 @@ from shared.core.mail import MessageHeaders
 from shared.core.matching.asking import Asking, Known
 from shared.core.matching.bcc import LOGGING
 from shared.core.matching.facts import AddressKey
+from shared.core.parsing.spellings import mailbox_key
 from shared.core.people import MailboxForMatching, UserForMatching
 
 
@@ -33,13 +34,21 @@ class MailboxCopy:
 
     @property
     def is_own(self) -> bool:
-        """Say whether the mailbox's owner claims to be the sender."""
-        return self.sender in self.mailbox.own_addresses
+        """Say whether the mailbox's owner sent it, or claims to have (M2).
+
+        Gmail says so whatever From is: an alias that was added a minute ago.
+        """
+        return self.is_sent or self.mailbox.is_own(self.sender)
+
+    @property
+    def is_sent(self) -> bool:
+        """Say whether Gmail shows that the mailbox's owner sent it."""
+        return "SENT" in self.message.labels
 
     @property
     def is_believed(self) -> bool:
         """Say whether From is true: sent from here, or authenticated by Google (M2)."""
-        return "SENT" in self.message.labels or self.message.authenticated
+        return self.is_sent or self.message.authenticated
 
     def is_marked_for_another(self, subaccount: SubaccountId) -> bool:
         """Say whether another subaccount's CRM sent it, by our header (T3).
@@ -60,9 +69,12 @@ class MailboxCopy:
     def ask_addresses(
         self, subaccounts: Iterable[SubaccountId], addresses: Iterable[str]
     ) -> Asking[None]:
-        """Ask for addresses; the mailbox's own are known without."""
-        own = self.mailbox.own_addresses
-        others = [one for one in addresses if one not in own]
+        """Ask for addresses; the mailbox's own are known without.
+
+        Also for the spelling by which a colleague is known whatever is written (M11).
+        """
+        others = [one for one in addresses if not self.mailbox.is_own(one)]
+        spellings = dict.fromkeys((*others, *map(mailbox_key, others)))
         yield from self.known.ask(
-            *(AddressKey(s, one) for s in subaccounts for one in others)
+            *(AddressKey(s, one) for s in subaccounts for one in spellings)
         )

@@ -12,6 +12,7 @@ from shared.core.matching.bcc import LOGGING
 from shared.core.matching.facts import ContactAtAddress, ThreadKey
 from shared.core.parsing.address import in_domains, is_listed
 from shared.core.parsing.headers import is_forward_subject
+from shared.core.parsing.spellings import mailbox_key
 from shared.core.people import SubaccountForMatching, UserForMatching
 
 
@@ -82,12 +83,17 @@ class Parties:
         )
 
     def _is_ours(self, address: str) -> bool:
-        return address in self.ours or in_domains(
-            address, self.subaccount.internal_domains
+        return (
+            address in self.ours
+            or mailbox_key(address) in map(mailbox_key, self.ours)
+            or in_domains(address, self.subaccount.internal_domains)
         )
 
     def _is_members(self, address: str) -> bool:
-        return bool(self.known.address(self.subaccount.id, address).members)
+        spellings = (address, mailbox_key(address))
+        return any(
+            self.known.address(self.subaccount.id, one).members for one in spellings
+        )
 
 
 def is_any_listed(emails: Iterable[str], never_log: Collection[str]) -> bool:

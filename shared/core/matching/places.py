@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from shared.core.ids import ContactId, MessageId, SubaccountId, ThreadId, UserId
-from shared.core.mail import MessageHeaders
+from shared.core.mail import Address, MessageHeaders
 from shared.core.records import Direction, Route
 
 
@@ -27,7 +27,8 @@ class Place:
     `user` is who sent it from our side (None for inbound). `holders` are the users of
     this mailbox who may see it there. `link_gmail_thread` is false for a forward, which
     stays in Gmail's original thread. `message` names the record that this is a copy of,
-    when the mail was sent from the CRM. `new_contacts` are made, and `establish` are
+    when the mail was sent from the CRM. `sender` is who wrote it where From does not
+    say it (M2). `new_contacts` are made, and `establish` are
     the addresses that become the user's own relations, in the same commit (B2, B3).
     """
 
@@ -43,6 +44,7 @@ class Place:
     participants: tuple[str, ...] = ()
     message: MessageId | None = None
     route: Route = "gmail"
+    sender: Address | None = None
     new_contacts: tuple[NewContact, ...] = ()
     establish: tuple[str, ...] = ()
 

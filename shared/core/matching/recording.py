@@ -8,6 +8,7 @@ from shared.core.ids import MailboxId, MessageId, Rfc822MessageId, digest
 from shared.core.limits import MAX_INDEXED_ADDRESSES
 from shared.core.mail import Address, Content, MessageHeaders
 from shared.core.matching.places import Place
+from shared.core.matching.rewritten import as_recorded
 from shared.core.matching.sameness import without_unproven
 from shared.core.people import MailboxForMatching
 from shared.core.records import Attachment, Envelope, HeldBy, Message, Route
@@ -37,7 +38,7 @@ def message_id(message: MessageHeaders, mailbox: MailboxId) -> MessageId:
 
 def record_id(message: MessageHeaders, mailbox: MailboxId, place: Place) -> MessageId:
     """Id of the record at this place: the email's own, or that of the CRM's mail."""
-    return place.message or message_id(message, mailbox)
+    return place.message or message_id(as_recorded(message, place), mailbox)
 
 
 def held_by(

@@ -24,6 +24,7 @@ from shared.core.parsing.address_tokens import Token, tokens_of
 from shared.core.parsing.encoded_words import decode_words
 from shared.core.parsing.lone_sender import lone_sender
 from shared.core.parsing.plain_text import one_line
+from shared.core.parsing.spellings import mailbox_key
 
 __all__ = [
     "clean_name",
@@ -116,12 +117,15 @@ def in_domains(address: str, domains: Iterable[str]) -> bool:
 def is_listed(address: str, entries: Iterable[str]) -> bool:
     """Whether a normalised address is on a never-log list (M12).
 
-    An entry is an address, or a domain (with or without `@`), which stands for its
-    subdomains too. Entries need not be normalised; malformed ones match nothing.
+    An entry is an address, in whatever spelling of its mailbox, or a domain (with or
+    without `@`), which stands for its subdomains too. Entries need not be normalised;
+    malformed ones match nothing.
     """
     host = domain_of(address)
     return any(
-        listed == address or is_within(host, listed)
+        mailbox_key(listed) == mailbox_key(address)
+        if "@" in listed
+        else is_within(host, listed)
         for listed in map(normalise_entry, entries)
         if listed
     )

@@ -12,14 +12,9 @@ from shared.core.mail import Address, Authenticity
 from shared.core.parsing.addr_spec import domain_of, is_within, normalise_domain
 from shared.core.parsing.authentication_results import Result, read_results
 from shared.core.parsing.headers import Header, values_of
+from shared.core.parsing.public_suffixes import is_public_suffix
 
 _AUTHSERV_ID = "mx.google.com"
-
-# A country's second level under which anybody may register: "co.uk", "com.br", "ne.jp".
-# No list of them is complete, so a short second level under a country code is taken for
-# one; the price is that `bbc.uk` cannot sign for `mail.bbc.uk`.
-_COUNTRY_CODE_CHARS = 2
-_REGISTRY_LABEL_CHARS = 3
 
 
 def authenticity(headers: Sequence[Header], sender: Address | None) -> Authenticity:
@@ -59,8 +54,7 @@ def _is_aligned(result: Result, host: str) -> bool:
     """Whether the signer may speak for this domain (RFC 7489 §3.1.1, made stricter).
 
     Equal, or a parent of it that is no public suffix. A subdomain does not speak for
-    its parent: without the list of public suffixes `evil.github.io` would speak for
-    `github.io`.
+    its parent: that is more than DMARC asks, and mail of people is signed by their own.
     """
     properties = result.properties
     signer = normalise_domain(
@@ -72,15 +66,4 @@ def _is_aligned(result: Result, host: str) -> bool:
     )
     if signer is None:
         return False
-    return signer == host or (is_within(host, signer) and not _is_registry(signer))
-
-
-def _is_registry(domain: str) -> bool:
-    labels = domain.split(".")
-    if len(labels) == 1:
-        return True
-    return (
-        len(labels) == 2  # noqa: PLR2004
-        and len(labels[1]) == _COUNTRY_CODE_CHARS
-        and len(labels[0]) <= _REGISTRY_LABEL_CHARS
-    )
+    return signer == host or (is_within(host, signer) and not is_public_suffix(signer))

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from shared.core.ids import GmailMessageId, GmailThreadId
-from shared.core.mail import MessageHeaders
+from shared.core.mail import Address, MessageHeaders
 from shared.core.parsing.address import normalise, parse_list, parse_sender
 from shared.core.parsing.authentication import authenticity
 from shared.core.parsing.gmail_content import content_of
@@ -46,6 +46,9 @@ _DELIVERY_HEADERS = (
     "X-Forwarded-To",
 )
 
+# Google Groups writes the first where it has changed From, the second always.
+_ORIGINAL_SENDER_HEADERS = ("X-Original-From", "X-Original-Sender")
+
 METADATA_HEADERS: tuple[str, ...] = (
     "From",
     "To",
@@ -61,10 +64,12 @@ METADATA_HEADERS: tuple[str, ...] = (
     "Content-Type",
     "List-Id",
     "Precedence",
+    "Reply-To",
     "Return-Path",
     "X-Autoreply",
     "X-Autorespond",
     "X-Autoresponder",
+    *_ORIGINAL_SENDER_HEADERS,
     CRM_MESSAGE_HEADER,
     *_DELIVERY_HEADERS,
 )
@@ -115,6 +120,9 @@ def headers_of(resource: Mapping[str, Any]) -> MessageHeaders:
         authenticity=verdict,
         authenticated=verdict == "pass",
         automated=is_automated(headers),
+        original_senders=_original_senders(headers),
+        reply_to=parse_list(values_of(headers, "Reply-To")),
+        is_list=bool(values_of(headers, "List-Id")),
         crm_message=next((mark for mark in marks if _MARK.fullmatch(mark)), None),
         delivered_to=_delivered_to(headers),
     )
@@ -128,6 +136,14 @@ def delivered_to(resource: Mapping[str, Any]) -> tuple[str, ...]:
     """
     payload = resource.get("payload")
     return _delivered_to(headers_in(payload if isinstance(payload, Mapping) else {}))
+
+
+def _original_senders(headers: Sequence[Header]) -> tuple[Address, ...]:
+    """All that are named, the one with a name first; each once."""
+    values = [
+        value for name in _ORIGINAL_SENDER_HEADERS for value in values_of(headers, name)
+    ]
+    return parse_list(values)
 
 
 def _delivered_to(headers: Sequence[Header]) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from shared.core.ids import (
 from shared.core.mail import MessageHeaders
 from shared.core.matching import recording
 from shared.core.matching.places import Decision, Place
+from shared.core.matching.rewritten import as_recorded
 from shared.core.matching.sameness import (
     apart_ids,
     is_outdone,
@@ -96,6 +97,8 @@ def compare(
     has replaced another, are told (M9).
     """
     differences = []
+    for place in (*decided.places, *decided.copies):
+        message = as_recorded(message, place)
     wanted = _wanted(message, mailbox, decided, only)
     listed = {
         key: record

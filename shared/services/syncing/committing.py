@@ -14,6 +14,7 @@ from shared.core.ids import gmail_thread_key
 from shared.core.limits import MAX_THREAD_PARTICIPANTS
 from shared.core.mail import MessageHeaders
 from shared.core.matching.places import Place
+from shared.core.matching.rewritten import as_recorded
 from shared.core.matching.sameness import (
     Standing,
     apart_ids,
@@ -181,7 +182,8 @@ class Committing:
                 if not plain or batch.is_recorded(item.headers, place):
                     return found
                 try:
-                    new = self._new(batch, item, item.headers, place)
+                    seen = as_recorded(item.headers, place)
+                    new = self._new(batch, item, seen, place)
                 except Exception:  # noqa: BLE001  (it fails again, where it is handled)
                     return found
                 batch.new[key] = new

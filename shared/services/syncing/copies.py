@@ -21,6 +21,7 @@ from shared.core.ids import (
 )
 from shared.core.mail import MessageHeaders
 from shared.core.matching import recording
+from shared.core.matching.rewritten import as_recorded
 from shared.core.matching.rules import Place, recipients
 from shared.core.matching.sameness import fits, is_proven, likeness
 from shared.core.people import MailboxForMatching
@@ -176,6 +177,9 @@ def could_join(
     headers: MessageHeaders, mailbox: MailboxForMatching, places: Iterable[Place]
 ) -> dict[str, object]:
     """What a decision keeps so that a later record finds the copy: ids only (M14)."""
+    places = tuple(places)
+    for place in places:
+        headers = as_recorded(headers, place)
     return {
         "gmail_thread_id": headers.gmail_thread_id,
         "could_join": {place.subaccount: list(place.holders) for place in places},

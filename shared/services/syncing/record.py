@@ -13,6 +13,7 @@ from shared.core.ids import SubaccountId
 from shared.core.mail import MessageHeaders
 from shared.core.matching.bcc import DropFormat, veil
 from shared.core.matching.places import Decision
+from shared.core.matching.rewritten import as_recorded
 from shared.core.people import MailboxForMatching
 from shared.core.syncing.history import ToRead
 from shared.errors import (
@@ -180,7 +181,9 @@ class Recorder:
                 refused = {
                     place.subaccount: "M9"
                     for place in item.decision.places
-                    if not self._committing.write(batch, item, item.headers, place)
+                    if not self._committing.write(
+                        batch, item, as_recorded(item.headers, place), place
+                    )
                 }
             except Missing:
                 batch.stale = True  # the contact was erased: decide anew
@@ -196,7 +199,8 @@ class Recorder:
         """Count the message, and keep why it is not recorded where it is not."""
         batch.outcome.recorded += decided.recorded
         if decided.copies:
-            batch.copies.append((headers, decided.copies))
+            seen = as_recorded(headers, decided.copies[0])
+            batch.copies.append((seen, decided.copies))
         if batch.only is not None and not decided.recorded:
             # Its decision is about all subaccounts, and stays as it is.
             batch.outcome.ignored += 1
