@@ -1,7 +1,7 @@
 """Domains below which anybody may register: they speak for nobody below them (B5).
 
 The Public Suffix List as its library carries it, the part of private companies
-(`github.io`) included. Nothing is fetched; what a library carries ages until `make lock`.
+(`github.io`) included. Nothing is fetched: the list is as old as the locked version.
 """
 
 from __future__ import annotations
