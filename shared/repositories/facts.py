@@ -28,6 +28,7 @@ from shared.core.matching.facts import (
     KnownMessage,
     MessageIdKey,
     QuotaKey,
+    SentKey,
     ThreadFact,
     ThreadKey,
 )
@@ -124,6 +125,8 @@ class FactFinder:
         self._told[thread_key] = thread
         if thread_key in self._facts:
             self._facts[thread_key] = thread
+        sent = SentKey(place.subaccount, message)
+        self._facts[sent] = int(place.direction == "outbound")
         if headers.rfc822_message_id is not None:
             id_key = MessageIdKey(place.subaccount, headers.rfc822_message_id)
             known = KnownMessage(

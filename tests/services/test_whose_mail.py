@@ -156,3 +156,14 @@ def test_t2_who_answers_an_unrecorded_forward_stays_out() -> None:
     system.settle()
     assert len(system.conversation("ada")) == 1
     assert rules(system, str(answer["Message-ID"])) == [("ignored", "T2")]
+
+
+def test_t2_a_direct_answer_in_one_batch_with_what_it_answers() -> None:
+    """Found by the simulation: the answered mail is not written yet."""
+    system = team()
+    sent = system.sends(ME, ADA, "Offer")
+    system.arrives(HOME, ME, "Re: Offer", reply_to=f"<{sent.rfc822_id}>")
+    system.pushes_merged()
+    system.settle()
+    records = system.conversation("ada")
+    assert [one.sender.address for one in records] == [ME, HOME]

@@ -65,9 +65,10 @@ class Model(Facts):
         if not users or copy.hidden or copy.gone:
             return {None}  # M1, C2, C6
         return {
-            self._in(copy, s, view, users, thread, whoever, also)
+            self._in(copy, s, view, users, thread, whoever, also, to_us=to_us)
             for thread in self.threads(copy, s, view)
             for also in self._perhaps(copy, users)
+            for to_us in self._to_us(copy, s, view)
         }
 
     def _in(
@@ -79,6 +80,8 @@ class Model(Facts):
         thread: Thread,
         whoever: bool,
         also: frozenset[Relation],
+        *,
+        to_us: bool,
     ) -> Rec | None:
         mail = copy.mail
         if isinstance(thread, Refused):
@@ -86,7 +89,7 @@ class Model(Facts):
         outside = self.outside(copy, s)
         took_part = self.took_part(s, copy.account, view, thread)
         only = thread is not None and thread.only  # T3: a forward answers, too
-        if self.internal(s, copy.account, mail.writer):
+        if copy.sent or self.internal(s, copy.account, mail.writer):
             if not (copy.sent or mail.true) or not outside:
                 return None  # M2, M11
             stays = thread is not None and self.stays(s, thread, outside, took_part)
@@ -98,7 +101,7 @@ class Model(Facts):
             belongs = any(
                 a in took_part or self.contact_of(s, a) for a in (mail.writer, *outside)
             )
-            if thread is not None and belongs:
+            if thread is not None and (belongs or to_us):
                 return self._unless_listed(s, users, thread)  # T2
             begins = mail.root
             candidates = [mail.writer]  # M5
@@ -108,6 +111,24 @@ class Model(Facts):
                 rec = Rec(contact, number_of(begins), only)
                 return self._unless_listed(s, users, rec)
         return None  # M7
+
+    def _to_us(self, copy: Copy, s: str, view: View) -> set[bool]:
+        """T2: whether it directly answers a recorded mail of our side.
+
+        Who of two colleagues was one when the answered mail was recorded is not known
+        any more: another's mailbox may have shown it as a contact's.
+        """
+        asked = next(iter(copy.mail.answers), None)
+        rec = view.here.get(asked) if asked is not None else None
+        if asked is None or rec is None:
+            return {False}
+        if asked.crm:
+            return {True}
+        sent = any(one.sent and one.account in rec.held for one in asked.copies)
+        if sent and len(rec.held) == 1:
+            return {True}
+        ours = sent or self.internal(s, copy.account, asked.writer)
+        return {True, False} if ours else {False}
 
     def _unless_listed(self, s: str, users: list[str], rec: Rec) -> Rec | None:
         emails = self.contacts[s, rec.contact].emails

@@ -117,4 +117,5 @@ class Batch:
             contact=found.data["contact"],
             thread=found.data["thread"],
             exclusive=found.data["exclusive"],
+            direction=found.data["direction"],
         )
