@@ -23,6 +23,7 @@ _MEDIA_TYPE = re.compile(
 )
 # What a browser might run, should anything make it show the download.
 _ACTIVE = re.compile(r"html|xml|svg|script|x-shockwave|x-mixed|pdf")
+_ENDINGS = {"message/rfc822": ".eml", "text/calendar": ".ics"}
 _ANY_BYTES = "application/octet-stream"
 # Path separators, what Windows refuses, controls, and marks that turn the reading
 # direction round (`gpj.exe` shown as `exe.jpg`).
@@ -85,7 +86,7 @@ def get_attachment(call: Call[None, None]) -> Response:
         pieces,
         headers={
             "Content-Disposition": content_disposition(
-                attachment.filename, f"attachment-{attachment.id}"
+                attachment.filename, _made_up_name(attachment)
             ),
             "Content-Security-Policy": "sandbox; default-src 'none'",
         },
@@ -203,9 +204,12 @@ def message_answer(message: records.Message) -> messages.Message:
                     "content_type": one.content_type,
                     "size": one.size,
                     "stored": one.stored,
+                    "content_id": one.content_id,
+                    "inline": one.inline,
                 }
                 for one in envelope.attachments
             ],
+            "truncated": envelope.truncated,
             "automated": message.automated,
             "authenticity": message.authenticity,
         }
@@ -215,6 +219,12 @@ def message_answer(message: records.Message) -> messages.Message:
 def _address(address: mail.Address) -> dict[str, str | None]:
     # A BCC address is kept without its secret (B6).
     return {"name": address.name, "address": address.address or None}
+
+
+def _made_up_name(attachment: records.Attachment) -> str:
+    """Name what has no name, so that a computer knows what to open it with."""
+    ending = _ENDINGS.get(attachment.content_type, "")
+    return f"attachment-{attachment.id}{ending}"
 
 
 def _download_type(declared: str) -> str:

@@ -40,7 +40,8 @@ class HeldBy:
 class Attachment:
     """An attachment of a recorded message. `stored` is false when a cap kept it out.
 
-    `id` is stable: it counts the parts of the message.
+    `id` is stable: it counts the parts of the message. `inline` is what the HTML shows
+    at a place of its own, by `content_id` if it has one.
     """
 
     id: str
@@ -49,6 +50,7 @@ class Attachment:
     size: int
     stored: bool
     content_id: str | None = None
+    inline: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,8 @@ class Envelope:
     """Recipients, body and attachments: the part of a message that can be big.
 
     Stored inline up to `limits.INLINE_CONTENT_BYTES`, else as one blob.
-    `html` is safe to show; `html_original` is what came.
+    `html` is safe to show; `html_original` is what came. `truncated` says that a limit
+    cut something, which is kept whole as an attachment.
     """
 
     to: tuple[Address, ...] = ()
@@ -66,6 +69,7 @@ class Envelope:
     html: str | None = None
     html_original: str | None = None
     attachments: tuple[Attachment, ...] = ()
+    truncated: bool = False
 
 
 @dataclass(frozen=True, slots=True)

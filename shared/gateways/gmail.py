@@ -23,6 +23,7 @@ from shared.core.parsing.gmail_message import (
     METADATA_HEADERS,
     content_of,
     headers_of,
+    held_back_bodies,
 )
 from shared.core.syncing.failures import Operation
 from shared.errors import (
@@ -128,7 +129,28 @@ class GmailMailbox(SendingMixin):
         self, ids: Sequence[GmailMessageId]
     ) -> dict[GmailMessageId, Content | SyncError]:
         """Bodies and the list of attachments, in one batch."""
-        return self._read_all(ids, content_of, format="full", fields=FULL_FIELDS)
+        found = self._read_all(ids, _content_or_raw, format="full", fields=FULL_FIELDS)
+        return {
+            message: self._with_bodies(message, one)
+            if isinstance(one, Mapping)
+            else one
+            for message, one in found.items()
+        }
+
+    def _with_bodies(
+        self, message: GmailMessageId, resource: Mapping[str, Any]
+    ) -> Content | SyncError:
+        """Read a message with a body that Gmail keeps apart: a long or a named one."""
+        try:
+            fetched = {
+                body: self.attachment(message, body)
+                for body in held_back_bodies(resource)
+            }
+        except (NeedsReauth, Misconfigured):
+            raise
+        except SyncError as fault:
+            return fault
+        return content_of(resource, fetched)
 
     def attachment(self, message: GmailMessageId, attachment: str) -> bytes:
         """Bytes of one attachment."""
@@ -228,6 +250,11 @@ class GmailMailbox(SendingMixin):
             if isinstance(outcome, NeedsReauth | Misconfigured):
                 raise outcome
         return found
+
+
+def _content_or_raw(resource: Mapping[str, Any]) -> Content | Mapping[str, Any]:
+    """Translate at once what can be, so that a batch is not in memory as JSON."""
+    return resource if held_back_bodies(resource) else content_of(resource)
 
 
 class _WatchedElsewhere(SyncError):

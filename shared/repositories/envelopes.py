@@ -26,4 +26,5 @@ def from_json(text: str | bytes) -> Envelope:
         html=data["html"],
         html_original=data["html_original"],
         attachments=tuple(Attachment(**one) for one in data["attachments"]),
+        truncated=data.get("truncated", False),
     )

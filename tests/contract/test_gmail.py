@@ -269,6 +269,50 @@ def test_contents_hold_the_body(world: GmailWorld, gmail: Gmail) -> None:
     assert content.text.strip() == "Grüße"
 
 
+NAMED_BODY = (
+    b"From: carla@client.example\r\nTo: ann@acme.test\r\nSubject: Order\r\n"
+    b"Content-Type: text/html; charset=utf-8\r\n"
+    b'Content-Disposition: inline; filename="sapform.htm"\r\n\r\n'
+    b"<p>Order 4711 Gr\xc3\xbc\xc3\x9fe"
+)
+
+
+def test_m16_a_body_with_a_file_name_is_fetched_as_the_body(
+    world: GmailWorld, gmail: Gmail
+) -> None:
+    (delivered,) = world.deliver_from_outside(NAMED_BODY, [ANN])
+    message = GmailMessageId(delivered.message_id)
+    content = gmail.contents([message])[message]
+    assert isinstance(content, Content)
+    assert (content.html or "").strip() == "<p>Order 4711 Grüße"
+    assert content.attachments == ()
+    assert world.calls.count("gmail.users.messages.attachments.get") == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"), [("vanish", Vanished), ("401", NeedsReauth)]
+)
+def test_a_body_that_cannot_be_fetched_fails_alone_or_tells_the_mailbox(
+    world: GmailWorld,
+    gmail: Gmail,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: str,
+    error: type[Exception],
+) -> None:
+    (delivered,) = world.deliver_from_outside(NAMED_BODY, [ANN])
+    message = GmailMessageId(delivered.message_id)
+
+    def refuse(*_: Any) -> bytes:
+        raise error
+
+    monkeypatch.setattr(gmail, "attachment", refuse)
+    if fault == "vanish":
+        assert isinstance(gmail.contents([message])[message], error)
+    else:
+        with pytest.raises(error):
+            gmail.contents([message])
+
+
 def test_a_vanished_message_fails_alone(world: GmailWorld, gmail: Gmail) -> None:
     ids = arrive(world, 3)
     world.faults.add("vanish", message_id=ids[1])

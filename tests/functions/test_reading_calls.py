@@ -66,8 +66,11 @@ def test_a_message_has_the_shape_of_the_contract(api: Api) -> None:
                 "content_type": "application/pdf",
                 "size": 3,
                 "stored": True,
+                "content_id": None,
+                "inline": False,
             }
         ],
+        "truncated": False,
         "automated": False,
         "authenticity": "unknown",
     }

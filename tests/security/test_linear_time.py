@@ -29,7 +29,9 @@ from shared.core.parsing import (
     authentication_results,
     charsets,
     colours,
+    data_pictures,
     encoded_words,
+    gmail_bodies,
     gmail_content,
     gmail_message,
     gmail_part,
@@ -296,6 +298,15 @@ PARSERS: dict[Any, Callable[[str], object]] = {
         _resource(text)["payload"]
     ),
     gmail_content.content_of: lambda text: gmail_content.content_of(_resource(text)),
+    data_pictures.without_pictures: lambda text: data_pictures.without_pictures(
+        f"<img src=data:image/png,x>{text}", "x"
+    ),
+    gmail_bodies.shown: lambda text: gmail_bodies.shown(
+        [gmail_bodies.Body(True, text, ()), gmail_bodies.Body(False, text, ())]
+    ),
+    gmail_content.held_back_bodies: lambda text: gmail_content.held_back_bodies(
+        _resource(text)
+    ),
     gmail_message.headers_of: lambda text: gmail_message.headers_of(_resource(text)),
     gmail_message.delivered_to: lambda text: gmail_message.delivered_to(
         _resource(text)

@@ -375,7 +375,9 @@ def test_a_named_text_is_an_attachment_beside_others_and_the_body_alone() -> Non
     named = part("text/html", "<p>hi", Content_Type="text/html; name=mail.html")
     assert content_of(full(named)).html == "<p>hi"
     assert content_of(full(part("multipart/alternative", None, named))).html == "<p>hi"
-    mixed = content_of(full(part("multipart/mixed", None, named)))
+    assert content_of(full(part("multipart/mixed", None, named))).html == "<p>hi"
+    beside = part("text/plain", "see the file")
+    mixed = content_of(full(part("multipart/mixed", None, named, beside)))
     assert mixed.html is None
     assert [a.filename for a in mixed.attachments] == ["mail.html"]
 
@@ -460,7 +462,8 @@ def test_the_cap_holds_for_all_text_parts_together() -> None:
     )
     assert content.truncated
     assert len(content.text or "") <= MAX_BODY_BYTES + 1
-    assert len(content.html or "") == len(half)
+    # The texts beside the HTML are shown in it, as far as there is room.
+    assert len(content.html or "") == MAX_BODY_BYTES
 
 
 def test_a_body_of_exactly_the_cap_is_whole() -> None:

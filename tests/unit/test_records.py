@@ -111,6 +111,7 @@ MESSAGE = {
                 "html": None,
                 "html_original": None,
                 "attachments": (),
+                "truncated": False,
             },
         ),
         (
@@ -122,7 +123,7 @@ MESSAGE = {
                 "size": 1,
                 "stored": True,
             },
-            {"content_id": None},
+            {"content_id": None, "inline": False},
         ),
         (
             Subaccount,

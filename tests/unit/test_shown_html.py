@@ -122,6 +122,7 @@ def test_m16_what_can_be_seen_is_there(html: str) -> None:
         ("a<b c=d / e>f", "af"),
         ("a<p c=\"d>\" c='e'>f", "a\nf"),
         ("<title>a", ""),
+        ("<p style='display:none' STYLE='color:red'>a</p>b", "b"),
         ("<head><title>a</title><body>b", "b"),
     ],
 )

@@ -57,6 +57,8 @@ class Attachment(Out):
     content_type: str
     size: int
     stored: bool
+    content_id: str | None
+    inline: bool
 
 
 class Message(Out):
@@ -85,6 +87,7 @@ class Message(Out):
     in_reply_to: str | None
     mailboxes: list[HeldBy]
     attachments: list[Attachment]
+    truncated: bool
     automated: bool
     authenticity: Literal["pass", "fail", "unknown"]
 

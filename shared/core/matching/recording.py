@@ -101,6 +101,7 @@ def compose(
             html=safe_html,
             html_original=content.html,
             attachments=attachments,
+            truncated=content.truncated,
         ),
     )
 

@@ -14,7 +14,7 @@ from shared.core.ids import GmailMessageId, GmailThreadId
 from shared.core.mail import Address, MessageHeaders
 from shared.core.parsing.address import normalise, parse_list, parse_sender
 from shared.core.parsing.authentication import authenticity
-from shared.core.parsing.gmail_content import content_of
+from shared.core.parsing.gmail_content import content_of, held_back_bodies
 from shared.core.parsing.gmail_part import headers_in
 from shared.core.parsing.headers import (
     Header,
@@ -33,6 +33,7 @@ __all__ = [
     "content_of",
     "delivered_to",
     "headers_of",
+    "held_back_bodies",
 ]
 
 CRM_MESSAGE_HEADER = "X-CRM-Message"

@@ -21,8 +21,8 @@ _MAX_CONTENT_ID_CHARS = 256
 class Part:
     """What we ask of one part; its body stays encoded until `data` is called.
 
-    `stands_alone`: it is the whole message, or one of the alternatives of it; such a
-    text is the body even if some mailer gave it a name.
+    `stands_alone`: it is the whole message, one of the alternatives of it, or what the
+    pictures around it belong to; such a text is the body even if it has a file name.
     """
 
     part_id: str
@@ -50,13 +50,34 @@ class Part:
         )
 
     @property
-    def is_body(self) -> bool:
-        """Text to read, as opposed to a text file that is attached."""
+    def is_text(self) -> bool:
+        """Text that can be the body, whatever its name."""
         return (
             self.content_type in {"text/plain", "text/html"}
             and self.disposition != "attachment"
-            and (self.filename is None or self.stands_alone)
-            and (self.attachment_id is None or self.encoded is not None)
+        )
+
+    @property
+    def is_body(self) -> bool:
+        """Text to read, as opposed to a text file that is attached."""
+        return self.is_text and (self.filename is None or self.stands_alone)
+
+    @property
+    def is_held_back(self) -> bool:
+        """Gmail hands its bytes out apart: it is long, or has a file name."""
+        return self.attachment_id is not None and self.encoded is None
+
+    @property
+    def is_variant(self) -> bool:
+        """A text for other programs (AMP, a reaction, a watch), as an alternative.
+
+        An invitation is one too, but people do something with it.
+        """
+        return (
+            self.content_type.startswith("text/")
+            and self.content_type not in {"text/plain", "text/html", "text/calendar"}
+            and self.disposition != "attachment"
+            and self.filename is None
         )
 
     def data(self, limit: int) -> tuple[bytes, bool]:

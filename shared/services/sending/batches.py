@@ -103,7 +103,15 @@ def load(blobs: Blobs, subaccount: SubaccountId, found: Snapshot) -> Batch:
         ),
         sender=Sender("provider", Address(content["name"], content["from"])),
         attachments=tuple(
-            Attachment(i, name, kind, size, stored=True, content_id=content_id)
+            Attachment(
+                i,
+                name,
+                kind,
+                size,
+                stored=True,
+                content_id=content_id,
+                inline=content_id is not None,
+            )
             for i, name, kind, size, content_id in content["attachments"]
         ),
         recipients=tuple(sends.recipients_from(found.data["recipients"])),

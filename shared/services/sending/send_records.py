@@ -80,6 +80,7 @@ def describe(uploads: Sequence[Upload], html: str | None) -> tuple[Attachment, .
             size=part.size,
             stored=True,
             content_id=content_id,
+            inline=content_id is not None,
         )
         for number, (part, content_id) in enumerate(
             zip(parts, inline_ids(html, parts), strict=True)

@@ -91,6 +91,7 @@ class Contents:
             size=part.size if data is None else len(data),
             stored=data is not None,
             content_id=part.content_id,
+            inline=part.inline,
         )
 
 
