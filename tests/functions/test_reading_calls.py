@@ -91,7 +91,8 @@ def test_a_message_survives_its_document(api: Api) -> None:
         held_by=(UMA,),
         envelope=Envelope(
             bcc=(Address(None, "x@example.org"),),
-            attachments=(Attachment("1", None, "image/png", 1, False, "cid"),),
+            attachments=(Attachment("1", None, "image/png", 1, False, "cid", True),),
+            truncated=True,
         ),
         reason={"code": "rejected", "detail": "no"},
         user="u1",
@@ -101,6 +102,26 @@ def test_a_message_survives_its_document(api: Api) -> None:
     api.record(message)
     documents, blobs = api.gateways.documents, api.gateways.blobs
     assert messages.load(documents, blobs, "a", "m1") == message
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("message/rfc822", "attachment-1.eml"),
+        ("text/calendar", "attachment-1.ics"),
+        ("image/png", "attachment-1"),
+    ],
+)
+def test_m16_a_download_without_a_name_has_that_of_its_kind(
+    api: Api, kind: str, name: str
+) -> None:
+    part = Attachment("1", None, kind, 1, stored=True)
+    api.record(a_message(envelope=Envelope(attachments=(part,))))
+    api.gateways.blobs.put(messages.attachment_key("a", "m1", "1"), b"x", kind)
+    answer = api.call("GET", "/v1/subaccounts/a/messages/m1/attachments/1")
+    assert f'filename="{name}"' in answer.headers["Content-Disposition"]
+    shown = api.get("/v1/subaccounts/a/messages/m1")["attachments"]
+    assert [one["filename"] for one in shown] == [None]
 
 
 def test_a_conversation_is_newest_first_and_pages_over_ties(api: Api) -> None:
