@@ -37,9 +37,12 @@ def open_page(request: Request) -> Response:
         if done is not None:
             shown.delete_cookie(DONE, path=PATH)
         return shown
-    services.sessions.end(request.cookies.get(COOKIE))
-    secret = services.sessions.open(token)
     response = pages.redirect(PATH)
+    cookie = request.cookies.get(COOKIE)
+    if services.sessions.opened_by(token, cookie):
+        return response
+    secret = services.sessions.open(token)
+    services.sessions.end(cookie)
     _set_cookie(services, response, secret)
     return response
 

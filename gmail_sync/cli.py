@@ -80,6 +80,11 @@ def arguments(words: Sequence[str]) -> argparse.Namespace:
     )
     token.add_argument("--sub", default="crm", help="a user's id, or crm")
     token.add_argument("--subaccount", default="s1", help="ids, separated by commas")
+    token.add_argument(
+        "--deployment",
+        action="store_true",
+        help="with the right to what belongs to no subaccount: the logging mailbox",
+    )
     for name, text in (
         (orders.PAUSE, "no mail goes out any more"),
         (orders.RESUME, "mail goes out again"),
@@ -143,7 +148,10 @@ def _api_and_token(given: argparse.Namespace) -> tuple[str, str]:
     if running is None or api not in {None, running.api}:
         raise CommandError(f"SYNC_TOKEN is needed: a caller's token for {api}.")
     subaccounts = given.subaccount.split(",")
-    return running.api, mint(running.signing_key, sub="crm", subaccounts=subaccounts)
+    token = mint(
+        running.signing_key, sub="crm", subaccounts=subaccounts, deployment=True
+    )
+    return running.api, token
 
 
 def run(words: Sequence[str]) -> str:
@@ -152,7 +160,12 @@ def run(words: Sequence[str]) -> str:
     match given.command:
         case "token":
             key = find().signing_key
-            return mint(key, sub=given.sub, subaccounts=given.subaccount.split(","))
+            return mint(
+                key,
+                sub=given.sub,
+                subaccounts=given.subaccount.split(","),
+                deployment=given.deployment,
+            )
         case orders.PAUSE | orders.RESUME:
             return give_order(given)
         case _:

@@ -13,15 +13,25 @@ SECONDS = 3300
 
 
 def mint(
-    key: str, *, sub: str, subaccounts: Sequence[str], seconds: int = SECONDS
+    key: str,
+    *,
+    sub: str,
+    subaccounts: Sequence[str],
+    deployment: bool = False,
+    seconds: int = SECONDS,
 ) -> str:
-    """A token that says who calls and which subaccounts it may touch."""
+    """A token that says who calls, and which subaccounts it covers.
+
+    `deployment` is the right to what belongs to no subaccount: the logging mailbox, and
+    dead letters without a mailbox.
+    """
     return jwt.encode(
         {
             "iss": ISSUER,
             "aud": AUDIENCE,
             "sub": sub,
             "subaccounts": list(subaccounts),
+            **({"deployment": True} if deployment else {}),
             "exp": int(time.time()) + seconds,
         },
         key,

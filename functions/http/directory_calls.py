@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from functions.http import bcc_calls, problems, reading_bodies
+from functions.http import bcc_calls, reading_bodies
 from functions.http.fields import to_milliseconds
 from functions.http.models import contacts, subaccounts
 from functions.http.routing import Call
 from shared.core import records
-from shared.core.access import may_name_user, shares_subaccount
 from shared.core.ids import ContactId, UserId
 from shared.core.parsing.address import normalise
 from shared.errors import Conflict, Problem
@@ -52,25 +52,39 @@ def get_subaccount(call: Call[None, None]) -> subaccounts.Subaccount:
 
 
 def put_user(call: Call[subaccounts.UserIn, None]) -> subaccounts.User:
-    """Create or replace a team member.
-
-    Whom the token's subaccounts do not have, only the backend adds: with a membership
-    comes the user's connection, which may be another tenant's.
-    """
-    if not may_name_user(call.caller, call.user):
-        memberships = call.services.directory.subaccounts_of(call.user)
-        if not shares_subaccount(call.caller, memberships):
-            raise problems.make("forbidden")
+    """Create or replace a user; what is left out of `never_log`, `sync` stays."""
     body = call.body
     member = MemberToWrite(
         id=call.user,
         name=body.name,
         email=body.email,
         address=_normalised(body.email),
-        never_log=tuple(dict.fromkeys(body.never_log)),
+        never_log=_if_given(body, body.never_log),
+        sync=body.sync if "sync" in body.model_fields_set else None,
     )
     saved = call.services.directory.put_member(call.subaccount, member)
     return _user(saved, bcc_calls.shown_address(call))
+
+
+def patch_user(call: Call[subaccounts.UserChange, None]) -> subaccounts.User:
+    """Change what the user decides: the never-log list (M12), and `sync` (C11)."""
+    body = call.body
+    saved = call.services.directory.change_member(
+        call.subaccount,
+        call.user,
+        never_log=_if_given(body, body.never_log),
+        sync=body.sync if "sync" in body.model_fields_set else None,
+    )
+    return _user(saved, bcc_calls.shown_address(call))
+
+
+def _if_given(
+    body: subaccounts.UserIn | subaccounts.UserChange, never_log: Sequence[str]
+) -> tuple[str, ...] | None:
+    """The never-log list, each entry once; None when the caller left it out."""
+    if "never_log" not in body.model_fields_set:
+        return None
+    return tuple(dict.fromkeys(never_log))
 
 
 def get_user(call: Call[None, None]) -> subaccounts.User:
@@ -162,6 +176,7 @@ def _user(member: records.Member, bcc_address: str | None) -> subaccounts.User:
         name=member.name,
         email=member.email,
         never_log=list(member.never_log),
+        sync=member.sync,
         bcc_address=bcc_address,
     )
 

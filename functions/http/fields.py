@@ -8,18 +8,20 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
+from shared.core.access import BACKEND
+from shared.core.ids import is_id
 from shared.core.limits import MAX_ADDRESS_CHARS
 from shared.core.parsing.address import normalise, normalise_entry
 
 MAX_NAME_CHARS = 256
 ID_PATTERN = r"^[A-Za-z0-9._~-]{1,128}$"
+USER_PATTERN = r"^(?!crm$)[A-Za-z0-9._~-]{1,128}$"
 KEY_PATTERN = r"^[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?$"
 """An Idempotency-Key."""
-# Firestore reserves `__x__`; `.` and `..` disappear from every URL.
-_ID = re.compile(r"(?!\.{1,2}\Z|__.*__\Z)[A-Za-z0-9._~-]{1,128}")
 ID_RULE = (
     "must be 1 to 128 of A-Z a-z 0-9 . _ ~ -, and not '.', '..' or of the form __x__"
 )
+USER_RULE = f"must not be {BACKEND!r}, which is the backend itself"
 # C0, DEL, C1 and Unicode's line ends.
 NO_CONTROLS = r"^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]*$"
 _RFC3339 = re.compile(
@@ -29,16 +31,18 @@ _RFC3339 = re.compile(
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def is_id(value: str) -> bool:
-    """Whether this can be an id."""
-    return _ID.fullmatch(value) is not None
-
-
 def check_id(value: str) -> str:
     """Give an id back; raises ValueError."""
     if not is_id(value):
         raise ValueError(ID_RULE)
     return value
+
+
+def check_user_id(value: str) -> str:
+    """Give a user's id back; raises ValueError."""
+    if value == BACKEND:
+        raise ValueError(USER_RULE)
+    return check_id(value)
 
 
 def _check_address(value: str) -> str:
@@ -102,6 +106,14 @@ Id = Annotated[
     WithJsonSchema({"type": "string", "pattern": ID_PATTERN}),
 ]
 """One of the CRM's own ids."""
+
+User = Annotated[
+    str,
+    Field(examples=["u-7"]),
+    AfterValidator(check_user_id),
+    WithJsonSchema({"type": "string", "pattern": USER_PATTERN}),
+]
+"""The id of a user."""
 
 Name = Annotated[str, Field(max_length=MAX_NAME_CHARS, pattern=NO_CONTROLS)]
 """A name for people, on one line."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functions.http import admission, problems
+from functions.http import problems
 from functions.http.fields import to_milliseconds
 from functions.http.models import jobs
 from functions.http.models.base import NoFields
@@ -11,7 +11,6 @@ from functions.http.routing import Call
 
 def audit_connection(call: Call[jobs.AuditIn, None]) -> jobs.Started:
     """Compare a mailbox with what was recorded."""
-    admission.to_connection(call)
     begin, end = to_milliseconds(call.body.from_), to_milliseconds(call.body.to)
     if not 0 <= begin < end:
         error = {"pointer": "/to", "detail": "must be later than from"}

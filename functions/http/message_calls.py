@@ -7,11 +7,12 @@ from collections.abc import Sequence
 
 from flask import Request, Response
 
-from functions.http import admission, fields, problems, reading_bodies
+from functions.http import fields, problems, reading_bodies
 from functions.http.connection_calls import get_connection
 from functions.http.models import connections, sending
 from functions.http.multipart import form_of
 from functions.http.routing import Call
+from shared.core.access import Caller, may_send
 from shared.core.ids import ContactId, MessageId, UserId
 from shared.core.parsing.address import normalise
 from shared.services.sending.bulk import check_contacts
@@ -29,9 +30,7 @@ def send_message(call: Call[None, None]) -> Response:
         raise problems.make("idempotency_key_required")
     # Before the body: a big one for nobody is not read.
     call.services.directory.require(call.subaccount)
-    body, uploads = _read(call.request)
-    if call.caller.user not in {None, body.user}:
-        raise problems.make("forbidden")
+    body, uploads = _read(call.request, call.caller)
     request = _asked(call, body)
     if body.kind == "bulk":
         check_contacts(body.contacts)
@@ -43,8 +42,6 @@ def send_message(call: Call[None, None]) -> Response:
 
 def set_daily_cap(call: Call[connections.CapIn, None]) -> connections.Connection:
     """Give the user's mailbox its own daily cap; the CRM's backend only."""
-    admission.to_connection(call)
-    admission.only_the_backend(call)
     mailbox = call.services.connections.mailbox_of(call.user)
     call.services.caps.set_cap(mailbox, call.body.daily_send_cap)
     return get_connection(call)  # type: ignore[arg-type]  # it reads no body
@@ -60,12 +57,21 @@ def _accepted(fields_given: dict[str, object]) -> Response:
     )
 
 
-def _read(request: Request) -> tuple[sending.SendIn, Sequence[Upload]]:
-    """The message as JSON, or as form data with files."""
-    if request.mimetype != "multipart/form-data":
-        return reading_bodies.body_of(request, sending.SendIn), ()
-    text, uploads = form_of(request)
-    value = reading_bodies.json_object(text)
+def _read(request: Request, caller: Caller) -> tuple[sending.SendIn, Sequence[Upload]]:
+    """The message as JSON, or as form data with files.
+
+    Whose email it is stands in the body: a user's authority is decided from `kind` and
+    `user` before any other field is looked at.
+    """
+    uploads: Sequence[Upload] = ()
+    if request.mimetype == "multipart/form-data":
+        text, uploads = form_of(request)
+        value = reading_bodies.json_object(text)
+    else:
+        value = reading_bodies.object_of(request)
+    kind, user = value.get("kind", "individual"), value.get("user", caller.user)
+    if not may_send(caller, kind, user):
+        raise problems.make("backend_only")
     return reading_bodies.checked(value, sending.SendIn), uploads
 
 

@@ -14,6 +14,7 @@ from pydantic.json_schema import models_json_schema
 from functions.http import fields, problems, reading_bodies
 from functions.http.models import service
 from functions.http.routing import Route
+from shared.core.access import Authority
 
 _REF = "#/components/schemas/{model}"
 _PROBLEM = {"$ref": "#/components/schemas/ProblemDocument"}
@@ -32,6 +33,23 @@ _OF_BODIES = (
     "unsupported_media_type",
     "invalid_request",
 )
+
+
+_MAY_CALL = {
+    Authority.PUBLIC: "Needs no token.",
+    Authority.BACKEND: "For the CRM's backend only.",
+    Authority.DEPLOYMENT: (
+        "For the CRM's backend only, with `deployment: true` in its token: this "
+        "concerns no single subaccount."
+    ),
+    Authority.OWN_USER: "For the CRM's backend, and for the user in the path.",
+    Authority.OWN_SENDS: (
+        "For the CRM's backend. A user's token sends `individual` email as that user."
+    ),
+    Authority.OWN_MAILBOX: (
+        "For the CRM's backend. A user's token shows what concerns that user's mailbox."
+    ),
+}
 
 
 @functools.cache
@@ -64,7 +82,8 @@ def document(routes: Sequence[Route]) -> dict[str, Any]:
                     "bearerFormat": "JWT",
                     "description": (
                         "HS256, `iss` crm, `aud` gmail-sync, `exp` at most an hour "
-                        "ahead, `sub` (a user id, or `crm`) and `subaccounts`."
+                        "ahead, `sub` (a user id, or `crm`), `subaccounts`, and for "
+                        "calls that concern no subaccount `deployment: true`."
                     ),
                 }
             },
@@ -110,7 +129,10 @@ def _operation(route: Route) -> dict[str, Any]:
             *_header_parameters(route),
         ],
         "responses": _responses(route),
-        "security": [] if route.public else [{"callerToken": []}],
+        "description": _MAY_CALL[route.authority],
+        "security": []
+        if route.authority is Authority.PUBLIC
+        else [{"callerToken": []}],
     }
     if route.body is not None:
         required = any(one.is_required() for one in route.body.model_fields.values())
@@ -258,14 +280,16 @@ def _good(route: Route) -> dict[str, Any]:
 
 def _codes(route: Route) -> set[str]:
     codes = {*_ALWAYS, *route.problems}
-    if not route.public:
-        codes.update(_OF_CALLERS)
+    if route.authority is not Authority.PUBLIC:
+        codes.update((*_OF_CALLERS, "backend_only"))
+    if route.authority is Authority.DEPLOYMENT:
+        codes.add("deployment_only")
     if route.parameters:
         codes.update(_OF_IDS)
     if route.body or route.lines or route.multipart:
         codes.update(_OF_BODIES)
     if route.query is not None:
         codes.update(("invalid_request", "invalid_page_token"))
-    if not route.public or route.query is None:
+    if route.authority is not Authority.PUBLIC or route.query is None:
         codes.add("invalid_request")
     return codes

@@ -1,44 +1,53 @@
-"""Where a list goes on, as an opaque text.
+"""Where a list continues, as an opaque text that only we can make.
 
-It holds sort values and an id of the list itself, never a path: whoever makes one up
-only moves within what they may read anyway. The check keeps one list's token from
-another list, and typing mistakes from looking like an empty list.
+It holds a sort value and an id of the list itself, never a path, and is signed with a
+key of the deployment: a token of another list, or a forged one, is refused.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
-from typing import Any
+import hashlib
+
+from itsdangerous import BadData, URLSafeSerializer
 
 from functions.http import problems
-from shared.core.ids import digest
+from shared.services.callers.authentication import Authentication
 
-_CHECK_CHARS = 12
+Position = tuple[int, str]
+"""Sort value and id of the last item of a page."""
 
 
-def encode(list_name: str, position: tuple[Any, ...] | None) -> str | None:
-    """Make the token of a position; None at the end."""
+def encode(
+    authentication: Authentication, list_name: str, position: Position | None
+) -> str | None:
+    """Make the token of a position; None at the end of the list."""
     if position is None:
         return None
-    text = json.dumps(list(position), separators=(",", ":"))
-    raw = (digest("page", list_name, text)[:_CHECK_CHARS] + text).encode()
-    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+    token = _serializer(authentication, list_name).dumps(position)
+    return token if isinstance(token, str) else token.decode("ascii")
 
 
-def decode(list_name: str, token: str | None) -> tuple[int, str] | None:
-    """Read a token back: sort value and id; raises Problem `invalid_page_token`."""
+def decode(
+    authentication: Authentication, list_name: str, token: str | None
+) -> Position | None:
+    """Read a token back; raises Problem `invalid_page_token`."""
     if token is None:
         return None
     try:
-        padded = token + "=" * (-len(token) % 4)
-        raw = base64.b64decode(padded, altchars=b"-_", validate=True).decode()
-        check, text = raw[:_CHECK_CHARS], raw[_CHECK_CHARS:]
-        if check == digest("page", list_name, text)[:_CHECK_CHARS]:
-            value, name = json.loads(text)
-            if type(value) is int and isinstance(name, str) and name:
-                return value, name
-    except (ValueError, TypeError, RecursionError, binascii.Error):
-        pass
-    raise problems.make("invalid_page_token")
+        value, name = _serializer(authentication, list_name).loads(token)
+    except (BadData, UnicodeError):
+        raise problems.make("invalid_page_token") from None
+    return value, name
+
+
+def _serializer(authentication: Authentication, list_name: str) -> URLSafeSerializer:
+    """A signer for one list; the key is derived, so that no token passes for another.
+
+    A page token outlives a rotation as long as its key is enabled.
+    """
+    oldest_first = authentication.signing_keys()[::-1]
+    return URLSafeSerializer(
+        list(oldest_first),
+        salt=f"page-token/{list_name}".encode(),
+        signer_kwargs={"digest_method": hashlib.sha256, "key_derivation": "hmac"},
+    )

@@ -50,6 +50,14 @@ CODES: dict[str, Code] = {
     "forbidden": Code(
         403, "Forbidden", "The token does not cover what the request names."
     ),
+    "backend_only": Code(
+        403, "Backend only", "A user's token does not reach this call."
+    ),
+    "deployment_only": Code(
+        403,
+        "Deployment right needed",
+        "The call concerns no subaccount: the token needs `deployment: true`.",
+    ),
     "not_found": Code(
         404, "Not found", "It does not exist, or is not the caller's to see."
     ),

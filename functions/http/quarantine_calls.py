@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functions.http import admission, page_tokens
+from functions.http import page_tokens
 from functions.http.models import quarantine
 from functions.http.models.base import NoFields, PageQuery
 from functions.http.routing import Call
@@ -12,8 +12,9 @@ _LIST = "quarantine"
 
 def list_quarantine(call: Call[None, PageQuery]) -> quarantine.Quarantine:
     """Messages and work that could not be processed, the newest first."""
-    admission.only_the_backend(call)
-    after = page_tokens.decode(_LIST, call.query.page_token)
+    after = page_tokens.decode(
+        call.services.authentication, _LIST, call.query.page_token
+    )
     left = [
         one
         for one in call.services.quarantine.items(call.caller)
@@ -38,13 +39,14 @@ def list_quarantine(call: Call[None, PageQuery]) -> quarantine.Quarantine:
             for one in page
         ],
         next_page_token=page_tokens.encode(
-            _LIST, (page[-1].last_at, page[-1].id) if more else None
+            call.services.authentication,
+            _LIST,
+            (page[-1].last_at, page[-1].id) if more else None,
         ),
     )
 
 
 def replay_quarantined(call: Call[NoFields, None]) -> quarantine.Replayed:
     """Try one item again; it leaves the quarantine when that succeeds."""
-    admission.only_the_backend(call)
     outcome = call.services.quarantine.replay(call.caller, call.ids["id"])
     return quarantine.Replayed(id=call.ids["id"], outcome=outcome)

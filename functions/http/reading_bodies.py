@@ -79,9 +79,18 @@ def body_of(request: Request, model: type[Model]) -> Model:
     text = _whole_body(request)
     if not text and not any(one.is_required() for one in model.model_fields.values()):
         return model()
+    return checked(_object_in(request, text), model)
+
+
+def object_of(request: Request) -> dict[str, Any]:
+    """Read a JSON body that is checked later."""
+    return _object_in(request, _whole_body(request))
+
+
+def _object_in(request: Request, text: bytes) -> dict[str, Any]:
     if request.mimetype != "application/json":
         raise problems.make("unsupported_media_type")
-    return checked(json_object(text), model)
+    return json_object(text)
 
 
 def _whole_body(request: Request) -> bytes:

@@ -39,7 +39,9 @@ def list_conversations(call: Call[None, PageQuery]) -> messages.Conversations:
     page = call.services.reading.conversations(
         call.subaccount,
         limit=call.query.page_size,
-        after=page_tokens.decode(name, call.query.page_token),
+        after=page_tokens.decode(
+            call.services.authentication, name, call.query.page_token
+        ),
     )
     return messages.Conversations(
         items=[
@@ -53,7 +55,9 @@ def list_conversations(call: Call[None, PageQuery]) -> messages.Conversations:
             )
             for one in page.items
         ],
-        next_page_token=page_tokens.encode(name, page.end),
+        next_page_token=page_tokens.encode(
+            call.services.authentication, name, page.end
+        ),
     )
 
 
@@ -64,11 +68,15 @@ def list_messages(call: Call[None, PageQuery]) -> messages.Messages:
         call.subaccount,
         call.contact,
         limit=call.query.page_size,
-        after=page_tokens.decode(name, call.query.page_token),
+        after=page_tokens.decode(
+            call.services.authentication, name, call.query.page_token
+        ),
     )
     return messages.Messages(
         items=[message_answer(one) for one in page.items],
-        next_page_token=page_tokens.encode(name, page.end),
+        next_page_token=page_tokens.encode(
+            call.services.authentication, name, page.end
+        ),
     )
 
 
@@ -100,7 +108,7 @@ def list_decisions(call: Call[None, decisions.DecisionQuery]) -> decisions.Decis
     query, explaining = call.query, call.services.explaining
     asked = query.address or query.gmail_message_id or query.rfc822_message_id
     name = f"{call.subaccount}/decisions/{asked}"
-    after = page_tokens.decode(name, query.page_token)
+    after = page_tokens.decode(call.services.authentication, name, query.page_token)
     if query.address is not None:
         page = explaining.by_address(
             call.caller,
@@ -121,7 +129,9 @@ def list_decisions(call: Call[None, decisions.DecisionQuery]) -> decisions.Decis
         page = _part(found, query.page_size, after)
     return decisions.Decisions(
         items=[_decision_answer(one) for one in page.items],
-        next_page_token=page_tokens.encode(name, page.end),
+        next_page_token=page_tokens.encode(
+            call.services.authentication, name, page.end
+        ),
     )
 
 

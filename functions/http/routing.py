@@ -1,8 +1,8 @@
 """The routes as data, and how a request finds its handler.
 
 Whatever must hold for every call happens here, so that no handler can forget it: the
-caller is known, the subaccount in the path is in the token, ids are well formed, query
-and body are checked against their models.
+caller is known and has the authority that the route declares, ids are well formed,
+query and body are checked against their models.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ from werkzeug.routing import BaseConverter, Map, RequestRedirect, Rule
 from functions.http import fields, problems, reading_bodies
 from shared import logs
 from shared.bootstrap import Services
-from shared.core.access import Caller, may_touch_subaccount
-from shared.core.ids import ContactId, MessageId, SubaccountId, UserId
+from shared.core.access import BACKEND, Authority, Caller, refusal, shares_subaccount
+from shared.core.ids import ContactId, MessageId, SubaccountId, UserId, is_id
+from shared.services.crm.directory import not_found
 
 Body = TypeVar("Body")
 Query = TypeVar("Query")
@@ -65,6 +66,7 @@ class Call(Generic[Body, Query]):
 class Route:
     """One call of the API, as the dispatcher and the OpenAPI document both read it.
 
+    `authority` says who may make it; there is no call without one.
     `answers` is the model of a good answer, None for an empty one (204), or a media
     type. `lines` is the model of one line of an NDJSON body. `problems` lists the codes
     beyond those that every route of its kind has. `status` is that of a good answer.
@@ -77,11 +79,11 @@ class Route:
     handler: Callable[[Call[Any, Any]], BaseModel | Response | None]
     summary: str
     answers: type[BaseModel] | str | None
+    authority: Authority
     body: type[BaseModel] | None = None
     lines: type[BaseModel] | None = None
     query: type[BaseModel] | None = None
     problems: tuple[str, ...] = ()
-    public: bool = False
     status: int = 200
     multipart: type[BaseModel] | None = None
     headers: tuple[str, ...] = ()
@@ -125,7 +127,7 @@ class Router:
         route, ids = self._find(request)
         logs.add(route=route.path)
         services = self._services()
-        caller = ANONYMOUS if route.public else self._admit(request, services, ids)
+        caller = self._admit(route, request, services, ids)
         body = reading_bodies.body_of(request, route.body) if route.body else None
         call: Call[Any, Any] = Call(
             request=request,
@@ -150,27 +152,42 @@ class Router:
         return cast(Route, route), dict(ids)
 
     def _admit(
-        self, request: Request, services: Services, ids: Mapping[str, str]
+        self, route: Route, request: Request, services: Services, ids: Mapping[str, str]
     ) -> Caller:
         """Say who calls, and refuse what the token does not cover.
 
-        The answer is the same for a foreign subaccount and for none: it comes from the
-        token alone, before anything is read.
+        The response is the same for a foreign subaccount and for none: it follows from
+        the token and the route, before anything is read.
         """
+        if route.authority is Authority.PUBLIC:
+            return ANONYMOUS
         caller = services.authentication.caller(request.headers.get("Authorization"))
-        subaccount = ids.get("subaccount")
-        if subaccount is not None and not may_touch_subaccount(
-            caller, SubaccountId(subaccount)
-        ):
-            raise problems.make("forbidden")
-        wrong = [
-            {"parameter": name, "detail": fields.ID_RULE}
-            for name, value in ids.items()
-            if not fields.is_id(value)
-        ]
-        if wrong:
-            raise problems.make("invalid_request", errors=tuple(wrong))
+        refused = refusal(
+            route.authority,
+            caller,
+            user=ids.get("user"),
+            subaccount=ids.get("subaccount"),
+        )
+        if refused is not None:
+            raise problems.make(refused)
+        _check_ids(ids)
+        if "user" in ids and "subaccount" not in ids:
+            memberships = services.directory.subaccounts_of(UserId(ids["user"]))
+            if not shares_subaccount(caller, memberships):
+                raise not_found("user")
         return caller
+
+
+def _check_ids(ids: Mapping[str, str]) -> None:
+    wrong = [
+        {"parameter": name, "detail": fields.ID_RULE}
+        for name, value in ids.items()
+        if not is_id(value)
+    ]
+    if ids.get("user") == BACKEND:
+        wrong.append({"parameter": "user", "detail": fields.USER_RULE})
+    if wrong:
+        raise problems.make("invalid_request", errors=tuple(wrong))
 
 
 def _written(result: BaseModel | Response | None, status: int) -> Response:

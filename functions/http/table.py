@@ -32,6 +32,7 @@ from functions.http.models import (
 )
 from functions.http.models.base import NoFields, PageQuery
 from functions.http.routing import Call, Route
+from shared.core.access import Authority
 from shared.logs import log
 from shared.services.operating.health import Overall
 
@@ -75,6 +76,7 @@ ROUTES: tuple[Route, ...] = (
         "Create or replace a subaccount's settings",
         subaccounts.Subaccount,
         body=subaccounts.SubaccountIn,
+        authority=Authority.BACKEND,
     ),
     Route(
         "GET",
@@ -82,6 +84,7 @@ ROUTES: tuple[Route, ...] = (
         directory_calls.get_subaccount,
         "Read a subaccount's settings",
         subaccounts.Subaccount,
+        authority=Authority.BACKEND,
     ),
     Route(
         "PUT",
@@ -90,9 +93,24 @@ ROUTES: tuple[Route, ...] = (
         "Create or replace a team member",
         subaccounts.User,
         body=subaccounts.UserIn,
+        authority=Authority.BACKEND,
     ),
     Route(
-        "GET", _USER, directory_calls.get_user, "Read a team member", subaccounts.User
+        "PATCH",
+        _USER,
+        directory_calls.patch_user,
+        "Change a user's never-log list, or whether the mailbox is recorded here",
+        subaccounts.User,
+        body=subaccounts.UserChange,
+        authority=Authority.OWN_USER,
+    ),
+    Route(
+        "GET",
+        _USER,
+        directory_calls.get_user,
+        "Read a team member",
+        subaccounts.User,
+        authority=Authority.BACKEND,
     ),
     Route(
         "POST",
@@ -102,8 +120,16 @@ ROUTES: tuple[Route, ...] = (
         subaccounts.BccAddress,
         body=NoFields,
         problems=("bcc_not_configured",),
+        authority=Authority.OWN_USER,
     ),
-    Route("DELETE", _USER, directory_calls.delete_user, "Remove a team member", None),
+    Route(
+        "DELETE",
+        _USER,
+        directory_calls.delete_user,
+        "Remove a team member",
+        None,
+        authority=Authority.BACKEND,
+    ),
     Route(
         "PUT",
         _CONTACT,
@@ -111,9 +137,15 @@ ROUTES: tuple[Route, ...] = (
         "Create or replace a contact",
         contacts.Contact,
         body=contacts.ContactIn,
+        authority=Authority.BACKEND,
     ),
     Route(
-        "GET", _CONTACT, directory_calls.get_contact, "Read a contact", contacts.Contact
+        "GET",
+        _CONTACT,
+        directory_calls.get_contact,
+        "Read a contact",
+        contacts.Contact,
+        authority=Authority.BACKEND,
     ),
     Route(
         "DELETE",
@@ -121,6 +153,7 @@ ROUTES: tuple[Route, ...] = (
         directory_calls.delete_contact,
         "Erase a contact with its conversation, messages and attachments",
         None,
+        authority=Authority.BACKEND,
     ),
     Route(
         "POST",
@@ -129,6 +162,7 @@ ROUTES: tuple[Route, ...] = (
         "Create or replace many contacts, one JSON object a line",
         contacts.Imported,
         lines=contacts.ContactRow,
+        authority=Authority.BACKEND,
     ),
     Route(
         "POST",
@@ -138,6 +172,7 @@ ROUTES: tuple[Route, ...] = (
         connections.Authorization,
         body=connections.ConnectionIn,
         problems=("return_to_not_allowed",),
+        authority=Authority.OWN_USER,
     ),
     Route(
         "GET",
@@ -146,6 +181,7 @@ ROUTES: tuple[Route, ...] = (
         "Read a user's connection",
         connections.Connection,
         problems=("not_connected",),
+        authority=Authority.OWN_USER,
     ),
     Route(
         "DELETE",
@@ -153,6 +189,7 @@ ROUTES: tuple[Route, ...] = (
         connection_calls.delete_connection,
         "Disconnect a user's mailbox; what is recorded stays",
         None,
+        authority=Authority.OWN_USER,
     ),
     Route(
         "POST",
@@ -161,7 +198,7 @@ ROUTES: tuple[Route, ...] = (
         "Begin to connect the logging mailbox",
         connections.Authorization,
         body=NoFields,
-        problems=("forbidden",),
+        authority=Authority.DEPLOYMENT,
     ),
     Route(
         "GET",
@@ -169,7 +206,8 @@ ROUTES: tuple[Route, ...] = (
         bcc_calls.get_logging_connection,
         "Read the logging mailbox's connection",
         connections.LoggingConnection,
-        problems=("forbidden", "not_connected"),
+        problems=("not_connected",),
+        authority=Authority.DEPLOYMENT,
     ),
     Route(
         "DELETE",
@@ -177,7 +215,7 @@ ROUTES: tuple[Route, ...] = (
         bcc_calls.delete_logging_connection,
         "Disconnect the logging mailbox",
         None,
-        problems=("forbidden",),
+        authority=Authority.DEPLOYMENT,
     ),
     Route(
         "PATCH",
@@ -187,6 +225,7 @@ ROUTES: tuple[Route, ...] = (
         connections.Connection,
         body=connections.CapIn,
         problems=("not_connected",),
+        authority=Authority.BACKEND,
     ),
     Route(
         "POST",
@@ -208,6 +247,7 @@ ROUTES: tuple[Route, ...] = (
             "from_not_allowed",
             "daily_limit_reached",
         ),
+        authority=Authority.OWN_SENDS,
     ),
     Route(
         "GET",
@@ -215,6 +255,7 @@ ROUTES: tuple[Route, ...] = (
         reading_calls.get_message,
         "Read one message",
         messages.Message,
+        authority=Authority.BACKEND,
     ),
     Route(
         "GET",
@@ -223,6 +264,7 @@ ROUTES: tuple[Route, ...] = (
         "List conversations, newest first",
         messages.Conversations,
         query=PageQuery,
+        authority=Authority.BACKEND,
     ),
     Route(
         "GET",
@@ -231,6 +273,7 @@ ROUTES: tuple[Route, ...] = (
         "List the messages of a conversation, newest first",
         messages.Messages,
         query=PageQuery,
+        authority=Authority.BACKEND,
     ),
     Route(
         "GET",
@@ -239,6 +282,7 @@ ROUTES: tuple[Route, ...] = (
         "Download an attachment",
         "application/octet-stream",
         problems=("attachment_not_stored",),
+        authority=Authority.BACKEND,
     ),
     Route(
         "GET",
@@ -247,6 +291,7 @@ ROUTES: tuple[Route, ...] = (
         "Say why mail is recorded, or is not",
         decisions.Decisions,
         query=decisions.DecisionQuery,
+        authority=Authority.OWN_MAILBOX,
     ),
     Route(
         "POST",
@@ -257,6 +302,7 @@ ROUTES: tuple[Route, ...] = (
         body=jobs.AuditIn,
         problems=("not_connected", "reauth_required"),
         status=202,
+        authority=Authority.BACKEND,
     ),
     Route(
         "POST",
@@ -266,6 +312,7 @@ ROUTES: tuple[Route, ...] = (
         jobs.Started,
         body=NoFields,
         status=202,
+        authority=Authority.BACKEND,
     ),
     Route(
         "GET",
@@ -273,6 +320,7 @@ ROUTES: tuple[Route, ...] = (
         job_calls.get_job,
         "Say how far an audit or a backfill is",
         jobs.Job,
+        authority=Authority.BACKEND,
     ),
     Route(
         "GET",
@@ -281,7 +329,7 @@ ROUTES: tuple[Route, ...] = (
         "List what could not be processed, newest first",
         quarantine.Quarantine,
         query=PageQuery,
-        problems=("forbidden",),
+        authority=Authority.BACKEND,
     ),
     Route(
         "POST",
@@ -291,14 +339,22 @@ ROUTES: tuple[Route, ...] = (
         quarantine.Replayed,
         body=NoFields,
         problems=("reauth_required",),
+        authority=Authority.BACKEND,
     ),
-    Route("GET", "/healthz", _healthz, "Say that it runs", service.Health, public=True),
+    Route(
+        "GET",
+        "/healthz",
+        _healthz,
+        "Say that it runs",
+        service.Health,
+        authority=Authority.PUBLIC,
+    ),
     Route(
         "GET",
         "/openapi.json",
         _openapi,
         "This document",
         "application/json",
-        public=True,
+        authority=Authority.PUBLIC,
     ),
 )

@@ -7,6 +7,7 @@ nobody an address.
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import NewType
 
 SubaccountId = NewType("SubaccountId", str)
@@ -22,6 +23,15 @@ HistoryId = NewType("HistoryId", str)
 """A string on the wire; can exceed 64 bits. Compare with `history.order`."""
 Rfc822MessageId = NewType("Rfc822MessageId", str)
 """With its angle brackets, as in the header."""
+
+
+# Firestore reserves `__x__`; `.` and `..` disappear from every URL.
+_ID = re.compile(r"(?!\.{1,2}\Z|__.*__\Z)[A-Za-z0-9._~-]{1,128}")
+
+
+def is_id(value: str) -> bool:
+    """Whether this can be one of the CRM's own ids."""
+    return _ID.fullmatch(value) is not None
 
 
 def digest(*parts: str) -> str:

@@ -21,10 +21,14 @@ class SubaccountForMatching:
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """A user in one subaccount, with the user's own never-log list there."""
+    """A user in one subaccount, with the user's own never-log list there.
+
+    `sync` says whether the mailbox is recorded there by M and T (C11).
+    """
 
     subaccount: SubaccountId
     never_log: tuple[str, ...] = ()
+    sync: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,7 +126,8 @@ class Member:
     """A user as team member of one subaccount.
 
     `internal_addresses` are all addresses known to be the user's: profile, connected
-    mailbox and its aliases; normalised.
+    mailbox and its aliases; normalised. `sync` says whether the mailbox is recorded
+    here (C11).
     """
 
     id: UserId
@@ -135,6 +136,7 @@ class Member:
     email: str
     never_log: tuple[str, ...] = ()
     internal_addresses: tuple[str, ...] = ()
+    sync: bool = True
 
 
 @dataclass(frozen=True, slots=True)

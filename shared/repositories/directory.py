@@ -45,13 +45,17 @@ class ContactToWrite:
 
 @dataclass(frozen=True, slots=True)
 class MemberToWrite:
-    """A team member as the CRM gave it. `address` is `email`, normalised."""
+    """A user as the CRM gave it. `address` is `email`, normalised.
+
+    `never_log` and `sync` None: as they were, else empty and on.
+    """
 
     id: UserId
     name: str
     email: str
     address: str
-    never_log: tuple[str, ...]
+    never_log: tuple[str, ...] | None = None
+    sync: bool | None = None
 
 
 def to_subaccount(snapshot: Snapshot) -> Subaccount:
@@ -93,6 +97,7 @@ def to_member(subaccount: SubaccountId, snapshot: Snapshot) -> Member:
         email=data["email"],
         never_log=tuple(data["never_log"]),
         internal_addresses=tuple(data["internal_addresses"]),
+        sync=data.get("sync", True),
     )
 
 
@@ -117,7 +122,10 @@ def write_member(
         "name": member.name,
         "email": member.email,
         "address": member.address,
-        "never_log": list(member.never_log),
+        "never_log": before.data.get("never_log", [])
+        if member.never_log is None
+        else list(member.never_log),
+        "sync": before.data.get("sync", True) if member.sync is None else member.sync,
         "internal_addresses": sorted(internal),
     }
     path = paths.member(subaccount, member.id)
@@ -129,6 +137,18 @@ def write_member(
         ),
     ]
     return writes + _member_entries(subaccount, member.id, add=internal, remove=known)
+
+
+def change_member(
+    before: Snapshot, *, never_log: Sequence[str] | None, sync: bool | None
+) -> list[Write]:
+    """Change a membership that exists; None leaves a field as it is."""
+    data: dict[str, Any] = {}
+    if never_log is not None:
+        data["never_log"] = list(never_log)
+    if sync is not None:
+        data["sync"] = sync
+    return [Update(before.path, data, before.version)] if data else []
 
 
 def add_internal(

@@ -107,6 +107,11 @@ def bcc_token(key: str) -> str:
     return f"bcc_tokens/{key}"
 
 
+def spent_link(link: str) -> str:
+    """A link to the settings page that has been used, by its digest."""
+    return f"sessions/{link}"
+
+
 def session(secret: str) -> str:
     """A browser's session on the settings page; found by its cookie, as digest."""
     return f"sessions/{digest('session', secret)}"

@@ -57,7 +57,11 @@ def for_matching(documents: Documents, mailbox: Mailbox) -> MailboxForMatching:
                 id=user,
                 since=mailbox.users[user],
                 memberships=tuple(
-                    Membership(subaccount, tuple(snapshot.data.get("never_log", ())))
+                    Membership(
+                        subaccount,
+                        tuple(snapshot.data.get("never_log", ())),
+                        snapshot.data.get("sync", True),
+                    )
                     for (member, subaccount), snapshot in members.items()
                     if member == user
                 ),

@@ -91,13 +91,29 @@ def test_a_provider_that_goes_takes_its_password_along(
 def test_a_user_is_read_back_and_is_internal(api: Api, gateways: Memory) -> None:
     user = {"name": "Uma", "email": "Uma@Agency.example", "never_log": ["x.example"]}
     answer = api.put("/v1/subaccounts/a/users/u1", user)
-    assert answer == {"id": "u1", **user, "bcc_address": None}
+    assert answer == {"id": "u1", **user, "sync": True, "bcc_address": None}
     assert api.get("/v1/subaccounts/a/users/u1") == answer
     (entry,) = gateways.documents.get(
         [f"subaccounts/a/addresses/{address_key('uma@agency.example')}"]
     )
     assert entry.data["members"] == {"u1": True}
     assert api.services.directory.subaccounts_of("u1") == ("a",)
+
+
+def test_c11_what_is_left_out_of_a_user_stays(api: Api) -> None:
+    path = "/v1/subaccounts/a/users/u1"
+    user = {"name": "Uma", "email": "uma@agency.example"}
+    api.put(path, user)
+    api.token = token(["a"], "u1")
+    changed = api.call("PATCH", path, {"sync": False, "never_log": ["x.example"]})
+    assert (changed.status_code, changed.json["sync"]) == (200, False)
+    api.token = token(["a", "b"])
+    again = api.put(path, {**user, "name": "Uma B."})
+    assert (again["sync"], again["never_log"]) == (False, ["x.example"])
+    assert api.call("PATCH", path, {}).json == again
+    assert api.put(path, {**user, "sync": True, "never_log": []})["sync"] is True
+    assert api.call("PATCH", path, {"sync": None}).status_code == 422
+    assert api.call("PATCH", path.replace("u1", "u9"), {}).status_code == 404
 
 
 def test_a_deleted_user_is_gone_and_deleting_again_is_no_error(api: Api) -> None:

@@ -28,8 +28,10 @@ class Caller:
         body: Any = None,
         sub: str = "crm",
         subaccounts: Any = ("s",),
+        *,
+        deployment: bool = False,
     ) -> Any:
-        token = support.token(list(subaccounts), sub, now=EPOCH)
+        token = support.token(list(subaccounts), sub, now=EPOCH, deployment=deployment)
         more = {} if body is None else {"json": body}
         headers = {"Authorization": f"Bearer {token}"}
         return self.client.open(path, method=method, headers=headers, **more)
@@ -57,8 +59,8 @@ def test_b1_the_address_is_shown_to_the_user_and_the_backend_only(
     address = system.drop()
     path = "/v1/subaccounts/s/users/u"
     assert call("GET", path).json["bcc_address"] == address
-    assert call("GET", path, sub="u").json["bcc_address"] == address
-    assert call("GET", path, sub="v").json["bcc_address"] is None
+    assert call("GET", path, sub="u").status_code == 403
+    assert call("GET", path, sub="v").status_code == 403
     body = {"name": "Rep", "email": PROFILE}
     assert call("PUT", path, body).json["bcc_address"] == address
     view = call("GET", "/v1/users/u/connection").json
@@ -91,19 +93,24 @@ def test_b1_rotating(system: BccSystem, call: Caller) -> None:
 # --- B4: the logging mailbox -----------------------------------------------------
 
 
-def test_b4_the_logging_mailbox_is_the_backends(
+def test_b4_the_logging_mailbox_needs_the_right_to_the_deployment(
     system: BccSystem, call: Caller
 ) -> None:
     path = "/v1/logging-mailbox/connection"
-    view = call("GET", path).json
+    view = call("GET", path, deployment=True).json
     assert (view["address"], view["status"]) == (LOG, "active")
     assert view["watch_expires_at"]
-    assert call("POST", path, {}).json["authorization_url"]
+    assert call("POST", path, {}, deployment=True).json["authorization_url"]
     for method in ("GET", "POST", "DELETE"):
-        assert call(method, path, sub="u").status_code == 403
+        refused = call(method, path, sub="u", deployment=True)
+        assert (refused.status_code, refused.json["code"]) == (403, "backend_only")
+        for subaccounts in ((), ("s",), ("some-other-tenant",)):
+            refused = call(method, path, subaccounts=subaccounts)
+            assert refused.status_code == 403
+            assert refused.json["code"] == "deployment_only"
     drop = system.drop()
-    assert call("DELETE", path).status_code == 204
-    assert call("GET", path).json["status"] == "disconnected"
+    assert call("DELETE", path, deployment=True).status_code == 204
+    assert call("GET", path, deployment=True).json["status"] == "disconnected"
     system.settle()
     system.outlook(rcpt=drop)
     system.settle()
@@ -121,7 +128,7 @@ def test_c8_a_bcc_address_is_shown_only_while_mail_to_it_is_logged(
     def shown(sub: str) -> tuple[Any, Any, Any, bool]:
         view = call("GET", connection, sub=sub).json
         return (
-            call("GET", user, sub=sub).json["bcc_address"],
+            call("GET", user).json["bcc_address"],
             call("POST", f"{user}/bcc-address:rotate", sub=sub).json["bcc_address"],
             view["bcc_addresses"],
             missing in {warning["code"] for warning in view["warnings"]},
@@ -141,7 +148,8 @@ def test_c8_a_bcc_address_is_shown_only_while_mail_to_it_is_logged(
     system.services.connections.disconnect(LOGGING)
     for sub in ("crm", "u"):
         assert shown(sub) == (None, None, {}, True)
-    warnings = call("GET", "/v1/logging-mailbox/connection").json["warnings"]
+    path = "/v1/logging-mailbox/connection"
+    warnings = call("GET", path, deployment=True).json["warnings"]
     assert missing not in {warning["code"] for warning in warnings}
     assert system.connect(LOGGING, LOG).code == "connected"
     assert shown("u")[0]
@@ -200,15 +208,21 @@ def test_e3_the_quarantine_is_listed_in_pages_and_replayed(
     token = ""
     while token is not None:
         query = f"?page_size=2{f'&page_token={token}' if token else ''}"
-        page = call("GET", f"/v1/quarantine{query}").json
+        page = call("GET", f"/v1/quarantine{query}", deployment=True).json
         seen += [one["id"] for one in page["items"]]
         token = page["next_page_token"]
     assert len(set(seen)) == len(seen) == 3
     path = f"/v1/quarantine/{seen[0]}:replay"
     assert call("POST", path, sub="u").status_code == 403
-    assert call("POST", path, {}).json == {"id": seen[0], "outcome": "published"}
-    assert call("POST", path).status_code == 404
-    assert len(call("GET", "/v1/quarantine").json["items"]) == 2
+    assert call("POST", path, {}, deployment=True).json == {
+        "id": seen[0],
+        "outcome": "published",
+    }
+    assert call("POST", path, deployment=True).status_code == 404
+    assert len(call("GET", "/v1/quarantine", deployment=True).json["items"]) == 2
+    assert call("GET", "/v1/quarantine").json["items"] == []
+    other = f"/v1/quarantine/{seen[1]}:replay"
+    assert call("POST", other).status_code == 404
 
 
 def test_e3_a_push_that_is_no_dead_letter_is_acknowledged(

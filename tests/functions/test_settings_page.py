@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import re
+import string
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -55,7 +58,11 @@ def a_token(system: System, sub: str = "u", s: str = "s", **claims: Any) -> str:
     return token([s], sub, now=system.clock.now(), **claims)
 
 
+LINKS = itertools.count()
+
+
 def sign_in(system: System, browser: Client, **who: Any) -> TestResponse:
+    who.setdefault("jti", str(next(LINKS)))  # every link is another token
     return browser.get("/settings", query_string={"token": a_token(system, **who)})
 
 
@@ -152,6 +159,36 @@ def test_a_planted_session_is_never_taken_over(system: System, browser: Client) 
     assert first.value != second.value
     browser.set_cookie("gmail_sync_session", first.value, path="/settings")
     assert browser.get("/settings").status_code == 401  # it ended with the new one
+
+
+def test_a_link_is_good_for_one_trade(wsgi: Any, system: System) -> None:
+    first, second = Client(wsgi), Client(wsgi)
+    assert sign_in(system, first, jti="same").status_code == 303
+    again = sign_in(system, second, jti="same")
+    assert (again.status_code, "works once" in again.text) == (401, True)
+    assert second.get("/settings").status_code == 401
+    # Whoever opened it may reload it, in the same browser.
+    cookie = first.get_cookie("gmail_sync_session", path="/settings")
+    assert sign_in(system, first, jti="same").status_code == 303
+    assert first.get_cookie("gmail_sync_session", path="/settings") == cookie
+
+
+def test_a_signature_in_another_spelling_is_the_same_link(
+    wsgi: Any, system: System
+) -> None:
+    """The last character of 32 bytes in base64 has two spare bits."""
+    token = a_token(system)
+    letters = string.ascii_uppercase + string.ascii_lowercase + string.digits + "-_"
+    other = token[:-1] + letters[letters.index(token[-1]) ^ 1]
+    assert Client(wsgi).get(f"/settings?token={token}").status_code == 303
+    assert Client(wsgi).get(f"/settings?token={other}").status_code == 401
+
+
+def test_of_two_trades_at_once_one_wins(system: System) -> None:
+    token = a_token(system)
+    with ThreadPoolExecutor(8) as pool:
+        done = [pool.submit(system.services.sessions.open, token) for _ in range(8)]
+    assert sum(trade.exception() is None for trade in done) == 1
 
 
 def test_what_is_stored_opens_no_session(system: System, browser: Client) -> None:

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from shared.core.access import (
+    Authority,
     Caller,
-    may_name_user,
     may_see_decision,
-    may_touch_subaccount,
+    may_send,
+    refusal,
     shares_subaccount,
 )
 from tests.support.api import Api
@@ -26,29 +27,54 @@ def test_the_backend_is_nobody() -> None:
     assert UMA.user == "uma"
 
 
-@pytest.mark.parametrize(
-    ("caller", "subaccount", "allowed"),
-    [(BACKEND, "a", True), (BACKEND, "c", False), (UMA, "a", True), (UMA, "b", False)],
-)
-def test_only_the_subaccounts_of_the_token(
-    caller: Api, subaccount: Any, allowed: Any
-) -> None:
-    assert may_touch_subaccount(caller, subaccount) is allowed
+OPERATOR = Caller("crm", frozenset(), deployment=True)
 
 
 @pytest.mark.parametrize(
-    ("caller", "user", "allowed"),
+    ("authority", "caller", "user", "subaccount", "code"),
     [
-        (BACKEND, "uma", True),
-        (UMA, "uma", True),
-        (UMA, "ute", False),
-        (UMA, "crm", False),
+        (Authority.PUBLIC, BACKEND, None, None, None),
+        (Authority.BACKEND, BACKEND, "uma", "a", None),
+        (Authority.BACKEND, BACKEND, None, "c", "forbidden"),
+        (Authority.BACKEND, UMA, "uma", "a", "backend_only"),
+        (Authority.BACKEND, UMA, None, "c", "backend_only"),
+        (Authority.BACKEND, OPERATOR, None, "a", "forbidden"),
+        (Authority.DEPLOYMENT, OPERATOR, None, None, None),
+        (Authority.DEPLOYMENT, BACKEND, None, None, "deployment_only"),
+        (Authority.DEPLOYMENT, UMA, None, None, "backend_only"),
+        (Authority.OWN_USER, BACKEND, "uma", None, None),
+        (Authority.OWN_USER, UMA, "uma", None, None),
+        (Authority.OWN_USER, UMA, "uma", "a", None),
+        (Authority.OWN_USER, UMA, "uma", "b", "forbidden"),
+        (Authority.OWN_USER, UMA, "ute", "a", "backend_only"),
+        (Authority.OWN_USER, UMA, "crm", "a", "backend_only"),
+        (Authority.OWN_SENDS, UMA, None, "a", None),
+        (Authority.OWN_SENDS, UMA, None, "b", "forbidden"),
+        (Authority.OWN_MAILBOX, UMA, None, "a", None),
     ],
 )
-def test_a_user_names_only_the_own_connection(
-    caller: Api, user: Any, allowed: Any
+def test_what_a_token_does_not_cover_is_refused_by_the_token_alone(
+    authority: Authority, caller: Caller, user: Any, subaccount: Any, code: Any
 ) -> None:
-    assert may_name_user(caller, user) is allowed
+    refused = refusal(authority, caller, user=user, subaccount=subaccount)
+    assert refused == code
+
+
+@pytest.mark.parametrize(
+    ("caller", "kind", "user", "allowed"),
+    [
+        (BACKEND, "bulk", "uma", True),
+        (UMA, "individual", "uma", True),
+        (UMA, "individual", "ute", False),
+        (UMA, "bulk", "uma", False),
+        (UMA, "workflow", "uma", False),
+        (UMA, ["individual"], "uma", False),
+    ],
+)
+def test_a_user_sends_individual_email_as_itself(
+    caller: Caller, kind: Any, user: Any, allowed: bool
+) -> None:
+    assert may_send(caller, kind, user) is allowed
 
 
 @pytest.mark.parametrize(

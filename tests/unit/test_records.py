@@ -140,12 +140,12 @@ MESSAGE = {
             {"id": S},
             {"logging": "established", "internal_domains": (), "never_log": ()},
         ),
-        (Membership, {"subaccount": S}, {"never_log": ()}),
+        (Membership, {"subaccount": S}, {"never_log": (), "sync": True}),
         (UserForMatching, {"id": U, "since": 7}, {"memberships": ()}),
         (
             Member,
             {"id": U, "subaccount": S, "name": "Uma", "email": "uma@ours.example"},
-            {"never_log": (), "internal_addresses": ()},
+            {"never_log": (), "internal_addresses": (), "sync": True},
         ),
         (
             Contact,

@@ -51,6 +51,7 @@ class Connection(Out):
     sends_left_today: int | None
     warnings: list[Warning]
     bcc_addresses: dict[str, str]
+    sync: dict[str, bool]
 
 
 class LoggingConnection(Out):

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from functions.http.fields import Email, Id, Name, Time, TimeIn
+from functions.http.fields import Email, Id, Name, Time, TimeIn, User
 from functions.http.models.base import In, Out
 from shared.core.parsing.address import normalise
 
@@ -23,7 +23,7 @@ class ContactIn(In):
 
     name: Name
     emails: Annotated[list[Email], Field(min_length=1, max_length=MAX_EMAILS)]
-    assigned_to: Id | None = None
+    assigned_to: User | None = None
     created_at: TimeIn | None = None
 
     @model_validator(mode="after")

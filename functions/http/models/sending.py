@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from functions.http.fields import NO_CONTROLS, Email, Id, Name
+from functions.http.fields import NO_CONTROLS, Email, Id, Name, User
 from functions.http.models.base import In, Out
 
 MAX_RECIPIENTS = 100
@@ -36,7 +36,7 @@ class SendIn(In):
     """Mail to send. Bulk names `contacts`, one message each; all else names `to`."""
 
     kind: Literal["individual", "bulk", "workflow"]
-    user: Id
+    user: User
     to: Recipients = []
     cc: Recipients = []
     bcc: Recipients = []

@@ -9,6 +9,7 @@ from pydantic import Field
 from functions.http.fields import Domain, Email, Id, ListEntry, Name
 from functions.http.models.base import MAX_LIST_ENTRIES, PRINTABLE, In, Out
 
+NeverLog = Annotated[list[ListEntry], Field(max_length=MAX_LIST_ENTRIES)]
 Logging = Literal["established", "all_contacts", "threads"]
 _HOST = r"^(?:[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|[0-9A-Fa-f:.]{2,45})$"
 
@@ -42,7 +43,7 @@ class SubaccountIn(In):
     name: Name
     logging: Logging = "established"
     internal_domains: Annotated[list[Domain], Field(max_length=MAX_LIST_ENTRIES)] = []
-    never_log: Annotated[list[ListEntry], Field(max_length=MAX_LIST_ENTRIES)] = []
+    never_log: NeverLog = []
     default_provider: ProviderIn | None = None
 
 
@@ -78,16 +79,28 @@ class UserIn(In):
 
     name: Name
     email: Email
-    never_log: Annotated[list[ListEntry], Field(max_length=MAX_LIST_ENTRIES)] = []
+    never_log: NeverLog = []
+    sync: bool = True
+
+
+class UserChange(In):
+    """What a user may change about a membership; what is left out stays."""
+
+    never_log: NeverLog = []
+    sync: bool = True
 
 
 class User(Out):
-    """A team member. `bcc_address` is null while email to it would not be logged."""
+    """A user. `sync` says whether the mailbox is recorded in this subaccount (C11).
+
+    `bcc_address` is null while email to it would not be logged.
+    """
 
     id: Id
     name: str
     email: str
     never_log: list[str]
+    sync: bool
     bcc_address: str | None
 
 

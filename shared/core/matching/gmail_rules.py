@@ -64,6 +64,9 @@ def matched(
         if exclusive and subaccount not in threads:
             answers[subaccount] = "T3"
             continue
+        if not copy.members(subaccount):
+            answers[subaccount] = "C11"
+            continue
         settings = copy.mailbox.subaccount(subaccount)
         case = _Case(
             copy,

@@ -59,11 +59,14 @@ class MailboxCopy:
         return owner not in {"", subaccount}
 
     def members(self, subaccount: SubaccountId) -> tuple[UserForMatching, ...]:
-        """Those of its users who belong to a subaccount."""
+        """Those of its users for whom it is recorded in a subaccount (C11)."""
         return tuple(
             user
             for user in self.users
-            if any(one.subaccount == subaccount for one in user.memberships)
+            if any(
+                membership.subaccount == subaccount and membership.sync
+                for membership in user.memberships
+            )
         )
 
     def ask_addresses(

@@ -29,6 +29,7 @@ _IGNORED = {
     "B7": "No contact is in it, but more than 50 people, or more than a day may make.",
     "C2": "It is from before the mailbox was connected, which is never synced.",
     "C6": "The mailbox was disconnected when it came.",
+    "C11": "The user has switched the sync off for this subaccount.",
     "M1": "Drafts, chats, spam and trash stay out of the CRM.",
     "M2": "It claims to come from the team, but is not authenticated: a forgery.",
     "M3": "The address is a contact's, but has no relationship with this user.",
@@ -51,7 +52,7 @@ _QUARANTINED = "It could not be processed, is kept aside, and can be replayed."
 
 _TELLING = (
     *("T3", "M9", "M2", "M12", "M10", "M3", "T2"),
-    *("B5", "B7", "M11", "M7", "B1"),
+    *("B5", "B7", "M11", "C11", "M7", "B1"),
 )
 
 

@@ -7,7 +7,6 @@ of the token or the reason reaches the caller; the reason is logged as a code.
 from __future__ import annotations
 
 import math
-import re
 import threading
 from collections.abc import Callable
 from datetime import datetime
@@ -15,8 +14,8 @@ from typing import Any, NoReturn
 
 import jwt
 
-from shared.core.access import Caller
-from shared.core.ids import SubaccountId
+from shared.core.access import BACKEND, Caller
+from shared.core.ids import SubaccountId, is_id
 from shared.errors import Misconfigured, Problem
 from shared.logs import log
 from shared.ports import Clock, Secrets
@@ -39,7 +38,6 @@ _REFETCH_SECONDS = 5
 _MIN_KEY_BYTES = 32
 _MAX_TOKEN_CHARS = 8192
 _MAX_SUBACCOUNTS = 1000
-_ID = re.compile(r"[A-Za-z0-9._~-]{1,128}")
 
 
 class _BadToken(Exception):
@@ -104,6 +102,10 @@ class Authentication:
             log.info("token_refused", reason=str(bad.args[0]))
             _refuse(given=bool(authorization))
 
+    def signing_keys(self) -> tuple[bytes, ...]:
+        """The enabled keys, newest first: other signatures are derived from them."""
+        return self._keys.current()
+
     def _verify(self, authorization: str | None) -> Caller:
         scheme, _, token = (authorization or "").partition(" ")
         if scheme.lower() != "bearer" or not token or len(token) > _MAX_TOKEN_CHARS:
@@ -163,14 +165,21 @@ def _time(value: object) -> float:
 
 def _caller(claims: dict[str, Any]) -> Caller:
     sub, subaccounts = claims.get("sub"), claims.get("subaccounts")
-    if not isinstance(sub, str) or not _ID.fullmatch(sub):
+    if not isinstance(sub, str) or not is_id(sub):
         raise _BadToken("bad_sub")
     if not isinstance(subaccounts, list) or len(subaccounts) > _MAX_SUBACCOUNTS:
         raise _BadToken("bad_subaccounts")
-    for one in subaccounts:
-        if not isinstance(one, str) or not _ID.fullmatch(one):
+    for subaccount in subaccounts:
+        if not isinstance(subaccount, str) or not is_id(subaccount):
             raise _BadToken("bad_subaccounts")
-    return Caller(sub, frozenset(map(SubaccountId, subaccounts)))
+    deployment = claims.get("deployment", False)
+    if not isinstance(deployment, bool):
+        raise _BadToken("bad_deployment")
+    return Caller(
+        sub,
+        frozenset(map(SubaccountId, subaccounts)),
+        deployment=deployment and sub == BACKEND,
+    )
 
 
 def _refuse(*, given: bool) -> NoReturn:

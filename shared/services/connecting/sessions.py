@@ -1,8 +1,8 @@
 """Short sessions of the settings page: a caller's token traded for a cookie.
 
 The token comes in the page's address, which browsers keep and show; so it is traded at
-once. The cookie's value is random and new with each token, so nobody can be made to use
-a session that somebody else knows, and only its digest is stored.
+once, and only once. The cookie's value is random and new with each token, so nobody can
+be made to use a session that somebody else knows, and only its digest is stored.
 """
 
 from __future__ import annotations
@@ -12,23 +12,33 @@ import secrets as random_tokens
 from dataclasses import dataclass
 from datetime import timedelta
 
-from shared.core.ids import SubaccountId, UserId
-from shared.errors import Problem
+from shared.core.ids import SubaccountId, UserId, digest
+from shared.errors import AlreadyExists, Problem
 from shared.ports import Clock, Create, Delete, Documents
 from shared.repositories import paths
-from shared.services.callers.authentication import Authentication
+from shared.services.callers.authentication import (
+    AHEAD_LEEWAY_SECONDS,
+    MAX_LIFETIME_SECONDS,
+    Authentication,
+)
 
 SESSION_MINUTES = 30
 _MAX_CHARS = 128
+# A token that is older than this is refused for its age.
+_TOKEN_LIFETIME = timedelta(seconds=MAX_LIFETIME_SECONDS + AHEAD_LEEWAY_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Who looks at the page. `form_token` is what the page's forms must bring back."""
+    """Who looks at the page. `form_token` is what the page's forms must bring back.
+
+    `link` is the digest of the link that the session was opened with.
+    """
 
     user: UserId
     subaccounts: frozenset[SubaccountId]
     form_token: str
+    link: str
 
     def admits(self, form_token: str) -> bool:
         """Whether a form comes from this session's own page (CSRF)."""
@@ -49,7 +59,8 @@ class Sessions:
     def open(self, token: str) -> str:
         """Trade a user's token for a session; returns the cookie's value.
 
-        Raises Problem for a bad token, and for the backend's: the page is a user's own.
+        Raises Problem for a bad token, for one that was traded before, and for the
+        backend's: the page is a user's own.
         """
         caller = self._authentication.caller(f"Bearer {token}")
         if caller.user is None:
@@ -59,10 +70,25 @@ class Sessions:
             "user": caller.user,
             "subaccounts": sorted(caller.subaccounts),
             "form_token": random_tokens.token_urlsafe(32),
+            "link": _link(token),
             "expires_at": self._clock.now() + timedelta(minutes=SESSION_MINUTES),
         }
-        self._documents.commit([Create(paths.session(secret), document)])
+        spent = {"expires_at": self._clock.now() + _TOKEN_LIFETIME}
+        try:
+            self._documents.commit(
+                [
+                    Create(paths.spent_link(_link(token)), spent),
+                    Create(paths.session(secret), document),
+                ]
+            )
+        except AlreadyExists:
+            raise Problem(401, "link_used", "This link has been used.") from None
         return secret
+
+    def opened_by(self, token: str, secret: str | None) -> bool:
+        """Whether this token opened this cookie's session: the page is reloaded."""
+        session = self.find(secret)
+        return session is not None and session.link == _link(token)
 
     def find(self, secret: str | None) -> Session | None:
         """The session of a cookie; None when there is none, or it is over."""
@@ -75,9 +101,15 @@ class Sessions:
             UserId(data["user"]),
             frozenset(map(SubaccountId, data["subaccounts"])),
             data["form_token"],
+            data.get("link", ""),
         )
 
     def end(self, secret: str | None) -> None:
         """Forget a session."""
         if secret and len(secret) <= _MAX_CHARS:
             self._documents.commit([Delete(paths.session(secret))])
+
+
+def _link(token: str) -> str:
+    """What is one token, however its signature is spelt: base64 has spare bits."""
+    return digest("settings-link", token.rpartition(".")[0])

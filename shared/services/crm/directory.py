@@ -7,7 +7,7 @@ and set, so two callers never mix.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
 from shared.core.ids import ContactId, SubaccountId, UserId, digest
@@ -95,6 +95,17 @@ class Directory:
         found = self._read(paths.user(user)).data.get("subaccounts", ())
         return tuple(sorted(map(SubaccountId, found)))
 
+    def syncs(
+        self, user: UserId, subaccounts: Collection[SubaccountId]
+    ) -> dict[SubaccountId, bool]:
+        """In which of these subaccounts the user's mailbox is recorded (C11)."""
+        members = [
+            self.member(subaccount, user)
+            for subaccount in self.subaccounts_of(user)
+            if subaccount in subaccounts
+        ]
+        return {member.subaccount: member.sync for member in members if member}
+
     def put_member(self, subaccount: SubaccountId, wanted: MemberToWrite) -> Member:
         """Create or replace a team member.
 
@@ -119,6 +130,30 @@ class Directory:
         until_settled(step)
         self._add_internal(subaccount, wanted.id, self._own_addresses(wanted.id))
         found = self.member(subaccount, wanted.id)
+        if found is None:  # deleted in this moment
+            raise not_found("user")
+        return found
+
+    def change_member(
+        self,
+        subaccount: SubaccountId,
+        user: UserId,
+        *,
+        never_log: Sequence[str] | None,
+        sync: bool | None,
+    ) -> Member:
+        """Change what the user decides; raises Problem 404 for no such user."""
+
+        def step() -> None:
+            before = self._read(paths.member(subaccount, user))
+            if not before.exists:
+                raise not_found("user")
+            writes = records.change_member(before, never_log=never_log, sync=sync)
+            if writes:
+                self._documents.commit(writes)
+
+        until_settled(step)
+        found = self.member(subaccount, user)
         if found is None:  # deleted in this moment
             raise not_found("user")
         return found

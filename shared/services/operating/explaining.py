@@ -29,6 +29,8 @@ from shared.services.crm.reading import Page, Position
 
 _USERS_PER_QUERY = 30  # Firestore's limit of array_contains_any
 _MAX_FOUND = 500
+_MAX_ROUNDS = 5
+"""Readings for one page, of which a user's own mailbox may hold nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,21 +82,24 @@ class Explaining:
         """Recorded mail from or to a normalised address, newest first.
 
         A page ends with a whole message, so one that very many mailboxes hold may
-        exceed `limit`.
+        exceed `limit`; one in which a user's own mailbox holds little may be short.
         """
         self._directory.require(subaccount)
-        query = messages.with_address(
-            subaccount, address, limit=limit + 1, start_after=after
-        )
-        found = [messages.from_snapshot(one) for one in self._documents.query(query)]
         items: list[Decision] = []
-        for index, message in enumerate(found):
-            decisions = self._recorded(caller, [message])
-            if items and len(items) + len(decisions) > limit:
-                last = found[index - 1]
-                return Page(tuple(items), (last.sent_at, last.id))
-            items += decisions
-        return Page(tuple(items), None)
+        for _ in range(_MAX_ROUNDS):
+            query = messages.with_address(
+                subaccount, address, limit=limit + 1, start_after=after
+            )
+            found = self._messages(query)
+            for message in found:
+                decisions = self._recorded(caller, [message])
+                if items and len(items) + len(decisions) > limit:
+                    return Page(tuple(items), after)
+                items += decisions
+                after = (message.sent_at, message.id)
+            if len(found) <= limit:
+                return Page(tuple(items), None)
+        return Page(tuple(items), after)
 
     def by_gmail_id(
         self, caller: Caller, subaccount: SubaccountId, gmail: GmailMessageId
@@ -127,7 +132,7 @@ class Explaining:
         return [
             decision
             for message in found
-            for decision in _decisions(self._everywhere(caller, message))
+            for decision in _decisions(self._everywhere(caller, message), caller.user)
         ]
 
     def _everywhere(self, caller: Caller, message: Message) -> list[Message]:
@@ -200,8 +205,11 @@ class Explaining:
         return frozenset(UserId(one.id) for one in found)
 
 
-def _decisions(copies: Sequence[Message]) -> list[Decision]:
-    """One decision for each mailbox that holds the email; copies are one email."""
+def _decisions(copies: Sequence[Message], user: UserId | None) -> list[Decision]:
+    """One decision for each mailbox that holds the email; copies are one email.
+
+    For a user only that of the own mailbox, or of email that the user sent.
+    """
     first = copies[0]
     places = {
         one.subaccount: RecordedIn(one.subaccount, one.contact, one.id)
@@ -218,9 +226,11 @@ def _decisions(copies: Sequence[Message]) -> list[Decision]:
         subaccounts=tuple(places.values()),
     )
     if not first.held_by:
-        return [base]
+        return [base] if user in {None, first.user} else []
     found: dict[str, Decision] = {}
     for held in first.held_by:
+        if user not in {None, held.user}:
+            continue
         name = _decision_id(held.mailbox, held.gmail_message_id)
         found[name] = replace(
             base,

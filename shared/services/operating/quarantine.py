@@ -72,10 +72,10 @@ class QuarantineDesk:
     def items(self, caller: Caller) -> tuple[QuarantinedItem, ...]:
         """Everything set aside that concerns the caller, the newest first.
 
-        The logging mailbox and work without a mailbox concern every backend: only ids
-        are shown.
+        The logging mailbox, and work without a mailbox, belong to no subaccount: they
+        are shown to a caller with the right to the deployment.
         """
-        users = sorted({*self._users(caller), LOGGING})
+        users = sorted(self._users(caller))
         found: dict[str, QuarantinedItem] = {}
         for start in range(0, len(users), _USERS_PER_QUERY):
             some = users[start : start + _USERS_PER_QUERY]
@@ -96,9 +96,7 @@ class QuarantineDesk:
         """
         found = self._documents.get([f"quarantine/{item}"])[0]
         concerned = set(found.data.get("users", ()))
-        if "code" not in found.data or concerned.isdisjoint(
-            {*self._users(caller), LOGGING}
-        ):
+        if "code" not in found.data or concerned.isdisjoint(self._users(caller)):
             raise Problem(404, "not_found", "There is no such item in the quarantine.")
         log.info("quarantine_replayed", code=found.data["code"])
         if "topic" in found.data:
@@ -141,13 +139,14 @@ class QuarantineDesk:
         return "recorded" if outcome.recorded else "ignored"
 
     def _users(self, caller: Caller) -> set[UserId]:
-        return {
-            UserId(one.id)
+        users = {
+            UserId(member.id)
             for subaccount in caller.subaccounts
-            for one in self._documents.query(
+            for member in self._documents.query(
                 Query(f"{paths.subaccount(subaccount)}/users")
             )
         }
+        return users | {LOGGING} if caller.deployment else users
 
 
 def _item(found: Snapshot) -> QuarantinedItem:
