@@ -33,8 +33,8 @@ up: setup ## Run the whole system here, in the foreground, until Ctrl-C or `make
 down: setup ## End what `make up` started, and wait for it
 	exec $(BIN)/python -m infra.local.down
 
-token: setup ## Mint a caller's token for the local system (SUB=crm SUBACCOUNTS=s1,s2)
-	exec $(BIN)/python -m gmail_sync token --sub "$(or $(SUB),crm)" --subaccount "$(or $(SUBACCOUNTS),s1)"
+token: setup ## Mint a caller's token for the local system (SUB=crm SUBACCOUNTS=s1,s2 DEPLOYMENT=1)
+	exec $(BIN)/python -m gmail_sync token --sub "$(or $(SUB),crm)" --subaccount "$(or $(SUBACCOUNTS),s1)" $(if $(DEPLOYMENT),--deployment)
 
 why: setup ## Why is this mail (not) in the CRM? ARGS="…", see make why ARGS=--help
 	exec $(BIN)/python -m gmail_sync why $(ARGS)

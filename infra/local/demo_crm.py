@@ -35,7 +35,10 @@ class Crm:
         self._url = url
         self._http = requests.Session()
         token = mint(
-            DEVELOPMENT_SIGNING_KEY, sub="crm", subaccounts=list(story.SUBACCOUNTS)
+            DEVELOPMENT_SIGNING_KEY,
+            sub="crm",
+            subaccounts=list(story.SUBACCOUNTS),
+            deployment=True,  # the story connects the logging mailbox
         )
         self._http.headers["Authorization"] = f"Bearer {token}"
 

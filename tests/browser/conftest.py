@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,7 @@ class Pages:
             "sub": sub,
             "subaccounts": ["s"],
             "exp": int(self.system.clock.now().timestamp()) + 600,
+            "jti": uuid.uuid4().hex,
         }
         return jwt.encode(body | claims, KEY, algorithm="HS256")
 

@@ -217,7 +217,9 @@ class Site:
 
     def call(self, method: str, path: str, key: str = "", **more: Any) -> Any:
         """Call the API as the CRM does."""
-        token = mint(DEVELOPMENT_SIGNING_KEY, sub="crm", subaccounts=["s"])
+        token = mint(
+            DEVELOPMENT_SIGNING_KEY, sub="crm", subaccounts=["s"], deployment=True
+        )
         headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": key}
 
         def ask() -> list[requests.Response]:

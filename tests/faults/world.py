@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import uuid
 from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -54,7 +55,7 @@ class World(Deployment):
 
     def ask(self, method: str, path: str, **more: Any) -> TestResponse:
         """Call the API as the CRM's backend, until it answers."""
-        bearer = token(["s", "s2"], now=self.clock.now())
+        bearer = token(["s", "s2"], now=self.clock.now(), deployment=True)
         headers = {"Authorization": f"Bearer {bearer}", **more.pop("headers", {})}
         return self._until_answered(
             lambda: self.crm.open(path, method=method, headers=headers, **more)
@@ -149,7 +150,9 @@ class World(Deployment):
         """Open the settings page as the CRM links to it."""
         self.visit(
             "/settings",
-            query_string={"token": token(["s"], user, now=self.clock.now())},
+            query_string={
+                "token": token(["s"], user, now=self.clock.now(), jti=uuid.uuid4().hex)
+            },
         )
 
     def presses(self, button: str) -> TestResponse:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from itsdangerous import URLSafeSerializer
 
 from functions.http.reading_calls import content_disposition
 from shared.core.mail import Address
@@ -210,6 +214,49 @@ def test_a_bad_query_is_refused(api: Api, query: str) -> None:
     assert (answer.status_code, answer.json["code"]) == (422, "invalid_request")
 
 
+@pytest.mark.parametrize(
+    "position",
+    [
+        [10**30, "x"],
+        [-(10**30), "x"],
+        [2**63, "x"],
+        [1, "a/b"],
+        [1, "__x__"],
+        [1, "x" * 1500],
+        [1, "\ud800"],
+        [1, "."],
+        [1, "\x00"],
+        [],
+        {},
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/subaccounts/a/conversations?",
+        "/v1/quarantine?",
+        "/v1/subaccounts/a/decisions?address=x@y.example&",
+    ],
+)
+def test_a_made_up_page_token_is_refused(api: Api, path: str, position: Any) -> None:
+    """Whoever knows the form of a token still has no key to sign it with."""
+    text = json.dumps(position, separators=(",", ":")).encode()
+    body = base64.urlsafe_b64encode(text).decode().rstrip("=")
+    unsigned = body.encode("ascii")
+    for forged in (
+        body,
+        f"{body}.",
+        f"{body}.AAAA",
+        f".{body}.AAAA",
+        URLSafeSerializer(b"guessed", salt=b"page-token/quarantine").dumps(1),
+        base64.urlsafe_b64encode(hashlib.sha256(unsigned).digest()).decode() + body,
+    ):
+        refused = api.call("GET", f"{path}page_token={forged[:2000]}")
+        assert refused.status_code == 422
+        assert refused.json["code"] == "invalid_page_token"
+
+
 def test_a_changed_or_foreign_page_token_is_refused(api: Api) -> None:
     for number in range(3):
         api.record(a_message(f"m{number}", sent_at=1000 + number))
@@ -410,6 +457,49 @@ def test_each_mailbox_has_its_own_decision_and_a_shared_one_counts_once(
     assert sorted(one["gmail_message_id"] for one in found) == ["g1", "g2"]
     (only,) = decisions(team, "gmail_message_id=g2")
     assert only["mailbox"] == "ute@gmail.example"
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "rfc822_message_id=m1@example.org",
+        "gmail_message_id=g1",
+        "address=ann@example.org",
+    ],
+)
+def test_e2_a_user_is_shown_the_decisions_of_the_own_mailbox_only(
+    team: Api, query: str
+) -> None:
+    ute = HeldBy("u2", "box2", "ute@gmail.example", "g1", "gt2")
+    team.record(a_message(held_by=(UMA, ute)))
+    team.record(a_message("m2", held_by=(ute,), rfc822_message_id="<m1@example.org>"))
+    for sub, mailboxes in (
+        ("u1", {"uma@gmail.example"}),
+        ("u2", {"ute@gmail.example"}),
+        ("u3", set()),
+    ):
+        team.token = token(["a"], sub)
+        found = decisions(team, query)
+        assert {decision["mailbox"] for decision in found} == mailboxes
+
+
+def test_e2_a_user_finds_own_mail_behind_much_of_colleagues(team: Api) -> None:
+    ute = HeldBy("u2", "box2", "ute@gmail.example", "g1", "gt2")
+    for number in range(9):
+        at = 1_793_600_000_000 + number
+        team.record(a_message(f"m{number}", held_by=(ute,), sent_at=at))
+    team.record(a_message("own", held_by=(UMA,), sent_at=1))
+    team.token = token(["a"], "u1")
+    path = "/v1/subaccounts/a/decisions?address=ann@example.org&page_size=1"
+    seen, page_token = [], None
+    for _ in range(5):
+        more = f"&page_token={page_token}" if page_token else ""
+        page = team.get(path + more)
+        seen += page["items"]
+        page_token = page["next_page_token"]
+        if page_token is None:
+            break
+    assert [decision["mailbox"] for decision in seen] == ["uma@gmail.example"]
 
 
 def test_ignored_mail_is_found_by_its_ids_by_whom_it_concerns(

@@ -36,6 +36,27 @@ def test_plan_holds_no_secret_value(planned: Plan):
     )
 
 
+@pytest.mark.parametrize(
+    ("url", "kept"),
+    [
+        ("https://connect-1.europe-west1.run.app/settings?token=eyJhbGciOi.e30.x", False),
+        ("https://sync.example.com/settings?a=1&token=eyJhbGciOi.e30.x", False),
+        ("https://sync.example.com/oauth/callback?state=s&code=c", False),
+        ("https://sync.example.com/oauth/start?flow=f", False),
+        ("https://sync.example.com/settings", True),
+        ("https://sync.example.com/v1/subaccounts/a/decisions?address=x@y.zz", True),
+    ],
+)
+def test_no_request_log_holds_a_token_of_its_url(planned: Plan, url: str, kept: bool):
+    (exclusion,) = planned.all("google_logging_project_exclusion").values()
+    pattern = re.search(r'requestUrl=~"([^"]+)"', exclusion["filter"])
+    assert pattern
+    assert (re.search(pattern[1], url) is None) == kept
+    assert not exclusion["disabled"]
+    for resource_type in ("cloud_run_revision", "http_load_balancer"):
+        assert resource_type in exclusion["filter"]
+
+
 def test_every_exception_of_the_policy_scanner_has_its_reason():
     for file in TERRAFORM.glob("*.tf"):
         for line in file.read_text().splitlines():

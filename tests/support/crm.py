@@ -135,6 +135,15 @@ class Crm:
         self.users[u] = replace(self.users[u], memberships=memberships)
         return self
 
+    def switched_off(self, u: str = "u", s: str = "s") -> Crm:
+        """The user does not want the mailbox recorded in one subaccount (C11)."""
+        memberships = tuple(
+            replace(membership, sync=membership.sync and membership.subaccount != s)
+            for membership in self.users[u].memberships
+        )
+        self.users[u] = replace(self.users[u], memberships=memberships)
+        return self
+
     def contact(
         self,
         address: str,

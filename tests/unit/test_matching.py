@@ -79,6 +79,36 @@ def test_c4_c2_each_user_of_a_mailbox_has_an_own_moment() -> None:
     assert set(place.holders) == {"u", "late"}
 
 
+def test_c11_nothing_is_recorded_where_the_user_has_switched_it_off() -> None:
+    crm = Crm().subaccount("s2").contact(ADA).contact(ADA, s="s2")
+    assert {place.subaccount for place in crm.decide(mail(ADA)).places} == {"s", "s2"}
+    crm.switched_off()
+    decision = crm.decide(mail(ADA))
+    assert [place.subaccount for place in decision.places] == ["s2"]
+    assert decision.refusals == {"s": "C11"}
+    assert Crm().contact(ADA).switched_off().decide(mail(ADA)) == Decision("C11")
+
+
+def test_c11_a_known_thread_is_not_continued_where_it_is_switched_off() -> None:
+    crm = Crm().known("<1@x>", participants=[ADA]).contact(ADA).switched_off()
+    assert crm.decide(mail(ADA, in_reply_to=["<1@x>"])).rule == "C11"
+
+
+def test_c11_what_answers_mail_of_that_crm_goes_nowhere_else() -> None:
+    """T3 holds although the subaccount's own record is switched off."""
+    crm = Crm().subaccount("s2").contact(ADA).contact(ADA, s="s2")
+    crm.known("<1@x>", participants=[ADA], exclusive=True).switched_off()
+    decision = crm.decide(mail(ADA, in_reply_to=["<1@x>"]))
+    assert not decision.recorded
+    assert decision.refusals == {"s": "C11", "s2": "T3"}
+
+
+def test_c11_another_user_of_the_mailbox_still_has_it_recorded() -> None:
+    crm = Crm().user("other").contact(ADA).switched_off()
+    crm.contact(ADA, assigned="other")
+    assert only_place(crm.decide(mail(ADA))).subaccount == "s"
+
+
 def test_m13_a_from_that_is_not_exactly_one_address_matches_nothing() -> None:
     assert Crm().contact(ADA).decide(mail(None, sent=False)) == Decision("M13")
 
