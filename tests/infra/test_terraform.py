@@ -39,7 +39,10 @@ def test_plan_holds_no_secret_value(planned: Plan):
 @pytest.mark.parametrize(
     ("url", "kept"),
     [
-        ("https://connect-1.europe-west1.run.app/settings?token=eyJhbGciOi.e30.x", False),
+        (
+            "https://connect-1.europe-west1.run.app/settings?token=eyJhbGciOi.e30.x",
+            False,
+        ),
         ("https://sync.example.com/settings?a=1&token=eyJhbGciOi.e30.x", False),
         ("https://sync.example.com/oauth/callback?state=s&code=c", False),
         ("https://sync.example.com/oauth/start?flow=f", False),
