@@ -95,7 +95,9 @@ class Scene:
 
     def replay(self) -> bool:
         """The operator tries everything again that was set aside (E3)."""
-        caller = Caller("crm", frozenset(map(SubaccountId, self.model.subs)))
+        caller = Caller(
+            "crm", frozenset(map(SubaccountId, self.model.subs)), deployment=True
+        )
         items = self.stage.services.quarantine.items(caller)
         for one in items:
             if one.mailbox in self.ledger.dead:
