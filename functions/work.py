@@ -12,7 +12,8 @@ from flask import Request, Response
 from functions import push
 from shared import bootstrap
 from shared.bootstrap import Services
-from shared.core.syncing.work import Work, work_from
+from shared.core.moments import milliseconds
+from shared.core.syncing.work import READ_AGAIN, Work, work_from
 from shared.errors import Malformed
 from shared.ports import Event
 
@@ -61,6 +62,11 @@ def _publish_left(services: Services, item: Work, _delivery: str) -> None:
     services.sending.resume(item.number("before"))
 
 
+def _read_again(services: Services, item: Work, _delivery: str) -> None:
+    now = milliseconds(services.gateways.clock.now())
+    services.quarantine.read_again(item.text("item"), now)
+
+
 def _job(services: Services, item: Work, _delivery: str) -> None:
     services.jobs.advance(item.text("job"))
 
@@ -72,6 +78,7 @@ HANDLERS: dict[str, Callable[[Services, Work, str], None]] = {
     "renew-shard": _renew_shard,
     "sweep-shard": _sweep_shard,
     "publish-left": _publish_left,
+    READ_AGAIN: _read_again,
     "audit": _job,
     "backfill": _job,
 }

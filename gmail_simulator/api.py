@@ -118,6 +118,9 @@ class GmailApi:
                     )
                 except ApiError as refusal:
                     response = _refuse(refusal)
+                for fault in faults:
+                    if fault.action == "garbage":
+                        response = Response(200, fault.text.encode(), response.headers)
                 status = int(response.status)
                 if session is not None and status == _OK:
                     # a client that lost the answer asks for it again

@@ -16,6 +16,7 @@ Action = Literal[
     "status",  # answer `status` (and `reason`, `retry_after`) without doing the work
     "drop_before",  # lose the connection before the work
     "drop_after",  # do the work and lose the answer
+    "garbage",  # do the work and answer 200 with `text` in place of the answer
     "slow",  # answer after `seconds`; a client with less patience loses the answer
     "history_expired",  # 404 on history.list
     "history_lag",  # hide changes younger than `seconds` from history.list
@@ -52,6 +53,7 @@ class Fault:
     reason: str | None = None
     retry_after: int | None = None
     seconds: float = 0.0
+    text: str = "<!doctype html><title>Error</title>"
     times: int = 1
     # history_lag: `historyId` of the answer is the newest, or that of what is shown
     reports: Literal["current", "visible"] = "current"

@@ -98,6 +98,17 @@ def test_a_connection_lost_after_the_work_has_done_it(
     assert "TRASH" in world.account(ANN).mailbox.get(message).labels
 
 
+def test_garbage_takes_the_place_of_one_answer(
+    users: Any, world: GmailWorld, mail: Any
+) -> None:
+    message = world.deliver_from_outside(mail(), [ANN])[0].message_id
+    world.faults.add("garbage", message_id=message, text='{"id": ')
+    # The client hands out as text what it cannot parse.
+    got = users.messages().get(userId="me", id=message).execute()
+    assert got == '{"id": '
+    assert profile(users).execute()
+
+
 def test_a_slow_answer_times_out_only_an_impatient_client(
     service: Any, world: GmailWorld
 ) -> None:

@@ -51,3 +51,9 @@ MAX_THREAD_PARTICIPANTS = 100
 MAX_LAG_LOOKS = 4
 # Attempts, counted before they are made, after which a message is set aside.
 MAX_ATTEMPTS = 3
+# Failed tries after which a message is set aside that alone cannot be read, and how
+# long they must span: a busy mailbox makes many tries in a second.
+MAX_TRIES = 5
+MIN_TRYING_SECONDS = 60
+# When a message that was set aside for a passing fault is read again by a sweep.
+READ_AGAIN_HOURS = (1, 6, 24)

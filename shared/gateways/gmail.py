@@ -243,7 +243,9 @@ class GmailMailbox(SendingMixin):
         messages = self._api.messages
         batch = self._api.service.new_batch_http_request(callback=collect)
         for name in ids:
-            batch.add(messages.get(userId=_ME, id=name, **wanted), request_id=name)
+            request = messages.get(userId=_ME, id=name, **wanted)
+            request.postproc = _readable(request.postproc)
+            batch.add(request, request_id=name)
         with translated(), self._http(repeatable=True) as http:
             batch.execute(http=http)
         for outcome in found.values():
@@ -261,7 +263,24 @@ class _WatchedElsewhere(SyncError):
     """Gmail lets only another client watch this mailbox."""
 
 
+def _readable(postproc: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """Let garbage in one part of a batch be that message's fault, not the batch's."""
+
+    def read(response: Any, content: Any) -> Any:
+        try:
+            return postproc(response, content)
+        except (ValueError, RecursionError):
+            return _GARBAGE
+
+    return read
+
+
+_GARBAGE = Transient("Gmail's answer cannot be read.")
+
+
 def _read_one(answer: Any, read: _Read[_T]) -> _T | SyncError:
+    if isinstance(answer, Transient):
+        return answer
     try:
         return read(answers.checked(answer))
     except SyncError as fault:

@@ -5,24 +5,24 @@ An answer without what the API promises counts as garbled on its way: Transient.
 
 from __future__ import annotations
 
-import base64
 import binascii
 import io
-import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from shared.core.ids import GmailMessageId, GmailThreadId, HistoryId
 from shared.errors import Transient
+from shared.gateways.json_members import json_members
 from shared.ports import Draft, HistoryEntry, HistoryPage, MessagePage, Watch
 
 Answer = Mapping[str, Any]
 Kind = Literal["added", "labels_added", "labels_removed"]
 
-_DATA = re.compile(rb'\s*\{\s*(?:"data"\s*:\s*"([A-Za-z0-9_=-]*)"\s*)?\}\s*')
 # Whole groups of four, so that each piece can be decoded by itself.
 _PIECE_CHARS = 1024 * 1024
+# base64url as RFC 4648 has it, from the standard alphabet.
+_TO_STANDARD = bytes.maketrans(b"-_", b"+/")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _KINDS: tuple[tuple[str, Kind], ...] = (
     ("messagesAdded", "added"),
@@ -136,17 +136,25 @@ def objects(answer: Answer, name: str) -> list[Answer]:
 def attachment(_response: Any, content: bytes) -> bytes:
     """The bytes in an answer of attachments.get, decoded piece by piece.
 
-    As JSON a big one would be in memory four times. An empty one may lack `data`.
+    Its members may come in any order. An empty one may lack `data`.
     """
-    found = _DATA.fullmatch(content)
-    if found is None:
+    members = json_members(content)
+    data = _decoded(members.get("data", memoryview(b"")))
+    size = members.get("size")
+    if size is not None and size != len(data):
+        raise _garbled("size")
+    return data
+
+
+def _decoded(text: object) -> bytes:
+    if not isinstance(text, memoryview):
         raise _garbled("data")
-    begin, end = found.span(1)
     data = io.BytesIO()
     try:
-        for at in range(begin, end, _PIECE_CHARS):
-            piece = content[at : min(at + _PIECE_CHARS, end)]
-            data.write(base64.urlsafe_b64decode(piece + b"=" * (-len(piece) % 4)))
+        for at in range(0, len(text), _PIECE_CHARS):
+            piece = bytes(text[at : at + _PIECE_CHARS]).translate(_TO_STANDARD)
+            padding = b"=" * (-len(piece) % 4)
+            data.write(binascii.a2b_base64(piece + padding, strict_mode=True))
     except binascii.Error:
         raise _garbled("data") from None
     return data.getvalue()

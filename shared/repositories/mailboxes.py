@@ -10,6 +10,7 @@ from shared.core.ids import GmailMessageId, HistoryId, MailboxId, UserId, mailbo
 from shared.core.syncing.history import Idle, newest
 from shared.core.syncing.lease import Lease
 from shared.core.syncing.resync import Resync
+from shared.core.syncing.trouble import Trouble
 from shared.core.syncing.watches import shard_of
 from shared.errors import AlreadyExists, Conflict
 from shared.ports import Create, Delete, Documents, Put, Query, Snapshot, Write
@@ -36,7 +37,8 @@ class Mailbox:
     written before a token is, and goes only when the token is in use or destroyed, so
     none is ever left behind (C6). `failing_since` and `failure` tell of work that does
     not succeed, `renewal_failures` of renewals in a row. Before `rests_until` Gmail
-    wants to be asked nothing. `version` is the document's.
+    wants to be asked nothing. `trouble` is the message that alone could not be read
+    when the last work ended (E3). `version` is the document's.
 
     `successor` is the mailbox of another account that has this one's address now: what
     Gmail says of the address is about that one. An `unconfirmed` mailbox only holds a
@@ -64,6 +66,7 @@ class Mailbox:
     failing_since: int | None = None
     failure: str | None = None
     rests_until: int | None = None
+    trouble: Trouble | None = None
     successor: MailboxId | None = None
     unconfirmed: bool = False
     version: object | None = field(default=None, compare=False, repr=False)
@@ -248,10 +251,17 @@ def mailbox_from(snapshot: Snapshot) -> Mailbox:
         failing_since=data.get("failing_since"),
         failure=data.get("failure"),
         rests_until=data.get("rests_until"),
+        trouble=_trouble_from(data.get("trouble")),
         successor=MailboxId(successor) if successor else None,
         unconfirmed=data.get("unconfirmed", False),
         version=snapshot.version,
     )
+
+
+def _trouble_from(data: Mapping[str, Any] | None) -> Trouble | None:
+    if data is None:
+        return None
+    return Trouble(GmailMessageId(data["message"]), data["tries"], data["since"])
 
 
 def resync_from(data: Mapping[str, Any]) -> Resync:
@@ -296,6 +306,7 @@ def to_document(mailbox: Mailbox) -> dict[str, Any]:
         "failing_since": mailbox.failing_since,
         "failure": mailbox.failure,
         "rests_until": mailbox.rests_until,
+        "trouble": asdict(mailbox.trouble) if mailbox.trouble else None,
         "successor": mailbox.successor,
         "unconfirmed": mailbox.unconfirmed,
         # For the queries of the fan-out alone.

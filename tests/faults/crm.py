@@ -75,6 +75,13 @@ def a_user_lists_who_is_never_logged(world: World) -> None:
 
 
 @flow(copied)
+def a_user_switches_the_sync_off_in_a_subaccount(world: World) -> None:
+    changed = world.call("PATCH", f"{S}/users/u", {"sync": False, "never_log": []})
+    assert changed["sync"] is False
+    world.arrives(ADA, ME, "Not recorded here")
+
+
+@flow(copied)
 def a_bcc_address_is_rotated(world: World) -> None:
     """The old one stops working, also when the call had to be repeated."""
     old = world.drop()

@@ -82,6 +82,38 @@ def a_mail_is_set_aside(world: World) -> None:
     world.arrives(ADA, ME, "Behind it")
 
 
+def in_trouble(world: World) -> None:
+    """A mail that alone could not be read was set aside; now it can."""
+    team(world)
+    world.arrives(ADA, ME, "Poison")
+    (poison,) = world.world.account(ME).mailbox.messages
+    fault = world.world.faults.add(
+        "status", method="gmail.users.messages.get", message_id=poison, status=500
+    )
+    world.arrives(ADA, ME, "Behind it")
+    world.settle()
+    world.world.faults.remove(fault)
+    world.clock.advance(hours=2)
+
+
+@flow(team)
+def a_mail_that_alone_cannot_be_read_is_set_aside(world: World) -> None:
+    """After some tries; what is behind it waits no longer."""
+    world.arrives(ADA, ME, "Poison")
+    (poison,) = world.world.account(ME).mailbox.messages
+    world.world.faults.add(
+        "status", method="gmail.users.messages.get", message_id=poison, status=500
+    )
+    world.arrives(ADA, ME, "Behind it")
+    world.settle()
+    assert [message.subject for message in world.conversation("ada")] == ["Behind it"]
+
+
+@flow(in_trouble)
+def a_sweep_reads_again_what_was_set_aside(world: World) -> None:
+    world.job("sweep")
+
+
 @flow(poisoned)
 def what_was_set_aside_is_replayed(world: World) -> None:
     (item,) = world.call("GET", "/v1/quarantine")["items"]

@@ -17,6 +17,8 @@ from shared.errors import Malformed
 
 SYNC = "sync"
 """Kind of the work that brings one mailbox up to date."""
+READ_AGAIN = "read-again"
+"""Kind of the work that reads a message again that was set aside."""
 _MAX_CHARS = 128
 
 

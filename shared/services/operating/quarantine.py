@@ -29,6 +29,7 @@ from shared.ports import (
 )
 from shared.repositories import paths, people
 from shared.repositories.mailboxes import Mailboxes
+from shared.repositories.quarantine import Quarantine
 from shared.services.connecting.accounts import Accounts
 from shared.services.syncing.record import Recorder
 
@@ -101,10 +102,38 @@ class QuarantineDesk:
         log.info("quarantine_replayed", code=found.data["code"])
         if "topic" in found.data:
             return self._publish(found)
-        outcome = self._read_again(found)
-        if outcome != "quarantined":
-            self._documents.commit([Delete(found.path)])
-        return outcome
+        try:
+            return self._read_again(
+                found.id,
+                MailboxId(found.data["mailbox_id"]),
+                GmailMessageId(found.data["gmail_message_id"]),
+            )
+        except NeedsReauth:
+            raise Problem(
+                409, "reauth_required", "The mailbox's owner must connect it again."
+            ) from None
+
+    def read_again(self, item: str, now: int) -> None:
+        """Read a message again that was set aside for a passing fault, if it is due.
+
+        While its whole mailbox is in trouble it stays due. Raises Transient when the
+        same delivery must come again.
+        """
+        quarantine = Quarantine(self._documents)
+        due = quarantine.due_message(item, now)
+        mailbox = self._mailboxes.read(due.mailbox) if due is not None else None
+        if due is None or (mailbox is not None and mailbox.failing_since is not None):
+            return
+        if mailbox is not None and mailbox.status == "reauth_required":
+            quarantine.put_off(due, now)
+            return
+        try:
+            outcome = self._read_again(item, due.mailbox, due.message)
+        except NeedsReauth:
+            outcome = "quarantined"
+        if outcome == "quarantined":
+            quarantine.put_off(due, now)
+        log.info("read_again", mailbox=due.mailbox, outcome=outcome)
 
     def _publish(self, found: Snapshot) -> Replayed:
         data = found.data
@@ -113,30 +142,26 @@ class QuarantineDesk:
         self._documents.commit([Delete(found.path, found.version)])
         return "published"
 
-    def _read_again(self, found: Snapshot) -> Replayed:
-        mailbox = self._mailboxes.read(MailboxId(found.data["mailbox_id"]))
-        if mailbox is None or mailbox.status == "disconnected":
-            # Nothing is read after the end (C6): there is nothing left to try.
-            return "ignored"
-        try:
-            outcome = self._recorder.record(
+    def _read_again(
+        self, item: str, box: MailboxId, message: GmailMessageId
+    ) -> Replayed:
+        """Record a message by its id; it leaves the quarantine unless that fails."""
+        mailbox = self._mailboxes.read(box)
+        outcome: Replayed = "ignored"
+        # Nothing is read after the end (C6): there is nothing left to try.
+        if mailbox is not None and mailbox.status != "disconnected":
+            done = self._recorder.record(
                 self._accounts.gmail(mailbox.id),
                 people.for_matching(self._documents, mailbox),
-                [
-                    ToRead(
-                        GmailMessageId(found.data["gmail_message_id"]), HistoryId("0")
-                    )
-                ],
+                [ToRead(message, HistoryId("0"))],
             )
-        except NeedsReauth:
-            raise Problem(
-                409, "reauth_required", "The mailbox's owner must connect it again."
-            ) from None
-        if outcome.held is not None:
-            raise outcome.held
-        if outcome.quarantined:
-            return "quarantined"
-        return "recorded" if outcome.recorded else "ignored"
+            if done.held is not None:
+                raise done.held
+            if done.quarantined:
+                return "quarantined"
+            outcome = "recorded" if done.recorded else "ignored"
+        self._documents.commit([Delete(f"quarantine/{item}")])
+        return outcome
 
     def _users(self, caller: Caller) -> set[UserId]:
         users = {

@@ -13,6 +13,7 @@ from shared.core.matching.places import Decision, Place
 from shared.core.people import MailboxForMatching
 from shared.core.records import Message
 from shared.core.syncing.history import ToRead
+from shared.core.syncing.trouble import Trouble
 from shared.errors import Transient
 from shared.ports import Gmail, Snapshot, Write
 from shared.repositories.facts import FactFinder
@@ -25,7 +26,8 @@ class Outcome:
     """How far a batch came.
 
     `held` is the passing fault that stopped it, `held_at` the message where it did:
-    everything before that one is durable, nothing from there on.
+    everything before that one is durable, nothing from there on. `trouble` is set when
+    the fault follows that message alone.
     """
 
     recorded: int = 0
@@ -33,6 +35,7 @@ class Outcome:
     quarantined: int = 0
     held: Transient | None = None
     held_at: ToRead | None = None
+    trouble: Trouble | None = None
 
     def add(self, more: Outcome) -> None:
         """Count what came of further messages."""
@@ -40,6 +43,7 @@ class Outcome:
         self.ignored += more.ignored
         self.quarantined += more.quarantined
         self.held, self.held_at = more.held, more.held_at
+        self.trouble = more.trouble
 
 
 @dataclass(slots=True)
@@ -74,13 +78,16 @@ class Batch:
     `existing` are the records as last read, by their key, `new` those that are ready to
     be made. `ignored`, `events`, `seen_before` and `copies` wait for the end of the
     batch. `stale` says that what was decided may no longer be true. With `only` other
-    subaccounts are left as they are.
+    subaccounts are left as they are. `patient` holds at a message in trouble for some
+    tries, of which `trouble` counts those before this one.
     """
 
     gmail: Gmail
     mailbox: MailboxForMatching
     finder: FactFinder
     only: Collection[SubaccountId] | None = None
+    patient: bool = False
+    trouble: Trouble | None = None
     outcome: Outcome = field(default_factory=Outcome)
     existing: dict[RecordKey, Snapshot] = field(default_factory=dict)
     new: dict[RecordKey, NewRecord] = field(default_factory=dict)

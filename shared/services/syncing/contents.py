@@ -16,10 +16,14 @@ from shared.core.matching.places import Place
 from shared.core.moments import milliseconds
 from shared.core.parsing.sanitise import safe_html
 from shared.core.records import Attachment, Message
-from shared.errors import Vanished
+from shared.errors import RateLimited, Transient, Vanished
 from shared.ports import Blobs, Clock
 from shared.repositories import messages
 from shared.services.syncing.batch import Batch, Item
+
+
+class AttachmentUnread(Transient):
+    """Gmail did not hand out an attachment as it should."""
 
 
 class Contents:
@@ -108,4 +112,10 @@ def _is_wanted(batch: Batch, item: Item) -> bool:
 def _fetch(batch: Batch, headers: MessageHeaders, part: AttachmentPart) -> bytes | None:
     if part.gmail_attachment_id is None:
         return None
-    return batch.gmail.attachment(headers.gmail_message_id, part.gmail_attachment_id)
+    message, attachment = headers.gmail_message_id, part.gmail_attachment_id
+    try:
+        return batch.gmail.attachment(message, attachment)
+    except RateLimited:
+        raise
+    except Transient as fault:
+        raise AttachmentUnread(fault.detail, retry_after=fault.retry_after) from fault

@@ -19,6 +19,7 @@ from shared.core.syncing.history import (
 )
 from shared.core.syncing.lease import WORK_BUDGET_SECONDS, LeaseDecision, release, take
 from shared.core.syncing.resync import Resync
+from shared.core.syncing.trouble import Trouble
 from shared.errors import Conflict, SyncError, Transient
 from shared.ports import Clock, Documents, Gmail
 from shared.repositories.mailboxes import Mailbox, Mailboxes, advance
@@ -53,7 +54,8 @@ class Run:
 
     `cursor` and `resync` are how far the durable work has come. `seen` is the
     mailbox's newest id in Gmail's last answer, `empty` says that no answer of this
-    reading had a record; `looked_at` (ms) is when it began.
+    reading had a record; `looked_at` (ms) is when it began. `trouble` is the message
+    that alone could not be read, if that ended it.
     """
 
     mailbox: Mailbox
@@ -67,6 +69,7 @@ class Run:
     looked_at: int | None = None
     resynced_at: int | None = None
     progressed: bool = False
+    trouble: Trouble | None = None
 
     @property
     def id(self) -> MailboxId:
@@ -199,6 +202,7 @@ class Holding:
                 failing_since=None,
                 failure=None,
                 rests_until=None,
+                trouble=None,
             )
 
         state, _ = self._mailboxes.change(run.id, end, known=run.mailbox)
@@ -224,6 +228,8 @@ class Holding:
                     failure=error.code,
                     rests_until=self._rest(error),
                 )
+            if run is not None and run.trouble is not None:
+                saved = replace(saved, trouble=run.trouble)
             return replace(saved, lease=release(before.lease))
 
         self._mailboxes.change(mailbox.id, end)

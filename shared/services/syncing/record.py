@@ -16,6 +16,7 @@ from shared.core.matching.places import Decision
 from shared.core.matching.rewritten import as_recorded
 from shared.core.people import MailboxForMatching
 from shared.core.syncing.history import ToRead
+from shared.core.syncing.trouble import Trouble
 from shared.errors import (
     Conflict,
     Malformed,
@@ -34,10 +35,11 @@ from shared.repositories.facts import FactFinder
 from shared.repositories.outbox import Outbox
 from shared.services.syncing.batch import Batch, Item, Outcome
 from shared.services.syncing.committing import Committing
-from shared.services.syncing.contents import Contents
+from shared.services.syncing.contents import AttachmentUnread, Contents
 from shared.services.syncing.copies import Copies
 from shared.services.syncing.deciding import Deciding
 from shared.services.syncing.holding import Run
+from shared.services.syncing.isolation import follows_the_message
 from shared.services.syncing.unrecorded import Unrecorded
 
 DECIDE_AGAIN = 3
@@ -77,6 +79,8 @@ class Recorder:
         *,
         careful: bool = False,
         only: Collection[SubaccountId] | None = None,
+        patient: bool = False,
+        trouble: Trouble | None = None,
     ) -> Outcome:
         """Bring some messages into the CRM, in the order of the history.
 
@@ -85,15 +89,21 @@ class Recorder:
         order. Raises NeedsReauth and Misconfigured, which no message is to blame for.
         With `careful` messages go one by one, each attempt counted before it is made: a
         message that kills the process is set aside by a later holder. With `only` other
-        subaccounts are left as they are.
+        subaccounts are left as they are. With `patient` a message that alone cannot be
+        read holds the batch for some tries; `trouble` counts those before this one.
         """
+
+        def batch() -> Batch:
+            facts = FactFinder(self._documents, self._quota)
+            return Batch(gmail, mailbox, facts, only, patient, trouble)
+
         if not careful:
-            return self._record(gmail, mailbox, [Item(one) for one in todo], only)
+            return self._record(batch(), [Item(message) for message in todo])
         total = Outcome()
         for one in todo:
             item = Item(one)
             self._unrecorded.count_attempt(mailbox, item)
-            total.add(self._record(gmail, mailbox, [item], only))
+            total.add(self._record(batch(), [item]))
             if total.held is not None:
                 break
             self._unrecorded.passed(mailbox, item)
@@ -106,7 +116,15 @@ class Recorder:
         counts for it, a never-log entry too (M12).
         """
         known = people.for_matching(self._documents, run.mailbox)
-        outcome = self.record(run.gmail, known, todo, careful=run.careful)
+        outcome = self.record(
+            run.gmail,
+            known,
+            todo,
+            careful=run.careful,
+            patient=True,
+            trouble=run.mailbox.trouble,
+        )
+        run.trouble = outcome.trouble
         log.info(
             "batch_recorded",
             mailbox=run.id,
@@ -116,20 +134,13 @@ class Recorder:
         )
         return outcome
 
-    def _record(
-        self,
-        gmail: Gmail,
-        mailbox: MailboxForMatching,
-        items: Sequence[Item],
-        only: Collection[SubaccountId] | None,
-    ) -> Outcome:
-        batch = Batch(gmail, mailbox, FactFinder(self._documents, self._quota), only)
+    def _record(self, batch: Batch, items: Sequence[Item]) -> Outcome:
         self._read_headers(batch, items)
         self._deciding.decide_all(batch, items)
         self._contents.read(batch, items)
         self._committing.make_together(batch, items)
         for item in items:
-            self._finish(batch, item)
+            self._finish(batch, item, items)
             if batch.outcome.held is not None:
                 break
         if batch.ignored:
@@ -151,7 +162,7 @@ class Recorder:
             else:
                 item.failure = answer
 
-    def _finish(self, batch: Batch, item: Item) -> None:
+    def _finish(self, batch: Batch, item: Item, items: Sequence[Item]) -> None:
         """Write one message, or say why not; never raises for the message's sake."""
         try:
             self._write(batch, item)
@@ -161,7 +172,14 @@ class Recorder:
             batch.stale = True
             self._unrecorded.ignore(batch, item, "M1")
         except Transient as error:
-            batch.outcome.held, batch.outcome.held_at = error, item.todo
+            # Whoever is not patient has a store's passing faults retried as a whole.
+            unread = error is item.failure or isinstance(error, AttachmentUnread)
+            if (batch.patient or unread) and follows_the_message(
+                batch.gmail, item, items, error
+            ):
+                self._unrecorded.failed_alone(batch, item, error)
+            else:
+                batch.outcome.held, batch.outcome.held_at = error, item.todo
         except Permanent as error:
             self._unrecorded.set_aside(batch, item, error.code, error.detail)
         except Exception as error:  # noqa: BLE001  (a bug must not stop the mailbox)

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from shared.core.moments import milliseconds
 from shared.core.syncing.watches import SHARDS
-from shared.core.syncing.work import to_sync, work
+from shared.core.syncing.work import READ_AGAIN, to_sync, work
 from shared.errors import SyncError
 from shared.logs import log
 from shared.ports import Clock, Documents
 from shared.repositories.mailboxes import Mailboxes
 from shared.repositories.outbox import Outbox
+from shared.repositories.quarantine import Quarantine
 from shared.repositories.work_queue import WorkQueue
 from shared.services.connecting.closing import to_close
 from shared.services.syncing.watches import Watches
@@ -28,6 +29,7 @@ PAGE = 200
 LEFT_SECONDS = 30
 """An event that is older and unpublished was left behind by a crash."""
 CLOSED_PER_SWEEP = 200
+READ_AGAIN_PER_SWEEP = 200
 
 
 class Sweep:
@@ -43,6 +45,7 @@ class Sweep:
     ) -> None:
         """Use these gateways."""
         self._mailboxes = Mailboxes(documents)
+        self._quarantine = Quarantine(documents)
         self._outbox = outbox
         self._watches = watches
         self._queue = queue
@@ -58,6 +61,8 @@ class Sweep:
         self._queue.add([work(PUBLISH_LEFT, before=left + (silent == 0))])
         for shard in range(SHARDS):
             self.sweep_shard(shard, before, None, seconds=0)
+        due = self._quarantine.due(now, READ_AGAIN_PER_SWEEP)
+        self._queue.add([work(READ_AGAIN, item=item) for item in due])
         closing = self._mailboxes.to_close(now, CLOSED_PER_SWEEP)
         self._queue.add([to_close(one.id) for one in closing])
         try:

@@ -10,6 +10,7 @@ from shared.core.limits import MAX_ATTEMPTS
 from shared.core.matching.places import Decision, Place
 from shared.core.moments import milliseconds
 from shared.core.people import MailboxForMatching
+from shared.core.syncing.trouble import failed_again, is_given_up
 from shared.errors import Permanent, Transient
 from shared.logs import log
 from shared.ports import Clock, Documents
@@ -48,8 +49,19 @@ class Unrecorded:
             )
         )
 
-    def set_aside(self, batch: Batch, item: Item, code: str, detail: str) -> None:
-        """Put a message into the quarantine; what waits behind it is decided anew."""
+    def set_aside(
+        self,
+        batch: Batch,
+        item: Item,
+        code: str,
+        detail: str,
+        *,
+        read_again: bool = False,
+    ) -> None:
+        """Put a message into the quarantine; what waits behind it is decided again.
+
+        With `read_again` a sweep tries it a few more times by itself.
+        """
         batch.stale = True
         batch.outcome.quarantined += 1
         self._quarantine.set_aside(
@@ -58,8 +70,22 @@ class Unrecorded:
             code=code,
             detail=detail,
             at=self._now(),
+            read_again=read_again,
         )
         log.warning("message_quarantined", mailbox=batch.mailbox.id, code=code)
+
+    def failed_alone(self, batch: Batch, item: Item, error: Transient) -> None:
+        """Count a fault that follows this message; set it aside after some tries.
+
+        Until then it holds the batch: most of these faults pass. Whoever reads no
+        history has nothing behind the message that waits, and sets it aside at once.
+        """
+        trouble = failed_again(batch.trouble, item.todo.gmail_message_id, self._now())
+        if batch.patient and not is_given_up(trouble, self._now()):
+            batch.outcome.held, batch.outcome.held_at = error, item.todo
+            batch.outcome.trouble = trouble
+        else:
+            self.set_aside(batch, item, error.code, error.detail, read_again=True)
 
     def unexpected(self, batch: Batch, item: Item, error: Exception) -> None:
         """Try a message that trips over a bug a few times, then set it aside."""
