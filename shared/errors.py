@@ -77,6 +77,12 @@ class Malformed(Permanent):
     code = "malformed"
 
 
+class DocumentFull(Permanent):
+    """The document that this would be added to holds no more."""
+
+    code = "limit_reached"
+
+
 class ServesOtherwise(Permanent):
     """Logging BCC mail and a user's own connection exclude each other."""
 

@@ -13,6 +13,7 @@ from flask import Response
 from werkzeug.exceptions import HTTPException
 
 from shared.errors import (
+    DocumentFull,
     Malformed,
     Misconfigured,
     NeedsReauth,
@@ -88,6 +89,9 @@ CODES: dict[str, Code] = {
     "invalid_page_token": Code(
         422, "Invalid page token", "The page token is not one that this list gave."
     ),
+    "limit_reached": Code(
+        422, "Limit reached", "What this would be added to holds no more."
+    ),
     "no_sender": Code(
         409,
         "Nothing to send with",
@@ -158,6 +162,8 @@ def problem_of(error: Exception) -> Problem:
         return make("reauth_required")
     if isinstance(error, Suspicious):
         return make("forbidden")
+    if isinstance(error, DocumentFull):
+        return make("limit_reached", detail=error.detail)
     if isinstance(error, Malformed) and not isinstance(error, Misconfigured):
         return make("invalid_request", detail=error.detail)
     if isinstance(error, HTTPException) and error.code in _BY_HTTP_STATUS:

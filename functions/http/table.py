@@ -76,6 +76,7 @@ ROUTES: tuple[Route, ...] = (
         "Create or replace a subaccount's settings",
         subaccounts.Subaccount,
         body=subaccounts.SubaccountIn,
+        problems=("limit_reached",),
         authority=Authority.BACKEND,
     ),
     Route(
@@ -93,6 +94,7 @@ ROUTES: tuple[Route, ...] = (
         "Create or replace a team member",
         subaccounts.User,
         body=subaccounts.UserIn,
+        problems=("limit_reached",),
         authority=Authority.BACKEND,
     ),
     Route(
@@ -137,6 +139,7 @@ ROUTES: tuple[Route, ...] = (
         "Create or replace a contact",
         contacts.Contact,
         body=contacts.ContactIn,
+        problems=("limit_reached",),
         authority=Authority.BACKEND,
     ),
     Route(

@@ -46,6 +46,10 @@ MAX_NEW_CONTACTS = 50
 # Participants of one message that its thread remembers: a mailing list must not fill a
 # document (1 MiB) that every answer reads.
 MAX_THREAD_PARTICIPANTS = 100
+# Mailboxes that a record lists. An entry takes some 600 bytes of its document's 1 MiB.
+MAX_COPIES_LISTED = 500
+# Send-as addresses of one account; Gmail's own limit is 99 (Gmail help, read 2026-12).
+MAX_ALIASES = 500
 # How often Gmail may announce a change that is not readable before the hint is dropped;
 # the cursor stays, so the next notification covers it.
 MAX_LAG_LOOKS = 4

@@ -9,6 +9,7 @@ API's reference):
 - update time that no longer holds, the document deleted meanwhile included:
   FAILED_PRECONDITION
 - contention: ABORTED; nothing was applied
+- more than a document holds, in bytes or index entries: INVALID_ARGUMENT
 - deadline, unavailable, internal on a commit: it may have been applied
 
 A write that leaves a document as it was keeps its update time.
@@ -32,6 +33,7 @@ from google.cloud.firestore import Client, DocumentSnapshot, FieldFilter
 from shared.errors import (
     AlreadyExists,
     Conflict,
+    DocumentFull,
     Misconfigured,
     Missing,
     SyncError,
@@ -224,6 +226,9 @@ def _error(fault: BaseException, writes: Sequence[Write]) -> SyncError:
         if any(isinstance(write, Update) for write in writes):
             return Missing()
         return Misconfigured("The project has no such Firestore database.")
+    if isinstance(fault, google.InvalidArgument) and writes:
+        # Everything else that it may mean is checked before the call.
+        return DocumentFull()
     if isinstance(fault, google.FailedPrecondition):
         if any(getattr(write, "version", None) is not None for write in writes):
             return Conflict()

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from shared.core.ids import GmailMessageId, GmailThreadId, HistoryId
+from shared.core.limits import MAX_ALIASES
 from shared.errors import Transient
 from shared.gateways.json_members import json_members
 from shared.ports import Draft, HistoryEntry, HistoryPage, MessagePage, Watch
@@ -75,7 +76,7 @@ def verified(answer: Answer) -> tuple[str, ...]:
         if item.get("isPrimary") or item.get("verificationStatus") == "accepted"
     ]
     usable.sort(key=lambda item: not item.get("isPrimary"))
-    return tuple(text(item, "sendAsEmail") for item in usable)
+    return tuple(text(item, "sendAsEmail") for item in usable[:MAX_ALIASES])
 
 
 def history_page(answer: Answer) -> HistoryPage:

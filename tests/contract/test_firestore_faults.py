@@ -15,6 +15,7 @@ from infra.local.emulators import free_port
 from shared.errors import (
     AlreadyExists,
     Conflict,
+    DocumentFull,
     Misconfigured,
     Missing,
     Permanent,
@@ -72,7 +73,7 @@ SWAP = Put("c/d", {"x": 1}, VERSION)
         (google.FailedPrecondition("canary"), PLAIN, Misconfigured),
         (google.NotFound("canary"), UPDATE, Missing),
         (google.NotFound("canary"), PLAIN, Misconfigured),
-        (google.InvalidArgument("canary"), PLAIN, Permanent),
+        (google.InvalidArgument("canary"), PLAIN, DocumentFull),
         (google.OutOfRange("canary"), PLAIN, Permanent),
         (google.PermissionDenied("canary"), PLAIN, Misconfigured),
         (google.Unauthenticated("canary"), PLAIN, Misconfigured),

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from shared.core.ids import address_key
+from shared.gateways.document_rules import MAX_DOCUMENT_BYTES, document_size
+from shared.ports import Create
 from tests.support.api import Api, Memory, token
 
 SUBACCOUNT = {
@@ -333,3 +335,45 @@ def test_many_contacts_are_imported_in_batches(api: Api) -> None:
     answer = api.import_rows("/v1/subaccounts/a/contacts:import", rows)
     assert answer.json == {"imported": 1001, "failed": []}
     assert api.get("/v1/subaccounts/a/contacts/i1000")["name"] == "N"
+
+
+# --- limits ----------------------------------------------------------------------
+
+
+def _fill_address(gateways: Memory, address: str) -> None:
+    """As many contacts as one address can have."""
+    path = f"subaccounts/a/addresses/{address_key(address)}"
+    room = MAX_DOCUMENT_BYTES - document_size(path, {"contacts": {}, "filler": ""})
+    gateways.documents.commit([Create(path, {"contacts": {}, "filler": "x" * room})])
+
+
+def test_a_contact_too_many_at_one_address_is_refused_with_a_code(
+    api: Api, gateways: Memory
+) -> None:
+    _fill_address(gateways, "shared@client.example")
+    contact = {"name": "Ann", "emails": ["shared@client.example"]}
+    refused = api.call("PUT", "/v1/subaccounts/a/contacts/c9", contact)
+    assert (refused.status_code, refused.json["code"]) == (422, "limit_reached")
+    assert "shared" not in refused.text
+    assert api.call("GET", "/v1/subaccounts/a/contacts/c9").status_code == 404
+
+
+def test_an_import_goes_on_behind_a_contact_too_many(
+    api: Api, gateways: Memory
+) -> None:
+    _fill_address(gateways, "shared@client.example")
+    rows = [
+        {"id": "c1", "name": "Ann", "emails": ["ann@client.example"]},
+        {"id": "c2", "name": "Bob", "emails": ["shared@client.example"]},
+        {"id": "c3", "name": "Cat", "emails": ["cat@client.example"]},
+    ]
+    done = api.import_rows("/v1/subaccounts/a/contacts:import", rows)
+    assert done.status_code == 200
+    assert done.json["imported"] == 2
+    assert done.json["failed"] == [
+        {
+            "line": 2,
+            "code": "limit_reached",
+            "detail": "One of the addresses has too many contacts already.",
+        }
+    ]

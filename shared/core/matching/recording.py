@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from shared.core.ids import MailboxId, MessageId, Rfc822MessageId, digest
-from shared.core.limits import MAX_INDEXED_ADDRESSES
+from shared.core.limits import MAX_COPIES_LISTED, MAX_INDEXED_ADDRESSES
 from shared.core.mail import Address, Content, MessageHeaders
 from shared.core.matching.places import Place
 from shared.core.matching.rewritten import as_recorded
@@ -129,6 +129,7 @@ def join(
     message = without_unproven(message)
     have = {(one.user, one.gmail_message_id) for one in recorded.held_by}
     more = tuple(one for one in holders if (one.user, one.gmail_message_id) not in have)
+    more = more[: max(0, MAX_COPIES_LISTED - len(have))]
     envelope = recorded.envelope
     if envelope is not None and len(message.bcc) > len(envelope.bcc):
         envelope = replace(envelope, bcc=message.bcc)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from shared.errors import AlreadyExists, Conflict, Missing, Permanent
+from shared.errors import AlreadyExists, Conflict, DocumentFull, Missing
 from shared.gateways import document_rules as rules
 from shared.gateways import query_rules as queries
 from shared.gateways.memory import values
@@ -175,7 +175,7 @@ def _applied(
     if bound > rules.MAX_DOCUMENT_BYTES:
         bound = rules.document_size(write.path, data)
         if bound > rules.MAX_DOCUMENT_BYTES:
-            raise Permanent("A document holds at most 1 MiB.")
+            raise DocumentFull
     return _Stored(data, version, old.created if old else version, bound)
 
 

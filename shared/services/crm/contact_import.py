@@ -8,10 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from shared.core.ids import SubaccountId
-from shared.errors import Conflict, Problem
+from shared.errors import Conflict, DocumentFull, Problem
 from shared.repositories.directory import ContactToWrite
 from shared.services.compare_and_set import until_settled
-from shared.services.crm.directory import Directory
+from shared.services.crm.directory import TOO_MANY_AT_ADDRESS, Directory
 
 # A commit takes 500 writes: a row costs one, and one for each address, old or new.
 _ROWS_PER_BATCH = 100
@@ -86,22 +86,25 @@ class ContactImport:
         rows = list(self._batch.values())
         self._batch.clear()
         self._addresses = 0
-        if rows and not self._commit(rows):
-            # Somebody keeps changing one of them: the others do not suffer.
+        if rows and self._commit(rows) is not None:
+            # Whatever is wrong with one of them: the others do not suffer.
             for row in rows:
-                if not self._commit([row]):
-                    error = Conflict()
+                error = self._commit([row])
+                if error is not None:
                     self._done.failed.append(
                         FailedRow(row.line, error.code, error.detail)
                     )
 
-    def _commit(self, rows: list[Row]) -> bool:
+    def _commit(self, rows: list[Row]) -> Conflict | DocumentFull | None:
+        """Write rows; the error when one of them cannot be written."""
         contacts = [row.contact for row in rows]
         try:
             until_settled(
                 lambda: self._directory.write_contacts(self._subaccount, contacts)
             )
-        except Conflict:
-            return False
+        except Conflict as error:
+            return error
+        except DocumentFull:
+            return DocumentFull(TOO_MANY_AT_ADDRESS)
         self._done.imported += len(rows)
-        return True
+        return None

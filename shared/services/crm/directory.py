@@ -13,7 +13,7 @@ from dataclasses import replace
 from shared.core.ids import ContactId, SubaccountId, UserId, digest
 from shared.core.moments import milliseconds
 from shared.core.records import Contact, Member, Subaccount
-from shared.errors import Problem
+from shared.errors import DocumentFull, Problem
 from shared.ports import Blobs, Clock, Documents, Secrets, Snapshot
 from shared.repositories import directory as records
 from shared.repositories import paths
@@ -22,6 +22,7 @@ from shared.services.compare_and_set import until_settled
 from shared.services.crm.erasure import Erasure
 
 # Firestore's limit of a commit.
+TOO_MANY_AT_ADDRESS = "One of the addresses has too many contacts already."
 _MAX_WRITES = 500
 
 KEEP_PASSWORD = object()
@@ -234,7 +235,10 @@ class Directory:
         One that is still being erased is erased to the end first, and begins anew.
         """
         self.require(subaccount)
-        until_settled(lambda: self.write_contacts(subaccount, [wanted]))
+        try:
+            until_settled(lambda: self.write_contacts(subaccount, [wanted]))
+        except DocumentFull:
+            raise DocumentFull(TOO_MANY_AT_ADDRESS) from None
         return self.contact_as_given(subaccount, wanted.id)
 
     def write_contacts(

@@ -16,7 +16,7 @@ from shared.core.records import Message, Status
 from shared.core.sending.composing import mail_size
 from shared.errors import AlreadyExists, Conflict, Malformed, Missing, Problem
 from shared.ports import Blobs, Documents, Write
-from shared.repositories import sends
+from shared.repositories import bounded, sends
 from shared.repositories.sends import FirstResult
 from shared.services.sending.send_records import SendRequest, Upload, mail_of
 from shared.services.sending.senders import Sender
@@ -91,8 +91,9 @@ class Accepting:
         for _ in range(TURNS):
             count = counted()
             try:
-                self._documents.commit(
-                    [count, sends.key_write(subaccount, key, result), *writes]
+                bounded.commit(
+                    self._documents,
+                    [count, sends.key_write(subaccount, key, result), *writes],
                 )
             except Missing:
                 raise Problem(

@@ -37,7 +37,7 @@ from shared.ports import (
     Update,
     Write,
 )
-from shared.repositories import messages, outbox, paths, sends
+from shared.repositories import bounded, messages, outbox, paths, sends
 from shared.repositories.outbox import Outbox
 from shared.services.compare_and_set import until_settled
 
@@ -182,7 +182,7 @@ class Ending:
                 writes.append(Put(under_way.path, fields, under_way.version))
             else:
                 writes.append(Delete(under_way.path, under_way.version))
-            self._documents.commit(writes)
+            bounded.commit(self._documents, writes)
 
         until_settled(step)
         if events:

@@ -15,7 +15,7 @@ from shared.core.records import Message
 from shared.core.sending.states import Send
 from shared.errors import AlreadyExists, Missing
 from shared.ports import Create, Delete, Write
-from shared.repositories import messages, paths, sends
+from shared.repositories import bounded, messages, paths, sends
 from shared.repositories.messages import MessageDocument
 from shared.repositories.sends import BulkRecipient
 from shared.services.sending import batches
@@ -111,14 +111,16 @@ class FanOut:
             for one in group:
                 one.stored.put_blob(self._blobs)
             try:
-                self._documents.commit([write for one in group for write in one.writes])
+                bounded.commit(
+                    self._documents, [write for one in group for write in one.writes]
+                )
             except (AlreadyExists, Missing):
                 for one in group:
                     self._make_one(one)
 
     def _make_one(self, made: _Made) -> None:
         try:
-            self._documents.commit(made.writes)
+            bounded.commit(self._documents, made.writes)
         except AlreadyExists:
             return  # made before
         except Missing:  # the contact was erased meanwhile

@@ -36,7 +36,7 @@ from shared.ports import (
     Update,
     Write,
 )
-from shared.repositories import bcc, messages, outbox, paths
+from shared.repositories import bcc, bounded, messages, outbox, paths
 from shared.repositories.contact_quota import ContactQuota
 from shared.services.syncing.batch import Batch, Item, NewRecord
 from shared.services.syncing.contents import Contents
@@ -155,7 +155,7 @@ class Committing:
         new = batch.new.pop(key, None) or self._new(batch, item, headers, place)
         try:
             if not new.committed:
-                self._documents.commit(new.writes)
+                bounded.commit(self._documents, new.writes)
         except Conflict:
             if place.new_contacts:
                 raise Missing from None  # another mail has used the quota

@@ -40,7 +40,7 @@ from shared.ports import (
     Update,
     Write,
 )
-from shared.repositories import messages, outbox, paths
+from shared.repositories import bounded, messages, outbox, paths
 from shared.services.syncing.batch import Batch, RecordKey
 
 ATTEMPTS = 5
@@ -101,7 +101,7 @@ class Copies:
                 event = send_event("message.sent", joined, headers.internal_date)
                 writes.append(outbox.committing(event))
             try:
-                self._documents.commit(writes)
+                bounded.commit(self._documents, writes)
             except Conflict:
                 found = self._documents.get([found.path])[0]
             else:
@@ -170,7 +170,9 @@ class Copies:
             entries = messages.held_by_fields(held)
             gmail_ids = Union(tuple(one.gmail_message_id for one in held))
             data = {"held_by": entries, "gmail_message_ids": gmail_ids}
-            self._documents.commit([Update(path, data), *_links(record, held), *untrue])
+            bounded.commit(
+                self._documents, [Update(path, data), *_links(record, held), *untrue]
+            )
 
 
 def could_join(

@@ -30,7 +30,7 @@ from shared.ports import (
     Update,
     Write,
 )
-from shared.repositories import messages, outbox, paths
+from shared.repositories import bounded, messages, outbox, paths
 from shared.repositories.quarantine import refused_copy
 from shared.services.syncing.batch import Batch
 from shared.services.syncing.contents import Contents
@@ -81,7 +81,8 @@ class Replacing:
             key = messages.attachment_key(record.subaccount, record.id, str(number))
             self._blobs.delete_prefix(key)
         event = replaced_event(record, now)
-        self._documents.commit(
+        bounded.commit(
+            self._documents,
             [
                 Update(found.path, _fields(stored.data, gone), found.version),
                 *messages.index(record),
@@ -89,7 +90,7 @@ class Replacing:
                 *_figures(before, record),
                 *(refused_copy(one, record, now) for one in gone),
                 outbox.committing(event),
-            ]
+            ],
         )
         if stored.blob is None and "envelope_blob" in found.data:
             self._blobs.delete_prefix(
