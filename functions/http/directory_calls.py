@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from flask import Response
+
 from functions.http import bcc_calls, reading_bodies
 from functions.http.fields import to_milliseconds
 from functions.http.models import contacts, subaccounts
@@ -123,7 +125,7 @@ def delete_contact(call: Call[None, None]) -> None:
     call.services.directory.delete_contact(call.subaccount, call.contact)
 
 
-def import_contacts(call: Call[None, None]) -> contacts.Imported:
+def import_contacts(call: Call[None, None]) -> Response:
     """Create or replace many contacts; a bad row stops no other."""
     call.services.directory.require(call.subaccount)
     job = ContactImport(call.services.directory, call.subaccount)
@@ -139,12 +141,17 @@ def import_contacts(call: Call[None, None]) -> contacts.Imported:
         else:
             job.add(Row(number, _to_write(ContactId(row.id), row)))
     done = job.finish()
-    return contacts.Imported(
+    more = done.failed_count > len(done.failed)
+    imported = contacts.Imported(
         imported=done.imported,
         failed=[
-            contacts.FailedRow(line=one.line, code=one.code, detail=one.detail)
-            for one in done.failed
+            contacts.FailedRow(line=row.line, code=row.code, detail=row.detail)
+            for row in done.failed
         ],
+        failed_count=done.failed_count if more else None,
+    )
+    return Response(
+        imported.model_dump_json(exclude_none=True), content_type="application/json"
     )
 
 

@@ -428,3 +428,16 @@ def test_c7_the_page_says_that_missed_mail_is_brought_in(
     assert "email that you missed is being brought in now" in said
     again = Consent(system, wsgi)
     assert "Sync goes on without a gap" in words(again.back(again.agreed()))
+
+
+def test_c11_the_page_names_the_teams_in_which_the_mailbox_is_synced(
+    system: System, wsgi: Any
+) -> None:
+    directory = system.services.directory
+    for name, title, sync in (("s", "North Agency", False), ("s2", "South", True)):
+        directory.put_subaccount(Subaccount(SubaccountId(name), name=title), None)
+        member = MemberToWrite(UserId("u"), "Mia Berg", ME, ME, (), sync)
+        directory.put_member(SubaccountId(name), member)
+    page = Consent(system, wsgi).page.text
+    assert "South" in page
+    assert "North Agency" not in page

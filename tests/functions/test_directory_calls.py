@@ -377,3 +377,15 @@ def test_an_import_goes_on_behind_a_contact_too_many(
             "detail": "One of the addresses has too many contacts already.",
         }
     ]
+
+
+def test_the_response_to_an_import_is_bounded(api: Api) -> None:
+    nonsense = {f"k{number}": "x" * 300 for number in range(30)}
+    rows: list[Any] = [{"id": "c1", "name": "Ann", "emails": ["ann@client.example"]}]
+    done = api.import_rows(
+        "/v1/subaccounts/a/contacts:import", rows + [nonsense] * 1500
+    )
+    assert done.json["imported"] == 1
+    assert done.json["failed_count"] == 1500
+    assert [row["line"] for row in done.json["failed"]] == list(range(2, 1002))
+    assert len(done.data) < 1_000_000

@@ -57,7 +57,11 @@ class FailedRow(Out):
 
 
 class Imported(Out):
-    """How an import went."""
+    """How an import went. `failed` lists the first 1,000 lines that were not taken.
+
+    `failed_count` counts all of them, and is there when they are more.
+    """
 
     imported: int
     failed: list[FailedRow]
+    failed_count: int | None = None

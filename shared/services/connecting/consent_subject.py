@@ -28,7 +28,7 @@ class KnowsNames(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A user and the teams in which the mailbox will be synced.
+    """A user and the teams in which the mailbox will be synced (C11).
 
     Without a name it is the deployment itself: its logging mailbox.
     """
@@ -48,6 +48,7 @@ def subject_of(directory: KnowsNames, user: UserId) -> Subject | None:
     name = next((member.name for member in members if member is not None), None)
     if name is None:
         return None
-    found = [directory.subaccount(subaccount) for subaccount in named]
+    here = [member.subaccount for member in members if member and member.sync]
+    found = [directory.subaccount(subaccount) for subaccount in here or named]
     teams = tuple(team.name for team in found if team is not None)
     return Subject(name, teams, len(own) - len(named))

@@ -16,6 +16,9 @@ from shared.services.crm.directory import TOO_MANY_AT_ADDRESS, Directory
 # A commit takes 500 writes: a row costs one, and one for each address, old or new.
 _ROWS_PER_BATCH = 100
 _ADDRESSES_PER_BATCH = 200
+MAX_FAILED_LISTED = 1000
+"""Lines that one response lists; the caller mends these and imports again."""
+_MAX_DETAIL_CHARS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +40,11 @@ class FailedRow:
 
 @dataclass(slots=True)
 class Imported:
-    """How it went."""
+    """How it went. `failed` lists the first of the lines that `failed_count` counts."""
 
     imported: int = 0
     failed: list[FailedRow] = field(default_factory=list)
+    failed_count: int = 0
 
 
 class ContactImport:
@@ -72,15 +76,20 @@ class ContactImport:
             f"{one.get('pointer', '')} {one['detail']}".strip()
             for one in problem.errors
         )
-        self._done.failed.append(
-            FailedRow(line, problem.code, places or problem.detail)
-        )
+        self._fail(FailedRow(line, problem.code, places or problem.detail))
 
     def finish(self) -> Imported:
         """Write what is left, and say how it went; failed lines in order."""
         self._write()
         self._done.failed.sort(key=lambda one: one.line)
         return self._done
+
+    def _fail(self, row: FailedRow) -> None:
+        """Count a line that was not taken, and list it as long as there is room."""
+        self._done.failed_count += 1
+        if len(self._done.failed) < MAX_FAILED_LISTED:
+            detail = row.detail[:_MAX_DETAIL_CHARS]
+            self._done.failed.append(FailedRow(row.line, row.code, detail))
 
     def _write(self) -> None:
         rows = list(self._batch.values())
@@ -91,9 +100,7 @@ class ContactImport:
             for row in rows:
                 error = self._commit([row])
                 if error is not None:
-                    self._done.failed.append(
-                        FailedRow(row.line, error.code, error.detail)
-                    )
+                    self._fail(FailedRow(row.line, error.code, error.detail))
 
     def _commit(self, rows: list[Row]) -> Conflict | DocumentFull | None:
         """Write rows; the error when one of them cannot be written."""
