@@ -173,6 +173,16 @@ def test_a_link_is_good_for_one_trade(wsgi: Any, system: System) -> None:
     assert first.get_cookie("gmail_sync_session", path="/settings") == cookie
 
 
+def test_asking_for_the_headers_of_a_link_does_not_use_it(
+    wsgi: Any, system: System
+) -> None:
+    token = a_token(system, jti="head")
+    assert Client(wsgi).head(f"/settings?token={token}").status_code == 303
+    browser = Client(wsgi)
+    assert browser.get(f"/settings?token={token}").status_code == 303
+    assert browser.get("/settings").status_code == 200
+
+
 def test_a_signature_in_another_spelling_is_the_same_link(
     wsgi: Any, system: System
 ) -> None:
