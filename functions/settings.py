@@ -39,8 +39,7 @@ def open_page(request: Request) -> Response:
         return shown
     response = pages.redirect(PATH)
     cookie = request.cookies.get(COOKIE)
-    # Whoever only asks for the headers does not open the link.
-    if request.method == "HEAD" or services.sessions.opened_by(token, cookie):
+    if services.sessions.opened_by(token, cookie):
         return response
     secret = services.sessions.open(token)
     services.sessions.end(cookie)

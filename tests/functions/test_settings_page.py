@@ -177,7 +177,7 @@ def test_asking_for_the_headers_of_a_link_does_not_use_it(
     wsgi: Any, system: System
 ) -> None:
     token = a_token(system, jti="head")
-    assert Client(wsgi).head(f"/settings?token={token}").status_code == 303
+    assert Client(wsgi).head(f"/settings?token={token}").status_code == 405
     browser = Client(wsgi)
     assert browser.get(f"/settings?token={token}").status_code == 303
     assert browser.get("/settings").status_code == 200
