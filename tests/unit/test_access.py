@@ -24,6 +24,7 @@ def test_the_backend_is_nobody() -> None:
     assert BACKEND.is_backend
     assert BACKEND.user is None
     assert not UMA.is_backend
+    assert BACKEND.deployment is False
     assert UMA.user == "uma"
 
 

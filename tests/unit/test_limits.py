@@ -122,3 +122,11 @@ def test_what_is_asked_stored_and_tried_at_once_is_a_choice() -> None:
         "looks for a change that Gmail has announced": 4,
         "attempts at a mail": 3,
     }
+
+
+def test_what_keeps_documents_and_work_bounded() -> None:
+    assert limits.MAX_HTML_TAGS == 40_000
+    assert limits.MAX_HTML_DEPTH == 1000
+    assert limits.MAX_COPIES_LISTED == 500, "M9"
+    assert limits.MAX_ALIASES == 500
+    assert limits.READ_AGAIN_HOURS == (1, 6, 24), "E3"
