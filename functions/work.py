@@ -67,6 +67,11 @@ def _read_again(services: Services, item: Work, _delivery: str) -> None:
     services.quarantine.read_again(item.text("item"), now)
 
 
+def _remove_left(services: Services, item: Work, _delivery: str) -> None:
+    services.blob_uploads.remove_left(item.number("before"))
+    services.directory.finish_erasures(item.number("before"))
+
+
 def _job(services: Services, item: Work, _delivery: str) -> None:
     services.jobs.advance(item.text("job"))
 
@@ -79,6 +84,7 @@ HANDLERS: dict[str, Callable[[Services, Work, str], None]] = {
     "sweep-shard": _sweep_shard,
     "publish-left": _publish_left,
     READ_AGAIN: _read_again,
+    "remove-left": _remove_left,
     "audit": _job,
     "backfill": _job,
 }

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from shared.repositories.contact_quota import ContactQuota
     from shared.repositories.outbox import Outbox
     from shared.repositories.work_queue import WorkQueue
+    from shared.services.blob_uploads import BlobUploads
     from shared.services.callers.authentication import Authentication
     from shared.services.callers.push_authentication import PushAuthentication
     from shared.services.connecting.accounts import Accounts
@@ -465,6 +466,14 @@ class Services:
         return Pausing(self.gateways.documents, self.gateways.clock)
 
     @cached_property
+    def blob_uploads(self) -> BlobUploads:
+        """Blobs that no document names."""
+        from shared.services.blob_uploads import BlobUploads
+
+        gateways = self.gateways
+        return BlobUploads(gateways.documents, gateways.blobs, gateways.clock)
+
+    @cached_property
     def _senders(self) -> Senders:
         from shared.services.sending.senders import Senders
 
@@ -483,6 +492,7 @@ class Services:
             caps=self.caps,
             pausing=self.pausing,
             clock=self.gateways.clock,
+            uploads=self.blob_uploads,
         )
 
     @cached_property

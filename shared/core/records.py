@@ -79,7 +79,8 @@ class Message:
     `sent_at` and `recorded_at` are milliseconds since the epoch, `sent_at` is Gmail's
     internal date. `rule` is the rule that recorded it. `exclusive` says that it answers
     mail that was sent from this subaccount's CRM (T3). `replaced_at` is when an
-    authenticated copy last took the place of an unauthenticated one (M9).
+    authenticated copy last took the place of an unauthenticated one (M9). `blobs` is
+    what the keys of its attachments begin with, None where there are none.
     """
 
     id: MessageId
@@ -106,6 +107,7 @@ class Message:
     held_by: tuple[HeldBy, ...] = ()
     addresses: tuple[str, ...] = ()
     replaced_at: int | None = None
+    blobs: str | None = None
     envelope: Envelope | None = None
 
 

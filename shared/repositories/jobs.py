@@ -12,7 +12,14 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from shared.core.ids import GmailMessageId, MailboxId, SubaccountId, UserId, digest
+from shared.core.ids import (
+    ContactId,
+    GmailMessageId,
+    MailboxId,
+    SubaccountId,
+    UserId,
+    digest,
+)
 from shared.core.limits import DECISION_DAYS
 from shared.ports import Create, Documents, Put, Query, Snapshot, Write
 
@@ -22,10 +29,16 @@ JobStatus = Literal["queued", "running", "done", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Messages of one mailbox that a query finds."""
+    """Messages of one mailbox that a query finds.
+
+    With a `contact` only those from or to one of its addresses: `address` is the key of
+    that one, because a job outlives an erasure and holds nobody's address.
+    """
 
     mailbox: MailboxId
     query: str
+    contact: ContactId | None = None
+    address: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +174,13 @@ def _job(found: Snapshot) -> Job:
     del data["expires_at"]
     data["subaccounts"] = tuple(map(SubaccountId, data["subaccounts"]))
     data["sources"] = tuple(
-        Source(MailboxId(one["mailbox"]), one["query"]) for one in data["sources"]
+        Source(
+            MailboxId(one["mailbox"]),
+            one["query"],
+            one.get("contact"),
+            one.get("address"),
+        )
+        for one in data["sources"]
     )
     data["pending"] = tuple(map(GmailMessageId, data["pending"]))
     return Job(id=found.id, **data)

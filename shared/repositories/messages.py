@@ -1,13 +1,13 @@
 """Recorded messages as documents, and as blobs where they are big.
 
 The recipients, bodies and attachment list (`Envelope`) are one JSON text: inline, or as
-blob `…/envelope.json` when they exceed `limits.INLINE_CONTENT_BYTES`. A blob is written
-before the document that names it, and deleted before it.
+blob when they exceed `limits.INLINE_CONTENT_BYTES`. Blobs are written before the
+document that names them, each time under a prefix of their own (`blob_uploads`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -29,33 +29,27 @@ from shared.core.records import HeldBy, Message
 from shared.ports import Blobs, Documents, Merge, Query, Snapshot, Write
 from shared.repositories import envelopes, paths
 
-ENVELOPE_TYPE = "application/json"
-
-
-@dataclass(frozen=True, slots=True)
-class EnvelopeBlob:
-    """What must be in the blob store before the message's document is written."""
-
-    key: str
-    data: bytes
-
 
 @dataclass(frozen=True, slots=True)
 class MessageDocument:
     """A message ready to be written: the document, and the blob it needs, if any."""
 
     data: dict[str, Any]
-    blob: EnvelopeBlob | None
+    blob: bytes | None
 
     @property
     def size(self) -> int:
         """About how many bytes the document has: its bodies are nearly all of it."""
         return len(self.data.get("envelope", "").encode())
 
-    def put_blob(self, blobs: Blobs) -> None:
-        """Store the blob; to be done before the document is written."""
+    def put_blob(self, put: Callable[[str, bytes, str], str]) -> None:
+        """Store the blob with `put`, which gives its key, and name it.
+
+        To be done before the document is written.
+        """
         if self.blob is not None:
-            blobs.put(self.blob.key, self.blob.data, ENVELOPE_TYPE)
+            key = put("envelope.json", self.blob, "application/json")
+            self.data["envelope_blob"] = key
 
 
 # --- keys ------------------------------------------------------------------------
@@ -66,16 +60,15 @@ def blob_prefix(subaccount: SubaccountId, message: MessageId) -> str:
     return f"subaccounts/{subaccount}/messages/{message}/"
 
 
-def envelope_key(subaccount: SubaccountId, message: MessageId) -> str:
-    """Where an envelope too big for the document is."""
-    return blob_prefix(subaccount, message) + "envelope.json"
+def attachment_name(attachment: str) -> str:
+    """What the key of an attachment ends with."""
+    return f"attachments/{attachment}"
 
 
-def attachment_key(
-    subaccount: SubaccountId, message: MessageId, attachment: str
-) -> str:
+def attachment_key(message: Message, attachment: str) -> str:
     """Where the bytes of an attachment are."""
-    return f"{blob_prefix(subaccount, message)}attachments/{attachment}"
+    prefix = message.blobs or blob_prefix(message.subaccount, message.id)
+    return prefix + attachment_name(attachment)
 
 
 def held_by_key(user: UserId, gmail_message_id: GmailMessageId) -> str:
@@ -119,13 +112,14 @@ def to_document(message: Message) -> MessageDocument:
     }
     if message.replaced_at is not None:
         data["replaced_at"] = message.replaced_at
+    if message.blobs is not None:
+        data["blobs"] = message.blobs
     if message.envelope is None:
         return MessageDocument(data, None)
     raw = envelopes.to_json(message.envelope)
     if len(raw) <= INLINE_CONTENT_BYTES:
         return MessageDocument({**data, "envelope": raw.decode()}, None)
-    key = envelope_key(message.subaccount, message.id)
-    return MessageDocument({**data, "envelope_blob": key}, EnvelopeBlob(key, raw))
+    return MessageDocument(data, raw)
 
 
 def index(message: Message) -> list[Write]:
@@ -179,6 +173,7 @@ def from_snapshot(snapshot: Snapshot, blobs: Blobs | None = None) -> Message:
         held_by=_held_by(data.get("held_by", {})),
         addresses=tuple(data.get("addresses", ())),
         replaced_at=data.get("replaced_at"),
+        blobs=data.get("blobs"),
         envelope=None if envelope is None else envelopes.from_json(envelope),
     )
 

@@ -37,6 +37,11 @@ def contacts(s: SubaccountId) -> str:
     return f"subaccounts/{s}/contacts"
 
 
+def erasure(s: SubaccountId, c: ContactId) -> str:
+    """A contact that is being erased."""
+    return f"erasures/{digest('erasure', s, c)}"
+
+
 def contact(s: SubaccountId, c: ContactId) -> str:
     """A contact with its conversation's figures."""
     return f"subaccounts/{s}/contacts/{c}"

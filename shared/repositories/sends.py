@@ -158,26 +158,32 @@ def key_from(snapshot: Snapshot) -> FirstResult:
 
 @dataclass(frozen=True, slots=True)
 class BulkRecipient:
-    """One contact of a bulk call, as it was when the call came.
+    """One contact of a bulk call, with the address and name that it has now.
 
     `stored` tells it from another that got its id after it was erased.
     """
 
     contact: ContactId
     message: MessageId
-    address: str
-    name: str | None
+    address: str = ""
+    name: str | None = None
     stored: str | None = None
 
 
 def recipients_fields(recipients: Sequence[BulkRecipient]) -> list[dict[str, Any]]:
-    """Write the contacts of a bulk call down."""
-    return [asdict(one) for one in recipients]
+    """Write the contacts of a bulk call down: ids only, one may be erased meanwhile."""
+    return [
+        {"contact": one.contact, "message": one.message, "stored": one.stored}
+        for one in recipients
+    ]
 
 
 def recipients_from(data: Sequence[Mapping[str, Any]]) -> list[BulkRecipient]:
-    """Read the contacts of a bulk call."""
-    return [BulkRecipient(**one) for one in data]
+    """Read the contacts of a bulk call, without their addresses."""
+    return [
+        BulkRecipient(one["contact"], one["message"], stored=one.get("stored"))
+        for one in data
+    ]
 
 
 # --- the daily cap ---------------------------------------------------------------

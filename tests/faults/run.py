@@ -10,6 +10,7 @@ from unittest import mock
 from tests.faults.deployment import Entry
 from tests.faults.observed import Observed, differences, observe
 from tests.faults.registry import Flow
+from tests.faults.strays import strays
 from tests.faults.world import World
 from tests.support.crash import CrashPlan, CrashPoint
 
@@ -80,6 +81,8 @@ def tell(flow: Flow, point: CrashPoint | None = None) -> Told:
         world.clock.advance(hours=2)
         world.job("sweep")
         world.settle()
+        left = strays(world)
+        assert not left, f"nothing leads to {left}"
         return Told(entries, calls, observe(world, began))
 
 

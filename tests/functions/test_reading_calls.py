@@ -120,8 +120,9 @@ def test_m16_a_download_without_a_name_has_that_of_its_kind(
     api: Api, kind: str, name: str
 ) -> None:
     part = Attachment("1", None, kind, 1, stored=True)
-    api.record(a_message(envelope=Envelope(attachments=(part,))))
-    api.gateways.blobs.put(messages.attachment_key("a", "m1", "1"), b"x", kind)
+    message = a_message(envelope=Envelope(attachments=(part,)))
+    api.record(message)
+    api.gateways.blobs.put(messages.attachment_key(message, "1"), b"x", kind)
     answer = api.call("GET", "/v1/subaccounts/a/messages/m1/attachments/1")
     assert f'filename="{name}"' in answer.headers["Content-Disposition"]
     shown = api.get("/v1/subaccounts/a/messages/m1")["attachments"]
@@ -293,10 +294,10 @@ def with_attachment(api: Api, **fields: Any) -> Any:
         "stored": True,
         **fields,
     }
-    api.record(a_message(envelope=Envelope(attachments=(Attachment(**one),))))
-    api.gateways.blobs.put(
-        messages.attachment_key("a", "m1", "2"), b"\0\1\2", "image/png"
-    )
+    message = a_message(envelope=Envelope(attachments=(Attachment(**one),)))
+    api.record(message)
+    key = messages.attachment_key(message, "2")
+    api.gateways.blobs.put(key, b"\0\1\2", "image/png")
     return api.call("GET", "/v1/subaccounts/a/messages/m1/attachments/2")
 
 

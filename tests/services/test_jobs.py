@@ -209,6 +209,42 @@ def test_e5_brings_in_mail_since_the_connection_and_never_before(
     assert len(system.conversation("bob")) == 31
 
 
+@pytest.mark.parametrize("when", ["before it is listed", "after", "when it is done"])
+def test_e5_a_job_holds_no_address_and_outlives_an_erasure(
+    system: System, when: str
+) -> None:
+    system.arrives(BOB, ME)
+    system.settle()
+    system.contact("bob", BOB)
+    job = system.services.jobs.backfill(SubaccountId("s"), ContactId("bob"))
+    if when == "when it is done":
+        system.settle()
+    elif when == "after":
+        found, read = system.services.jobs._jobs.read(job.id)  # type: ignore[misc]
+        listed, writes = system.services.jobs._step(found)
+        system.services.jobs._jobs.save(listed, read, writes)
+    system.services.directory.delete_contact(SubaccountId("s"), ContactId("bob"))
+    system.settle()
+    done, _ = system.services.jobs.view(CRM, job.id)
+    assert done.status == "done"
+    documents = system.outside.documents.dump()
+    assert not [path for path, data in documents.items() if BOB in str(data)]
+    assert not [path for path in documents if "/messages/" in path]
+
+
+def test_e5_an_address_that_is_the_contacts_no_more_is_left_out(
+    system: System,
+) -> None:
+    system.arrives(BOB, ME)
+    system.arrives(CLEO, ME)
+    system.settle()
+    system.contact("bob", BOB, CLEO)
+    system.services.jobs.backfill(SubaccountId("s"), ContactId("bob"))
+    system.contact("bob", CLEO)
+    system.settle()
+    assert [one.sender.address for one in system.conversation("bob")] == [CLEO]
+
+
 def test_e5_touches_no_other_subaccount(system: System) -> None:
     system.subaccount("s2")
     system.user("u", ME, s="s2")

@@ -177,7 +177,9 @@ def test_attachments_and_bodies_over_200_kb_are_in_the_blob_store(
     assert len(recorded.envelope.text or "") == 250_001
     (attachment,) = recorded.envelope.attachments
     assert (attachment.filename, attachment.stored) == ("Übersicht.pdf", True)
-    key = f"subaccounts/s/messages/{recorded.id}/attachments/{attachment.id}"
+    assert recorded.blobs is not None
+    assert recorded.blobs.startswith(f"subaccounts/s/messages/{recorded.id}/")
+    key = f"{recorded.blobs}attachments/{attachment.id}"
     assert system.outside.blobs.get(key) == b"\x00PDF"
 
 

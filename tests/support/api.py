@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,7 +22,7 @@ from shared.gateways.memory import (
     MemorySecrets,
     MemoryTopics,
 )
-from shared.ports import Documents
+from shared.ports import Blobs, Documents
 from shared.repositories import messages, paths
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -136,11 +137,19 @@ class Api:
     def record(self, message: records.Message, rfc822: bool = True) -> None:
         """Record a message the way recording does it."""
         document = messages.to_document(message)
-        if document.blob:
-            self.gateways.blobs.put(
-                document.blob.key, document.blob.data, "application/json"
-            )
+        prefix = messages.blob_prefix(message.subaccount, message.id)
+        document.put_blob(put_under(self.gateways.blobs, prefix))
         record_into(self.gateways.documents, message, document.data)
+
+
+def put_under(blobs: Blobs, prefix: str) -> Callable[[str, bytes, str], str]:
+    """Store blobs under a prefix; what is called gives their keys."""
+
+    def put(name: str, data: bytes, content_type: str) -> str:
+        blobs.put(prefix + name, data, content_type)
+        return prefix + name
+
+    return put
 
 
 def record_into(

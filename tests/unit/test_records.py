@@ -97,6 +97,7 @@ MESSAGE = {
                 "held_by": (),
                 "addresses": (),
                 "replaced_at": None,
+                "blobs": None,
                 "envelope": None,
             },
         ),

@@ -270,6 +270,10 @@ class Directory:
         """Erase a contact with all that was said; a missing one is no error."""
         self._erasure.erase(subaccount, contact)
 
+    def finish_erasures(self, before: int) -> int:
+        """End erasures that began before then (ms) and stopped; says of how many."""
+        return self._erasure.finish_left(before)
+
     def _read(self, path: str) -> Snapshot:
         return self._documents.get([path])[0]
 

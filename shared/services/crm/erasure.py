@@ -1,15 +1,15 @@
 """Erase a contact with everything that was said (data protection).
 
-A crash leaves a state from which the same call goes on: first the contact is hidden, so
-that nothing new finds it, then what hangs on it goes page by page, and the contact's
-own document last. Recording a message changes that document, so one that slips in
-between makes the last step fail, and the loop takes it along.
+A crash leaves a state from which the same call goes on, or a sweep. First the contact
+is hidden, so that nothing new finds it, and `erasures` says so; then what hangs on it
+goes page by page, and the contact's own document last. Recording a message changes that
+document, so one that slips in between makes the last step fail, and the loop takes it
+along.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
 from functools import partial
 
 from shared.core.ids import ContactId, MessageId, Rfc822MessageId, SubaccountId
@@ -21,6 +21,7 @@ from shared.ports import (
     Delete,
     DeleteField,
     Documents,
+    Put,
     Query,
     Snapshot,
     Update,
@@ -28,12 +29,14 @@ from shared.ports import (
 )
 from shared.repositories import directory as records
 from shared.repositories import messages, paths
+from shared.services.blob_uploads import BlobUploads
 from shared.services.compare_and_set import OVERTAKEN, until_settled
 
 # A message's document may hold 200 KB inline: a page stays within a few megabytes.
 _MESSAGES_PER_PAGE = 25
 _DOCUMENTS_PER_PAGE = 300
 _ROUNDS = 10
+_LEFT_PER_SWEEP = 100
 
 
 class Erasure:
@@ -42,8 +45,23 @@ class Erasure:
     def __init__(self, documents: Documents, blobs: Blobs, clock: Clock) -> None:
         """Build with what the composition root holds."""
         self._documents = documents
-        self._blobs = blobs
+        self._uploads = BlobUploads(documents, blobs, clock)
         self._clock = clock
+
+    def finish_left(self, before: int) -> int:
+        """End erasures that began before then (ms) and stopped; says how many."""
+        query = Query(
+            "erasures",
+            where=(("at", "<", before),),
+            order_by=(("at", "asc"),),
+            limit=_LEFT_PER_SWEEP,
+        )
+        left = self._documents.query(query)
+        for one in left:
+            self.erase(
+                SubaccountId(one.data["subaccount"]), ContactId(one.data["contact"])
+            )
+        return len(left)
 
     def erase(self, subaccount: SubaccountId, contact: ContactId) -> None:
         """Erase, or go on erasing; a missing contact is no error.
@@ -69,7 +87,12 @@ class Erasure:
             )
             until_settled(partial(self._forget_addresses, subaccount, hidden))
             try:
-                self._documents.commit([Delete(hidden.path, hidden.version)])
+                self._documents.commit(
+                    [
+                        Delete(hidden.path, hidden.version),
+                        Delete(paths.erasure(subaccount, contact)),
+                    ]
+                )
             except OVERTAKEN:
                 continue  # a message came in: take it along
             return
@@ -83,7 +106,13 @@ class Erasure:
             return found if found.exists else None
         now = milliseconds(self._clock.now())
         emails = found.data["emails"]
-        self._documents.commit(records.hide_contact(subaccount, found, emails, now))
+        begun = {"subaccount": subaccount, "contact": contact, "at": now}
+        self._documents.commit(
+            [
+                *records.hide_contact(subaccount, found, emails, now),
+                Put(paths.erasure(subaccount, contact), begun),
+            ]
+        )
         hidden = self._documents.get([path])[0]
         return hidden if hidden.exists else None
 
@@ -93,15 +122,21 @@ class Erasure:
             where=(("contact", "==", contact),),
             limit=_MESSAGES_PER_PAGE,
         )
-        while page := self._documents.query(query):
-            for message in page:
-                # Before the document that names them, else nobody would find them.
-                prefix = messages.blob_prefix(subaccount, MessageId(message.id))
-                self._blobs.delete_prefix(prefix)
-            until_settled(partial(self._erase_page, subaccount, page))
+        while until_settled(partial(self._erase_page, subaccount, query)):
+            continue
 
-    def _erase_page(self, subaccount: SubaccountId, page: Sequence[Snapshot]) -> None:
-        """Delete messages and their entries under their Message-IDs, in one commit."""
+    def _erase_page(self, subaccount: SubaccountId, query: Query) -> int:
+        """Delete some messages and their entries under their Message-IDs, in a commit.
+
+        Then their blobs: those that a document named in this moment are among them, and
+        after it no document can.
+        """
+        page = self._documents.query(query)
+        if not page:
+            return 0
+        removal = self._uploads.removal(
+            [messages.blob_prefix(subaccount, MessageId(one.id)) for one in page]
+        )
         by_path: dict[str, list[str]] = defaultdict(list)
         for message in page:
             rfc822 = message.data.get("rfc822_message_id")
@@ -109,6 +144,7 @@ class Erasure:
                 name = paths.message_id(subaccount, Rfc822MessageId(rfc822))
                 by_path[name].append(message.id)
         writes: list[Write] = [Delete(message.path) for message in page]
+        writes += removal.writes()
         for entry in self._documents.get(list(by_path)):
             gone = set(by_path[entry.path])
             if not entry.exists:
@@ -119,6 +155,8 @@ class Erasure:
                 change = dict.fromkeys(sorted(gone), DeleteField())
                 writes.append(Update(entry.path, {"entries": change}, entry.version))
         self._documents.commit(writes)
+        self._uploads.remove(removal)
+        return len(page)
 
     def _erase_all(self, query: Query) -> None:
         limited = Query(query.collection, query.where, limit=_DOCUMENTS_PER_PAGE)

@@ -117,7 +117,8 @@ class Reading:
         self, subaccount: SubaccountId, message: MessageId, attachment: str
     ) -> tuple[Attachment, Iterator[bytes]]:
         """An attachment and its bytes in pieces; raises Problem 404."""
-        envelope = self.message(subaccount, message).envelope
+        record = self.message(subaccount, message)
+        envelope = record.envelope
         known = envelope.attachments if envelope else ()
         found = next((one for one in known if one.id == attachment), None)
         if found is None:
@@ -126,7 +127,7 @@ class Reading:
             raise Problem(
                 404, "attachment_not_stored", "The attachment was too big to be kept."
             )
-        key = messages.attachment_key(subaccount, message, attachment)
+        key = messages.attachment_key(record, attachment)
         try:
             # The first piece now, so that a lost one is an answer and no broken stream.
             pieces = self._blobs.stream(key)

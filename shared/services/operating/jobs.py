@@ -12,7 +12,13 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from shared.core.access import Caller
-from shared.core.ids import ContactId, GmailMessageId, SubaccountId, UserId
+from shared.core.ids import (
+    ContactId,
+    GmailMessageId,
+    SubaccountId,
+    UserId,
+    address_key,
+)
 from shared.core.limits import HEADERS_PER_BATCH
 from shared.core.moments import milliseconds
 from shared.core.syncing.work import work
@@ -108,7 +114,7 @@ class JobDesk:
                 continue
             since = connection.connected_at // 1000
             sources += [
-                Source(connection.mailbox, f"after:{since} from:{one} OR to:{one}")
+                Source(connection.mailbox, f"after:{since}", contact, address_key(one))
                 for one in known.emails
             ]
         return self._begin("backfill", {subaccount}, list(dict.fromkeys(sources)))
@@ -181,8 +187,11 @@ class JobDesk:
 
     def _list(self, job: Job) -> tuple[Job, list[Write]]:
         source = job.sources[job.source]
+        query = self._query(job, source)
+        if query is None:
+            return replace(job, source=job.source + 1, page_token=None), []
         gmail = self._accounts.gmail(source.mailbox)
-        found = gmail.list_messages(source.query, job.page_token)
+        found = gmail.list_messages(query, job.page_token)
         ids = found.gmail_message_ids
         ended = found.next_page_token is None
         job = replace(
@@ -194,6 +203,17 @@ class JobDesk:
             page=job.pages + bool(ids),
         )
         return job, [page_write(job, Page(source.mailbox, ids))] if ids else []
+
+    def _query(self, job: Job, source: Source) -> str | None:
+        """What Gmail is asked; None when the contact no longer has the address."""
+        if source.contact is None:
+            return source.query
+        (subaccount,) = job.subaccounts
+        contact = self._directory.contact(subaccount, source.contact)
+        for one in contact.emails if contact else ():
+            if address_key(one) == source.address:
+                return f"{source.query} from:{one} OR to:{one}"
+        return None
 
     # --- look --------------------------------------------------------------------
 

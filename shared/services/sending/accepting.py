@@ -15,9 +15,10 @@ from shared.core.ids import MessageId, SubaccountId
 from shared.core.records import Message, Status
 from shared.core.sending.composing import mail_size
 from shared.errors import AlreadyExists, Conflict, Malformed, Missing, Problem
-from shared.ports import Blobs, Documents, Write
+from shared.ports import Documents, Write
 from shared.repositories import bounded, sends
 from shared.repositories.sends import FirstResult
+from shared.services.blob_uploads import BlobUpload
 from shared.services.sending.send_records import SendRequest, Upload, mail_of
 from shared.services.sending.senders import Sender
 
@@ -39,10 +40,9 @@ class Accepted:
 class Accepting:
     """Stores what calls asked for, and tells what they were answered."""
 
-    def __init__(self, documents: Documents, blobs: Blobs) -> None:
-        """Use these gateways."""
+    def __init__(self, documents: Documents) -> None:
+        """Use this store."""
         self._documents = documents
-        self._blobs = blobs
 
     def first_result(
         self, subaccount: SubaccountId, key: str, payload: str
@@ -64,36 +64,24 @@ class Accepting:
         writes: Sequence[Write],
         *,
         counted: Callable[[], Write],
-        blobs: str,
+        upload: BlobUpload,
     ) -> FirstResult:
         """Commit a call; gives another one's result if that was faster.
 
         `counted` makes the write by which the call counts for its cap, or raises
-        Problem. What was put under the prefix `blobs` goes again when it is not stored.
+        Problem. `upload` holds the blobs that the writes name.
         """
-        try:
-            stored = self._commit(subaccount, key, result, writes, counted)
-        except (Problem, Conflict):
-            self._blobs.delete_prefix(blobs)
-            raise
-        if stored is not result:
-            self._blobs.delete_prefix(blobs)
-        return stored
-
-    def _commit(
-        self,
-        subaccount: SubaccountId,
-        key: str,
-        result: FirstResult,
-        writes: Sequence[Write],
-        counted: Callable[[], Write],
-    ) -> FirstResult:
         for _ in range(TURNS):
             count = counted()
             try:
                 bounded.commit(
                     self._documents,
-                    [count, sends.key_write(subaccount, key, result), *writes],
+                    [
+                        count,
+                        sends.key_write(subaccount, key, result),
+                        *writes,
+                        *upload.naming(),
+                    ],
                 )
             except Missing:
                 raise Problem(
@@ -104,6 +92,7 @@ class Accepting:
                 if first is not None:
                     return first
             else:
+                upload.named()
                 return result
         raise Conflict
 

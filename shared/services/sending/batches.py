@@ -13,7 +13,9 @@ from shared.core.records import Attachment, Message
 from shared.core.sending.composing import subject_to_send
 from shared.ports import Blobs, Create, Snapshot
 from shared.repositories import sends
+from shared.repositories.messages import attachment_name
 from shared.repositories.sends import BulkRecipient
+from shared.services.blob_uploads import BlobUpload
 from shared.services.sending.send_records import (
     SendRequest,
     Upload,
@@ -25,7 +27,7 @@ from shared.services.sending.senders import Sender
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A bulk call."""
+    """A bulk call; `prefix` is what the keys of its blobs begin with."""
 
     id: str
     request: SendRequest
@@ -34,11 +36,7 @@ class Batch:
     recipients: tuple[BulkRecipient, ...]
     internal_domains: tuple[str, ...]
     at: int
-
-    @property
-    def prefix(self) -> str:
-        """Every blob of it has a key that begins so."""
-        return sends.batch_prefix(self.request.subaccount, self.id)
+    prefix: str = ""
 
     def record(self, recipient: BulkRecipient) -> Message:
         """The record of one of its mails."""
@@ -59,15 +57,18 @@ def write(batch: Batch) -> Create:
     """The write that keeps the list of contacts; `put_content` comes first."""
     return Create(
         sends.batch_path(batch.request.subaccount, batch.id),
-        {"recipients": sends.recipients_fields(batch.recipients)},
+        {
+            "recipients": sends.recipients_fields(batch.recipients),
+            "blobs": batch.prefix,
+        },
     )
 
 
-def put_content(blobs: Blobs, batch: Batch, uploads: Sequence[Upload]) -> None:
+def put_content(place: BlobUpload, batch: Batch, uploads: Sequence[Upload]) -> None:
     """Keep the content beside the list: a document may be too small for it."""
     for number, upload in enumerate(uploads):
-        key = attachment_key(batch, str(number))
-        blobs.put(key, upload.data, "application/octet-stream")
+        name = attachment_name(str(number))
+        place.put(name, upload.data, "application/octet-stream")
     content = {
         "kind": batch.request.kind,
         "user": batch.request.user,
@@ -84,12 +85,12 @@ def put_content(blobs: Blobs, batch: Batch, uploads: Sequence[Upload]) -> None:
         "at": batch.at,
     }
     raw = json.dumps(content, ensure_ascii=False).encode("utf-8", "replace")
-    blobs.put(f"{batch.prefix}content.json", raw, "application/json")
+    place.put("content.json", raw, "application/json")
 
 
 def load(blobs: Blobs, subaccount: SubaccountId, found: Snapshot) -> Batch:
-    """Read what was stored; raises Missing when the content has gone."""
-    prefix = sends.batch_prefix(subaccount, found.id)
+    """Read what was stored."""
+    prefix = found.data.get("blobs") or sends.batch_prefix(subaccount, found.id)
     content = json.loads(blobs.get(f"{prefix}content.json"))
     return Batch(
         id=found.id,
@@ -117,9 +118,10 @@ def load(blobs: Blobs, subaccount: SubaccountId, found: Snapshot) -> Batch:
         recipients=tuple(sends.recipients_from(found.data["recipients"])),
         internal_domains=tuple(content["internal_domains"]),
         at=content["at"],
+        prefix=prefix,
     )
 
 
 def attachment_key(batch: Batch, attachment: str) -> str:
     """Where the bytes of an attachment of all its mails are."""
-    return f"{batch.prefix}attachments/{attachment}"
+    return batch.prefix + attachment_name(attachment)

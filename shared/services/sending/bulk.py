@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import secrets as random_ids
 from collections.abc import Sequence
+from dataclasses import replace
 
 from shared.core.ids import ContactId, MessageId, digest
 from shared.core.records import Subaccount
 from shared.errors import Problem
 from shared.ports import Write
+from shared.repositories import sends
 from shared.repositories.sends import BulkRecipient, FirstResult
 from shared.services.sending import batches
 from shared.services.sending.accepting import (
@@ -39,7 +41,7 @@ class Bulk:
     def __init__(self, room: Mailroom, fan_out: FanOut) -> None:
         """Use these."""
         self._room = room
-        self._accepting = Accepting(room.documents, room.blobs)
+        self._accepting = Accepting(room.documents)
         self._fan_out = fan_out
 
     def submit(
@@ -69,15 +71,18 @@ class Bulk:
             return self._room.caps.take(request.subaccount, len(ids))
 
         counted()  # before anything is stored; the commit is what decides
-        batches.put_content(self._room.blobs, batch, uploads)
-        stored = self._accepting.store(
-            request.subaccount,
-            key,
-            result,
-            [batches.write(batch)],
-            counted=counted,
-            blobs=batch.prefix,
-        )
+        under = sends.batch_prefix(request.subaccount, batch.id)
+        with self._room.uploads.begin(under) as upload:
+            batch = replace(batch, prefix=upload.prefix)
+            batches.put_content(upload, batch, uploads)
+            stored = self._accepting.store(
+                request.subaccount,
+                key,
+                result,
+                [batches.write(batch)],
+                counted=counted,
+                upload=upload,
+            )
         words = len(request.text or "") + len(request.html or "")
         if stored is result and words <= _SMALL_BODY:
             self._fan_out.make(batch, dict.fromkeys(batch.recipients))

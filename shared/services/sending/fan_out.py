@@ -6,18 +6,21 @@ any of it changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, replace
 
-from shared.core.ids import ContactId, MessageId, SubaccountId
+from shared.core.ids import ContactId, SubaccountId
 from shared.core.parsing.address import in_domains
 from shared.core.records import Message
 from shared.core.sending.states import Send
 from shared.errors import AlreadyExists, Missing
-from shared.ports import Create, Delete, Write
+from shared.ports import Create, Delete, Snapshot, Update, Write
 from shared.repositories import bounded, messages, paths, sends
+from shared.repositories.directory import is_live, to_contact
 from shared.repositories.messages import MessageDocument
 from shared.repositories.sends import BulkRecipient
+from shared.services.compare_and_set import until_settled
 from shared.services.sending import batches
 from shared.services.sending.batches import Batch
 from shared.services.sending.mailroom import Mailroom
@@ -39,6 +42,7 @@ class _Made:
     stored: MessageDocument
     writes: list[Write]
     size: int
+    named: Callable[[], None] = lambda: None
 
 
 class FanOut:
@@ -58,12 +62,7 @@ class FanOut:
         found = self._documents.get([sends.batch_path(subaccount, batch_id)])[0]
         if not found.exists:
             return
-        try:
-            batch = batches.load(self._blobs, subaccount, found)
-        except Missing:
-            # The content goes last: everything was published before.
-            self._documents.commit([Delete(found.path)])
-            return
+        batch = batches.load(self._blobs, subaccount, found)
         weight = sum(one.size for one in batch.attachments) or 1
         count = max(1, min(_PER_EVENT, _COPIED_BYTES // weight))
         some = batch.recipients[start : start + count]
@@ -76,13 +75,14 @@ class FanOut:
             rest = OutboundWork(subaccount, batch=batch_id, start=start + count)
             self._room.publish([rest])
             return
-        self._blobs.delete_prefix(batch.prefix)
-        self._documents.commit([Delete(found.path)])
+        removal = self._room.uploads.removal([batch.prefix])
+        self._documents.commit([Delete(found.path), *removal.writes()])
+        self._room.uploads.remove(removal)
 
     def _not_erased(
         self, batch: Batch, some: Sequence[BulkRecipient]
     ) -> dict[BulkRecipient, object | None]:
-        """The contacts that are those of the call, with their versions.
+        """The contacts that are those of the call, as they are now, with versions.
 
         One that was erased has had its mail erased as well, and the CRM may have given
         its id to somebody else: nothing is made again.
@@ -93,9 +93,9 @@ class FanOut:
         ]
         found = self._documents.get(names)
         return {
-            one: now.version
+            _as_now(batch, one, now): now.version
             for one, now in zip(some, found, strict=True)
-            if now.exists and one.stored in {None, now.created}
+            if is_live(now) and one.stored in {None, now.created}
         }
 
     def make(
@@ -108,38 +108,64 @@ class FanOut:
         With the version of a contact raises Conflict when that changes meanwhile.
         """
         for group in _groups([_made(batch, *one) for one in some.items()]):
-            for one in group:
-                one.stored.put_blob(self._blobs)
-            try:
-                bounded.commit(
-                    self._documents, [write for one in group for write in one.writes]
-                )
-            except (AlreadyExists, Missing):
-                for one in group:
-                    self._make_one(one)
+            with ExitStack() as uploads:
+                made = [self._with_blob(one, uploads) for one in group]
+                try:
+                    bounded.commit(
+                        self._documents, [write for one in made for write in one.writes]
+                    )
+                except (AlreadyExists, Missing):
+                    for one in made:
+                        self._make_one(one)
+                else:
+                    for one in made:
+                        one.named()
+
+    def _with_blob(self, made: _Made, uploads: ExitStack) -> _Made:
+        """Put the blob of a mail whose words are too many for its document."""
+        under = messages.blob_prefix(made.record.subaccount, made.record.id)
+        upload = uploads.enter_context(self._room.uploads.begin(under))
+        made.stored.put_blob(upload.put)
+        return replace(
+            made, writes=[*made.writes, *upload.naming()], named=upload.named
+        )
 
     def _make_one(self, made: _Made) -> None:
-        try:
+        with suppress(AlreadyExists, Missing):  # made before, or its contact is erased
             bounded.commit(self._documents, made.writes)
-        except AlreadyExists:
-            return  # made before
-        except Missing:  # the contact was erased meanwhile
-            prefix = messages.blob_prefix(made.record.subaccount, made.record.id)
-            self._blobs.delete_prefix(prefix)
+            made.named()
 
     def _copy_attachments(self, batch: Batch, recipient: BulkRecipient) -> None:
         """Each message has its own bytes, so that erasing one contact erases them."""
-        subaccount = batch.request.subaccount
-        if not batch.attachments or not self._is_made(subaccount, recipient.message):
-            return
-        for one in batch.attachments:
-            data = self._blobs.get(batches.attachment_key(batch, one.id))
-            key = messages.attachment_key(subaccount, recipient.message, one.id)
-            self._blobs.put(key, data, "application/octet-stream")
-
-    def _is_made(self, subaccount: SubaccountId, message: MessageId) -> bool:
+        subaccount, message = batch.request.subaccount, recipient.message
         path = paths.message(subaccount, message)
-        return self._documents.get([path])[0].exists
+        if not batch.attachments or self._without_blobs(path) is None:
+            return
+        under = messages.blob_prefix(subaccount, message)
+        with self._room.uploads.begin(under) as upload:
+            for one in batch.attachments:
+                data = self._blobs.get(batches.attachment_key(batch, one.id))
+                name = messages.attachment_name(one.id)
+                upload.put(name, data, "application/octet-stream")
+
+            def name_them() -> None:
+                found = self._without_blobs(path)
+                if found is not None:
+                    named = Update(path, {"blobs": upload.prefix}, found.version)
+                    self._documents.commit([named, *upload.naming()])
+                    upload.named()
+
+            until_settled(name_them)
+
+    def _without_blobs(self, path: str) -> Snapshot | None:
+        """The message, unless it is not there or has its attachments."""
+        found = self._documents.get([path])[0]
+        return found if found.exists and "blobs" not in found.data else None
+
+
+def _as_now(batch: Batch, recipient: BulkRecipient, found: Snapshot) -> BulkRecipient:
+    contact = to_contact(batch.request.subaccount, found)
+    return replace(recipient, address=contact.emails[0], name=contact.name or None)
 
 
 def _made(batch: Batch, recipient: BulkRecipient, contact: object | None) -> _Made:

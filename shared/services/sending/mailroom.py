@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from shared.core.moments import milliseconds
 from shared.ports import Blobs, Clock, Documents, Topics
+from shared.services.blob_uploads import BlobUploads
 from shared.services.crm.directory import Directory
 from shared.services.sending.caps import SendCaps
 from shared.services.sending.outbound_work import TOPIC, OutboundWork
@@ -26,6 +27,7 @@ class Mailroom:
     caps: SendCaps
     pausing: Pausing
     clock: Clock
+    uploads: BlobUploads
 
     def publish(self, items: Sequence[OutboundWork]) -> None:
         """Publish work; returns when every item is durable, else raises Transient."""

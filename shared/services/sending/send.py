@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets as random_ids
 from collections.abc import Sequence
+from dataclasses import replace
 
 from shared.core.ids import MessageId, SubaccountId, digest
 from shared.core.records import Attachment, Message, Status
@@ -18,6 +19,7 @@ from shared.errors import Problem
 from shared.ports import Create, Write
 from shared.repositories import messages, paths, sends
 from shared.repositories.sends import FirstResult, Sends
+from shared.services.blob_uploads import BlobUpload
 from shared.services.sending.accepting import (
     Accepted,
     Accepting,
@@ -44,7 +46,7 @@ class Sending:
     def __init__(self, room: Mailroom) -> None:
         """Use these."""
         self._room = room
-        self._accepting = Accepting(room.documents, room.blobs)
+        self._accepting = Accepting(room.documents)
         self._documents = room.documents
         self._sends = Sends(room.documents)
 
@@ -128,14 +130,17 @@ class Sending:
             look_at=now,
         )
         self._counted(send)  # before anything is uploaded; the commit is what decides
-        return self._accepting.store(
-            subaccount.id,
-            key,
-            FirstResult(payload, (record.id,)),
-            self._writes(record, uploads, people, send),
-            counted=lambda: self._counted(send),
-            blobs=messages.blob_prefix(subaccount.id, record.id),
-        )
+        with room.uploads.begin(
+            messages.blob_prefix(subaccount.id, record.id)
+        ) as upload:
+            return self._accepting.store(
+                subaccount.id,
+                key,
+                FirstResult(payload, (record.id,)),
+                self._writes(record, uploads, people, send, upload),
+                counted=lambda: self._counted(send),
+                upload=upload,
+            )
 
     def _writes(
         self,
@@ -143,13 +148,16 @@ class Sending:
         uploads: Sequence[Upload],
         people: Recipients,
         send: Send,
+        upload: BlobUpload,
     ) -> list[Write]:
         """The writes of a mail, whose blobs are put first."""
+        for number, one in enumerate(uploads):
+            name = messages.attachment_name(str(number))
+            upload.put(name, one.data, "application/octet-stream")
+        if uploads:
+            record = replace(record, blobs=upload.prefix)
         stored = messages.to_document(record)
-        stored.put_blob(self._room.blobs)
-        for number, upload in enumerate(uploads):
-            key = messages.attachment_key(record.subaccount, record.id, str(number))
-            self._room.blobs.put(key, upload.data, "application/octet-stream")
+        stored.put_blob(upload.put)
         path = sends.send_path(record.subaccount, record.id)
         return [
             *record_writes(record, stored.data, people.external),

@@ -117,7 +117,7 @@ class Letters:
         )
 
         def contents(number: int) -> Iterator[bytes]:
-            place = messages.attachment_key(record.subaccount, record.id, str(number))
+            place = messages.attachment_key(record, str(number))
             try:
                 return self._blobs.stream(place)
             except Missing:

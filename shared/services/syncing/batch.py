@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 
 from shared.core.events import CrmEvent
@@ -17,6 +18,7 @@ from shared.core.syncing.trouble import Trouble
 from shared.errors import Transient
 from shared.ports import Gmail, Snapshot, Write
 from shared.repositories.facts import FactFinder
+from shared.services.blob_uploads import BlobUpload
 
 RecordKey = tuple[SubaccountId, MessageId]
 
@@ -61,14 +63,20 @@ class Item:
 class NewRecord:
     """A record that is to be made: what one commit writes, and what it then tells.
 
-    `size` is about how many bytes the writes have.
+    `size` is about how many bytes the writes have, `upload` holds its blobs.
     """
 
     record: Message
     writes: list[Write]
     events: list[CrmEvent]
     size: int
+    upload: BlobUpload
     committed: bool = False
+
+    def made(self) -> None:
+        """The commit is made: its blobs stay."""
+        self.committed = True
+        self.upload.named()
 
 
 @dataclass(slots=True)
@@ -79,7 +87,8 @@ class Batch:
     be made. `ignored`, `events`, `seen_before` and `copies` wait for the end of the
     batch. `stale` says that what was decided may no longer be true. With `only` other
     subaccounts are left as they are. `patient` holds at a message in trouble for some
-    tries, of which `trouble` counts those before this one.
+    tries, of which `trouble` counts those before this one. `uploads` ends with the batch, and with it
+    what no record has named.
     """
 
     gmail: Gmail
@@ -96,6 +105,7 @@ class Batch:
     seen_before: list[str] = field(default_factory=list)
     copies: list[tuple[MessageHeaders, tuple[Place, ...]]] = field(default_factory=list)
     stale: bool = False
+    uploads: ExitStack = field(default_factory=ExitStack)
 
     def forget(self) -> None:
         """Drop what was decided and made ready: somebody changed what was read."""

@@ -38,13 +38,14 @@ from shared.ports import (
 )
 from shared.repositories import bcc, bounded, messages, outbox, paths
 from shared.repositories.contact_quota import ContactQuota
+from shared.services.blob_uploads import BlobUploads
 from shared.services.syncing.batch import Batch, Item, NewRecord
 from shared.services.syncing.contents import Contents
 from shared.services.syncing.copies import Copies
 from shared.services.syncing.replacing import Replacing
 
 RECORDS_PER_COMMIT = 25
-"""A commit may have 500 writes; a record brings five or six."""
+"""A commit may have 500 writes; a record brings five to seven."""
 
 BYTES_PER_COMMIT = 2_000_000
 """A request may have 10 MiB (Firestore, quotas, 2026-11), at the emulator 4."""
@@ -58,6 +59,7 @@ class Committing:
         documents: Documents,
         blobs: Blobs,
         clock: Clock,
+        uploads: BlobUploads,
         contents: Contents,
         copies: Copies,
         quota: ContactQuota,
@@ -66,10 +68,11 @@ class Committing:
         self._documents = documents
         self._blobs = blobs
         self._clock = clock
+        self._uploads = uploads
         self._contents = contents
         self._copies = copies
         self._quota = quota
-        self._replacing = Replacing(documents, blobs, clock, contents)
+        self._replacing = Replacing(documents, blobs, clock, uploads, contents)
 
     def make_together(self, batch: Batch, items: Sequence[Item]) -> None:
         """Make the new records at the head of a batch in few commits.
@@ -84,8 +87,8 @@ class Committing:
                 self._documents.commit([write for one in some for write in one.writes])
             except SyncError:
                 return  # whose fault it was shows when each goes alone
-            for one in some:
-                one.committed = True
+            for new in some:
+                new.made()
 
     def write(
         self, batch: Batch, item: Item, headers: MessageHeaders, place: Place
@@ -156,6 +159,7 @@ class Committing:
         try:
             if not new.committed:
                 bounded.commit(self._documents, new.writes)
+                new.made()
         except Conflict:
             if place.new_contacts:
                 raise Missing from None  # another mail has used the quota
@@ -223,11 +227,15 @@ class Committing:
         """The record and all that must become visible with it; writes only blobs."""
         if item.content is None:
             raise Malformed
-        record = self._contents.record(batch, item.content, headers, place)
+        subaccount, message = batch.key(headers, place)
+        upload = batch.uploads.enter_context(
+            self._uploads.begin(messages.blob_prefix(subaccount, message))
+        )
+        record = self._contents.record(batch, item.content, headers, place, upload)
         event = message_event(record, self._now())
         also, more = bcc.contacts_of(place, self._now(), sent_at=record.sent_at)
         stored = messages.to_document(record)
-        stored.put_blob(self._blobs)
+        stored.put_blob(upload.put)
         writes: list[Write] = [
             Create(paths.message(record.subaccount, record.id), stored.data),
             Merge(
@@ -250,8 +258,8 @@ class Committing:
             }
             path = paths.contact(record.subaccount, record.contact)
             writes.append(Update(path, figures))
-        writes += messages.index(record)
-        return NewRecord(record, writes, [*more, event], stored.size)
+        writes += [*messages.index(record), *upload.naming()]
+        return NewRecord(record, writes, [*more, event], stored.size, upload)
 
     def _now(self) -> int:
         return milliseconds(self._clock.now())

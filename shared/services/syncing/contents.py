@@ -7,8 +7,8 @@ the blob store before the record that names them is made.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from shared.core.ids import MessageId, SubaccountId
 from shared.core.limits import MAX_ATTACHMENT_BYTES
 from shared.core.mail import AttachmentPart, Content, MessageHeaders
 from shared.core.matching import recording
@@ -17,8 +17,9 @@ from shared.core.moments import milliseconds
 from shared.core.parsing.sanitise import safe_html
 from shared.core.records import Attachment, Message
 from shared.errors import RateLimited, Transient, Vanished
-from shared.ports import Blobs, Clock
+from shared.ports import Clock
 from shared.repositories import messages
+from shared.services.blob_uploads import BlobUpload
 from shared.services.syncing.batch import Batch, Item
 
 
@@ -29,9 +30,8 @@ class AttachmentUnread(Transient):
 class Contents:
     """From Gmail's content to the record that a commit makes visible."""
 
-    def __init__(self, blobs: Blobs, clock: Clock) -> None:
-        """Use these gateways."""
-        self._blobs = blobs
+    def __init__(self, clock: Clock) -> None:
+        """Use this clock."""
         self._clock = clock
 
     def read(self, batch: Batch, items: Sequence[Item]) -> None:
@@ -55,28 +55,35 @@ class Contents:
         raise answer
 
     def record(
-        self, batch: Batch, content: Content, headers: MessageHeaders, place: Place
+        self,
+        batch: Batch,
+        content: Content,
+        headers: MessageHeaders,
+        place: Place,
+        upload: BlobUpload,
     ) -> Message:
-        """Make the record of a message at this place; keeps its attachments."""
-        subaccount, message = batch.key(headers, place)
-        return recording.compose(
+        """Make the record of a message at this place; uploads its attachments."""
+        attachments = tuple(
+            self._keep(batch, upload, headers, str(n), part)
+            for n, part in enumerate(content.attachments)
+        )
+        record = recording.compose(
             headers,
             batch.mailbox,
             place,
             content,
-            tuple(
-                self._keep(batch, subaccount, message, headers, str(n), part)
-                for n, part in enumerate(content.attachments)
-            ),
+            attachments,
             safe_html(content.html) if content.html else None,
             milliseconds(self._clock.now()),
         )
+        if any(one.stored for one in attachments):
+            return replace(record, blobs=upload.prefix)
+        return record
 
     def _keep(
         self,
         batch: Batch,
-        subaccount: SubaccountId,
-        message: MessageId,
+        upload: BlobUpload,
         headers: MessageHeaders,
         number: str,
         part: AttachmentPart,
@@ -86,8 +93,8 @@ class Contents:
         if data is None and part.size <= MAX_ATTACHMENT_BYTES:
             data = _fetch(batch, headers, part)
         if data is not None:
-            key = messages.attachment_key(subaccount, message, number)
-            self._blobs.put(key, data, "application/octet-stream")
+            name = messages.attachment_name(number)
+            upload.put(name, data, "application/octet-stream")
         return Attachment(
             id=number,
             filename=part.filename,

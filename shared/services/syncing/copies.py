@@ -41,6 +41,7 @@ from shared.ports import (
     Write,
 )
 from shared.repositories import bounded, messages, outbox, paths
+from shared.services.blob_uploads import BlobUploads
 from shared.services.syncing.batch import Batch, RecordKey
 
 ATTEMPTS = 5
@@ -51,10 +52,13 @@ MAX_COPIES = 100
 class Copies:
     """Adds copies to records that exist."""
 
-    def __init__(self, documents: Documents, blobs: Blobs) -> None:
+    def __init__(
+        self, documents: Documents, blobs: Blobs, uploads: BlobUploads
+    ) -> None:
         """Use these gateways."""
         self._documents = documents
         self._blobs = blobs
+        self._uploads = uploads
 
     def join(
         self,
@@ -71,42 +75,69 @@ class Copies:
         for _ in range(ATTEMPTS):
             if not found.exists:
                 raise Missing
-            # Only a sender's own copy tells Bcc: only then is the envelope needed.
-            needed = headers.bcc and is_proven(headers)
-            record = messages.from_snapshot(found, self._blobs if needed else None)
-            holders = recording.held_by(headers, mailbox, place)
-            joined = recording.join(record, headers, holders, place)
-            if joined is None and not also:
-                return record
-            joined = joined or record
-            stored = messages.to_document(joined)
-            stored.put_blob(self._blobs)
-            if stored.blob is not None:
-                stored.data["envelope"] = DeleteField()
-            writes: list[Write] = [
-                Update(found.path, stored.data, found.version),
-                *_links(record, holders if place.link_gmail_thread else ()),
-                # It may have been ignored before the record was there.
-                Delete(paths.decision(mailbox.id, headers.gmail_message_id)),
-                *also,
-            ]
-            if joined.rfc822_message_id != record.rfc822_message_id:
-                writes += messages.index(joined)
-            if joined.sent_at > record.sent_at:
-                # Mail of the CRM counted from when it was queued.
-                contact = paths.contact(record.subaccount, record.contact)
-                newest = {"last_message_at": Maximum(joined.sent_at)}
-                writes.append(Update(contact, newest))
-            if joined.status != record.status:
-                event = send_event("message.sent", joined, headers.internal_date)
-                writes.append(outbox.committing(event))
             try:
-                bounded.commit(self._documents, writes)
+                return self._joined(headers, mailbox, place, found, also)
             except Conflict:
                 found = self._documents.get([found.path])[0]
-            else:
-                return record
         raise Conflict
+
+    def _joined(
+        self,
+        headers: MessageHeaders,
+        mailbox: MailboxForMatching,
+        place: Place,
+        found: Snapshot,
+        also: Sequence[Write],
+    ) -> Message:
+        # Only a sender's own copy tells Bcc: only then is the envelope needed.
+        needed = headers.bcc and is_proven(headers)
+        record = messages.from_snapshot(found, self._blobs if needed else None)
+        holders = recording.held_by(headers, mailbox, place)
+        joined = recording.join(record, headers, holders, place)
+        if joined is None and not also:
+            return record
+        joined = joined or record
+        writes: list[Write] = [
+            *_links(record, holders if place.link_gmail_thread else ()),
+            # It may have been ignored before the record was there.
+            Delete(paths.decision(mailbox.id, headers.gmail_message_id)),
+            *also,
+        ]
+        if joined.rfc822_message_id != record.rfc822_message_id:
+            writes += messages.index(joined)
+        if joined.sent_at > record.sent_at:
+            # Mail of the CRM counted from when it was queued.
+            contact = paths.contact(record.subaccount, record.contact)
+            newest = {"last_message_at": Maximum(joined.sent_at)}
+            writes.append(Update(contact, newest))
+        if joined.status != record.status:
+            event = send_event("message.sent", joined, headers.internal_date)
+            writes.append(outbox.committing(event))
+        self._rewrite(joined, found, writes)
+        return record
+
+    def _rewrite(self, joined: Message, found: Snapshot, also: list[Write]) -> None:
+        """Commit the record as it is now; an envelope blob takes a new place."""
+        stored = messages.to_document(joined)
+        if stored.blob is None:
+            bounded.commit(
+                self._documents,
+                [Update(found.path, stored.data, found.version), *also],
+            )
+            return
+        under = messages.blob_prefix(joined.subaccount, joined.id)
+        removal = self._uploads.removal(
+            [found.data[name] for name in ("envelope_blob",) if name in found.data]
+        )
+        with self._uploads.begin(under) as upload:
+            stored.put_blob(upload.put)
+            data = {**stored.data, "envelope": DeleteField()}
+            writes = [*also, *upload.naming(), *removal.writes()]
+            bounded.commit(
+                self._documents, [Update(found.path, data, found.version), *writes]
+            )
+            upload.named()
+        self._uploads.remove(removal)
 
     def look(self, batch: Batch, key: RecordKey) -> None:
         """Read a record that has not been looked for yet."""

@@ -33,6 +33,7 @@ from shared.repositories import people
 from shared.repositories.contact_quota import ContactQuota
 from shared.repositories.facts import FactFinder
 from shared.repositories.outbox import Outbox
+from shared.services.blob_uploads import BlobUploads
 from shared.services.syncing.batch import Batch, Item, Outcome
 from shared.services.syncing.committing import Committing
 from shared.services.syncing.contents import AttachmentUnread, Contents
@@ -63,11 +64,12 @@ class Recorder:
         self._quota = quota
         self._drop = drop
         self._outbox = publisher
-        self._copies = Copies(documents, blobs)
+        uploads = BlobUploads(documents, blobs, clock)
+        self._copies = Copies(documents, blobs, uploads)
         self._deciding = Deciding(documents, clock)
-        self._contents = Contents(blobs, clock)
+        self._contents = Contents(clock)
         self._committing = Committing(
-            documents, blobs, clock, self._contents, self._copies, quota
+            documents, blobs, clock, uploads, self._contents, self._copies, quota
         )
         self._unrecorded = Unrecorded(documents, clock)
 
@@ -135,6 +137,10 @@ class Recorder:
         return outcome
 
     def _record(self, batch: Batch, items: Sequence[Item]) -> Outcome:
+        with batch.uploads:
+            return self._take_through(batch, items)
+
+    def _take_through(self, batch: Batch, items: Sequence[Item]) -> Outcome:
         self._read_headers(batch, items)
         self._deciding.decide_all(batch, items)
         self._contents.read(batch, items)

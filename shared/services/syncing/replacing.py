@@ -1,8 +1,8 @@
 """An authenticated copy takes the place of an unauthenticated one (M9).
 
 The id stays, and nothing else: words, attachments, recipients, conversation and thread
-are the true email's. Attachments are written before the commit, as for a new record; a
-crash between leaves the unauthenticated record, and the next reading goes on.
+are the true email's. Blobs are written beside the old ones, which go with the commit;
+a crash before it leaves the unauthenticated record, and the next reading goes on.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from shared.ports import (
 )
 from shared.repositories import bounded, messages, outbox, paths
 from shared.repositories.quarantine import refused_copy
+from shared.services.blob_uploads import BlobUploads
 from shared.services.syncing.batch import Batch
 from shared.services.syncing.contents import Contents
 
@@ -40,12 +41,18 @@ class Replacing:
     """Puts what is authenticated where something else was recorded first."""
 
     def __init__(
-        self, documents: Documents, blobs: Blobs, clock: Clock, contents: Contents
+        self,
+        documents: Documents,
+        blobs: Blobs,
+        clock: Clock,
+        uploads: BlobUploads,
+        contents: Contents,
     ) -> None:
         """Use these gateways."""
         self._documents = documents
         self._blobs = blobs
         self._clock = clock
+        self._uploads = uploads
         self._contents = contents
 
     def replace(
@@ -62,7 +69,10 @@ class Replacing:
         why. Raises Missing when a contact has come or gone since the decision.
         """
         before = messages.from_snapshot(found, self._blobs)
-        true = self._contents.record(batch, content, headers, place)
+        upload = batch.uploads.enter_context(
+            self._uploads.begin(messages.blob_prefix(before.subaccount, before.id))
+        )
+        true = self._contents.record(batch, content, headers, place, upload)
         now = milliseconds(self._clock.now())
         same = said_in(before) == said_by(content)
         kept = [one for one in before.held_by if same and one not in true.held_by]
@@ -74,12 +84,8 @@ class Replacing:
             replaced_at=now,
         )
         stored = messages.to_document(record)
-        stored.put_blob(self._blobs)
-        last = len(record.envelope.attachments) if record.envelope else 0
-        left = len(before.envelope.attachments) if before.envelope else 0
-        for number in range(last, left):
-            key = messages.attachment_key(record.subaccount, record.id, str(number))
-            self._blobs.delete_prefix(key)
+        stored.put_blob(upload.put)
+        removal = self._uploads.removal(_blobs(before, found))
         event = replaced_event(record, now)
         bounded.commit(
             self._documents,
@@ -90,12 +96,12 @@ class Replacing:
                 *_figures(before, record),
                 *(refused_copy(one, record, now) for one in gone),
                 outbox.committing(event),
+                *upload.naming(),
+                *removal.writes(),
             ],
         )
-        if stored.blob is None and "envelope_blob" in found.data:
-            self._blobs.delete_prefix(
-                messages.envelope_key(record.subaccount, record.id)
-            )
+        upload.named()
+        self._uploads.remove(removal)
         batch.events.append(event)
 
     def _threads(
@@ -152,8 +158,17 @@ def _fields(data: dict[str, object], gone: list[HeldBy]) -> dict[str, object]:
     held = dict(data["held_by"]) if isinstance(data["held_by"], dict) else {}
     taken = {messages.held_by_key(one.user, one.gmail_message_id) for one in gone}
     held |= dict.fromkeys(sorted(taken), DeleteField())
-    other = "envelope" if "envelope_blob" in data else "envelope_blob"
-    return {**data, "held_by": held, other: DeleteField()}
+    optional = dict.fromkeys(("envelope", "envelope_blob", "blobs"), DeleteField())
+    return {**optional, **data, "held_by": held}
+
+
+def _blobs(before: Message, found: Snapshot) -> list[str]:
+    """What the keys of the blobs begin with that the record has had."""
+    attachments = before.envelope.attachments if before.envelope else ()
+    keys = [messages.attachment_key(before, "")] if attachments else []
+    if "envelope_blob" in found.data:
+        keys.append(found.data["envelope_blob"])
+    return keys
 
 
 def _figures(before: Message, record: Message) -> list[Write]:

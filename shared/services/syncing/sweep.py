@@ -2,8 +2,8 @@
 
 A sweep takes only mailboxes that have been quiet for long, a shard at a time, so busy
 ones are never disturbed, and publishes one piece of work for each. It also publishes
-events that a crash left behind, ends what a crash left half ended (C6), and rescues
-watches that are about to end (W1).
+events that a crash left behind, ends what a crash left half ended (C6), has blobs
+removed that nothing names, and rescues watches that are about to end (W1).
 """
 
 from __future__ import annotations
@@ -22,12 +22,15 @@ from shared.services.connecting.closing import to_close
 from shared.services.syncing.watches import Watches
 
 SWEEP_SHARD, PUBLISH_LEFT = "sweep-shard", "publish-left"
+REMOVE_LEFT = "remove-left"
 
 SILENT_SECONDS = 3600
 RUN_SECONDS = 60
 PAGE = 200
 LEFT_SECONDS = 30
 """An event that is older and unpublished was left behind by a crash."""
+UNFINISHED_SECONDS = 3600
+"""No function runs for so long: who uploads or erases since then has died or failed."""
 CLOSED_PER_SWEEP = 200
 READ_AGAIN_PER_SWEEP = 200
 
@@ -58,7 +61,12 @@ class Sweep:
         # A mailbox of this very millisecond is silent for 0 seconds as well.
         before = now - silent * 1000 + (silent == 0)
         left = now - min(LEFT_SECONDS, silent) * 1000
-        self._queue.add([work(PUBLISH_LEFT, before=left + (silent == 0))])
+        self._queue.add(
+            [
+                work(PUBLISH_LEFT, before=left + (silent == 0)),
+                work(REMOVE_LEFT, before=now - UNFINISHED_SECONDS * 1000),
+            ]
+        )
         for shard in range(SHARDS):
             self.sweep_shard(shard, before, None, seconds=0)
         due = self._quarantine.due(now, READ_AGAIN_PER_SWEEP)
