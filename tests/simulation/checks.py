@@ -138,6 +138,17 @@ class Checks:
         yield from self._events(records)
         yield from self._connections()
         yield from self._secrets(documents)
+        yield from self._blobs(documents)
+
+    def _blobs(self, documents: dict[str, dict[str, Any]]) -> Iterator[str]:
+        """Each is named by its document, or by an upload that a sweep will end."""
+        known: list[str] = []
+        for data in documents.values():
+            known += data.get("prefixes", ())
+            known += (data[one] for one in ("blobs", "envelope_blob") if one in data)
+        keys = self._stage.outside.blobs.keys()
+        lost = [key for key in keys if not key.startswith(tuple(known))]
+        yield from (f"nothing leads to the blob {key}" for key in lost)
 
     def _record(self, s: str, number: int, data: dict[str, Any]) -> Iterator[str]:
         mail = self._ledger.mails[number]
@@ -160,7 +171,7 @@ class Checks:
         if len(listed) != self._ledger.mails[number].attachments:
             yield f"#{number} in {s} has lost its attachment"
         for one in listed:
-            key = f"subaccounts/{s}/messages/{data['id']}/attachments/{one['id']}"
+            key = f"{data.get('blobs')}attachments/{one['id']}"
             if key not in self._stage.outside.blobs._blobs:
                 yield f"#{number} in {s}: an attachment is not stored"
 
