@@ -87,8 +87,8 @@ class Batch:
     be made. `ignored`, `events`, `seen_before` and `copies` wait for the end of the
     batch. `stale` says that what was decided may no longer be true. With `only` other
     subaccounts are left as they are. `patient` holds at a message in trouble for some
-    tries, of which `trouble` counts those before this one. `uploads` ends with the batch, and with it
-    what no record has named.
+    tries, of which `trouble` counts those before this one. `uploads` ends with the
+    batch, and with it what no record has named.
     """
 
     gmail: Gmail
