@@ -11,6 +11,11 @@ class SyncError(Exception):
     """Something went wrong in the sync."""
 
     code = "internal_error"
+    said: str | None = None
+    """What the other side said in its own words: foreign text that may hold addresses.
+
+    Never part of the message; `core/sending/quoting.py` makes it fit to be shown.
+    """
 
     def __init__(self, detail: str | None = None) -> None:
         """Keep `detail` for people; without one the class docstring is the message."""

@@ -20,7 +20,7 @@ from shared.errors import SyncError, Transient
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """What Gmail's error body says. `text` may quote the caller: never pass it on."""
+    """What Gmail's error body says. `text` may quote the caller: see `errors.said`."""
 
     reason: str | None
     text: str
@@ -53,7 +53,9 @@ def error_of(fault: HttpError, operation: Operation) -> SyncError:
     """Our error for a refusal."""
     said = refusal_of(fault)
     wait = wait_seconds(fault.resp.get("retry-after"), said.text, datetime.now(UTC))
-    return classify(int(fault.resp.status), said.reason, wait, operation)
+    error = classify(int(fault.resp.status), said.reason, wait, operation)
+    error.said = said.text or None
+    return error
 
 
 def refusal_of(fault: HttpError) -> Refusal:

@@ -214,4 +214,6 @@ def _raise_if_daily(fault: HttpError) -> None:
     if by_reason or by_text:
         known = error_of(fault, "draft")
         wait = known.retry_after if isinstance(known, Transient) else None
-        raise DailyLimitReached(retry_after=wait or DAILY_LIMIT_SECONDS)
+        limit = DailyLimitReached(retry_after=wait or DAILY_LIMIT_SECONDS)
+        limit.said = known.said
+        raise limit

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import socket
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -563,6 +564,13 @@ def test_outages_are_transient(read: Callable[[Gmail], object], fault: Any) -> N
         read(canned([fault] * 4))
     assert "canary" not in str(raised.value)
     assert raised.value.__cause__ is None
+
+
+def test_s8_what_gmail_said_comes_with_the_error_and_not_in_its_message() -> None:
+    with pytest.raises(Permanent) as raised:
+        canned([("400", "Invalid To header")]).create_draft(io.BytesIO(b"x"), None)
+    assert raised.value.said == "Invalid To header"
+    assert "To header" not in str(raised.value)
 
 
 @pytest.mark.parametrize("read", [read for at, read in enumerate(READS) if at != 3])

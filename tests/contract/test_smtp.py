@@ -207,7 +207,7 @@ def test_a_mail_that_cannot_be_read_to_its_end_is_not_sent(relay, serve, handler
 def test_a_kept_connection_that_has_died_is_replaced(relay, serve, handler):
     server = serve("starttls")
     relay.send(server, "a@x.test", ["b@y.test"], [MAIL])
-    relay._idle[0].smtp.sock.close()
+    relay._idle[0].smtp.abort()
     relay.send(server, "a@x.test", ["b@y.test"], [MAIL])
     assert len(handler.taken) == 2
 

@@ -242,6 +242,37 @@ def test_a_bad_field_is_named(api: Api, path: str, body: Any, pointer: Any) -> N
         {"from": "nobody"},
         {"password": ""},
         {"password": 5},
+        {"host": ""},
+        {"host": "smtp..provider.example"},
+        {"host": ".provider.example"},
+        {"host": f"{'a' * 64}.example"},
+        {"host": f"{'ü' * 60}.example"},
+        {"host": ".".join(["a" * 60] * 5)},
+        {"host": "-a.example"},
+        {"host": "smtp_1.example"},
+        {"host": " smtp.example.com"},
+        {"host": "smtp.example.com:25"},
+        {"host": "https://smtp.example.com"},
+        {"host": "smtp.example.com\u0000"},
+        {"host": "\ud800.example"},
+        {"host": "127.1"},
+        {"host": "2130706433"},
+        {"host": "0x7f.0.0.1"},
+        {"host": "1.2.3.4.5"},
+        {"host": "[::1]"},
+        {"host": "fe80::1%eth0"},
+        {"username": " me"},
+        {"username": "m\u0000e"},
+        {"username": "\ud800"},
+        {"username": "u" * 321},
+        {"password": "s3cret\u0000"},
+        {"password": "s3cret\n"},
+        {"password": "s3cret "},
+        {"password": "\u3000s3cret"},
+        {"password": "s3cret\u0085x"},
+        {"password": "s3cret\ud800"},
+        {"password": "s3cret" * 200},
+        {"password": "   "},
     ],
 )
 def test_a_bad_provider_is_refused_without_echoing_it(api: Api, smtp: Any) -> None:
@@ -253,6 +284,49 @@ def test_a_bad_provider_is_refused_without_echoing_it(api: Api, smtp: Any) -> No
     (error,) = answer.json["errors"]
     assert error["pointer"] == f"/default_provider/smtp/{next(iter(smtp))}"
     assert "s3cret" not in answer.text
+
+
+@pytest.mark.parametrize(
+    "smtp",
+    [
+        {"host": "smtp.bücher.example"},
+        {"host": "smtp.example.com."},
+        {"host": "relay"},
+        {"host": "192.0.2.7"},
+        {"host": "2001:db8::7"},
+        {"host": f"{'a' * 63}.example"},
+        {"username": "jörg@agency.example"},
+        {"password": "Grüße-2026"},
+        {"password": "abcd efgh ijkl mnop"},
+        {"password": "\U0001f468\u200d\U0001f469"},
+    ],
+)
+def test_what_a_provider_can_use_is_kept_as_it_was_given(api: Api, smtp: Any) -> None:
+    body = {**SUBACCOUNT["default_provider"]["smtp"], **smtp}
+    answer = api.call(
+        "PUT", "/v1/subaccounts/a", {"name": "A", "default_provider": {"smtp": body}}
+    )
+    assert answer.status_code == 200, answer.text
+    shown = answer.json["default_provider"]["smtp"]
+    assert shown == {name: body[name] for name in body if name != "password"}
+
+
+@pytest.mark.parametrize(
+    ("host", "detail"),
+    [
+        ("smtp..x", "must not have an empty label"),
+        ("a" * 64 + ".x", "must not have a label over 63 characters"),
+        ("127.1", "must be written as four decimal numbers, or be a name"),
+        ("a b", "must not have blanks or control characters"),
+        ("a_b", "must be a host name or an IP address"),
+    ],
+)
+def test_a_refused_host_is_told_why(api: Api, host: str, detail: str) -> None:
+    body = {**SUBACCOUNT["default_provider"]["smtp"], "host": host}
+    answer = api.call(
+        "PUT", "/v1/subaccounts/a", {"name": "A", "default_provider": {"smtp": body}}
+    )
+    assert [one["detail"] for one in answer.json["errors"]] == [detail]
 
 
 def test_things_of_an_unknown_subaccount_are_not_found(

@@ -86,10 +86,12 @@ GATEWAYS = {
     # Gmail's client, at its one address.
     "http.client": {"gmail_connections.py", "gmail_faults.py"},
     "httplib2": {"gmail_connections.py", "gmail_faults.py", "gmail_http.py"},
-    # Providers, at addresses that are checked first.
-    "smtplib": {"smtp.py", "smtp_conversation.py"},
-    "socket": {"smtp.py", "smtp_conversation.py"},
-    "ssl": {"gmail_connections.py", "smtp.py", "smtp_conversation.py"},
+    # Providers, at addresses that are checked first; sockets with a deadline.
+    "socket": {"bounded_sockets.py", "smtp_conversation.py"},
+    "ssl": {
+        *("bounded_sockets.py", "gmail_connections.py"),
+        *("smtp.py", "smtp_conversation.py"),
+    },
     # A folder, and the size of an open file.
     "os": {"folder_blobs.py", "gmail_sending.py"},
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from shared.core.ids import MessageId
-from shared.errors import Problem, Transient
+from shared.errors import Permanent, Problem, Transient
 from shared.services.sending.recipients import Asked
 from shared.services.sending.send_records import Upload
 from tests.support.sending import BOB, CARLA, MIA, SendingSystem
@@ -307,6 +307,45 @@ def test_s5_gmails_own_limit_is_reported_the_same_way(system, status):
         system.post()
     assert caught.value.code == "daily_limit_reached"
     assert system.drafts() == 0
+
+
+SAID = "550 5.7.1 <eve@hidden.test>: policy\r\nsays no"
+
+
+@pytest.mark.parametrize(
+    ("error", "code"), [(Permanent, "rejected"), (Transient, "temporarily_unavailable")]
+)
+def test_s8_the_reason_quotes_the_provider_and_no_hidden_recipient(error, code):
+    system = SendingSystem(send_patience_minutes=10)
+
+    def refuse(_recipients):
+        fault = error("The provider refused a recipient (550 5.7.1).")
+        fault.said = SAID
+        raise fault
+
+    system.relay.before = refuse
+    bcc = (Asked("/bcc/0", address="eve@hidden.test"),)
+    (message,) = system.post(kind="workflow", bcc=bcc).ids
+    system.send_all(pause=60)
+    reason = system.record(message).reason
+    assert reason == {
+        "code": code,
+        "detail": "The provider refused a recipient (550 5.7.1). "
+        'It said: "550 5.7.1 … policy says no"',
+    }
+
+
+@pytest.mark.parametrize("method", ["create", "send"])
+def test_s8_the_reason_quotes_gmail(system, method):
+    system.world.faults.add(
+        "status", method=f"gmail.users.drafts.{method}", status=400, count=1
+    )
+    (message,) = system.post().ids
+    system.settle()
+    reason = system.record(message).reason
+    assert reason["detail"] == (
+        'Gmail refused the request (status 400). It said: "Invalid request"'
+    )
 
 
 RETRIED = [

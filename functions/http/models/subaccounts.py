@@ -3,31 +3,51 @@
 from __future__ import annotations
 
 from typing import Annotated, Literal
+from unicodedata import category
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from functions.http.fields import Domain, Email, Id, ListEntry, Name
-from functions.http.models.base import MAX_LIST_ENTRIES, PRINTABLE, In, Out
+from functions.http.models.base import MAX_LIST_ENTRIES, In, Out
+from shared.core.sending.provider_hosts import MAX_HOST_CHARS, host_to_connect
 
 NeverLog = Annotated[list[ListEntry], Field(max_length=MAX_LIST_ENTRIES)]
 Logging = Literal["established", "all_contacts", "threads"]
-_HOST = r"^(?:[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|[0-9A-Fa-f:.]{2,45})$"
+
+
+def _check_host(value: str) -> str:
+    host_to_connect(value)
+    return value
+
+
+def _check_credential(value: str) -> str:
+    """What can be sent as UTF-8 (RFC 4616), and does not look like a slip."""
+    if any(category(char) in {"Cc", "Cs", "Zl", "Zp"} for char in value):
+        raise ValueError("must not have control characters or halves of a surrogate")
+    if value != value.strip():
+        raise ValueError("must not begin or end with a blank")
+    return value
+
+
+Host = Annotated[
+    str, Field(min_length=1, max_length=MAX_HOST_CHARS + 1), AfterValidator(_check_host)
+]
+Username = Annotated[str, Field(max_length=320), AfterValidator(_check_credential)]
+Password = Annotated[
+    str,
+    Field(min_length=1, max_length=1024, json_schema_extra={"writeOnly": True}),
+    AfterValidator(_check_credential),
+]
 
 
 class SmtpIn(In):
     """An SMTP server. The password may be left out to keep the one given before."""
 
-    host: Annotated[str, Field(max_length=253, pattern=_HOST)]
+    host: Host
     port: Annotated[int, Field(ge=1, le=65535)]
     security: Literal["none", "starttls", "tls"] = "starttls"
-    username: Annotated[str, Field(max_length=320, pattern=PRINTABLE)] | None = None
-    password: (
-        Annotated[
-            str,
-            Field(min_length=1, max_length=1024, json_schema_extra={"writeOnly": True}),
-        ]
-        | None
-    ) = None
+    username: Username | None = None
+    password: Password | None = None
     from_: Email = Field(alias="from")
 
 

@@ -42,6 +42,7 @@ from shared.services.sending.send_steps import (
     Refused,
     Unclear,
     advance,
+    told,
 )
 
 _REAUTH = "Google no longer accepts our permission; the user must connect again."
@@ -82,7 +83,7 @@ class GmailRoute:
             send = advance(
                 self._sends, send, state="sending", sending_since=self._now()
             )
-        return self._send(gmail, mailbox, send, refers)
+        return self._send(gmail, mailbox, send, record, refers)
 
     def abandon(self, send: Send) -> None:
         """Make sure that it is not sent any more; raises Unclear when it may have been.
@@ -151,7 +152,7 @@ class GmailRoute:
         except Misconfigured as error:
             raise Postponed(_ours(error)) from None
         except Permanent as error:
-            raise Refused("rejected", error.detail) from None
+            raise Refused("rejected", told(error, record)) from None
         try:
             return advance(
                 self._sends, send, draft=draft.id, gmail_thread=draft.gmail_thread_id
@@ -191,7 +192,12 @@ class GmailRoute:
             gmail.delete_draft(draft.id)
 
     def _send(
-        self, gmail: Gmail, mailbox: Mailbox, send: Send, refers: Answering
+        self,
+        gmail: Gmail,
+        mailbox: Mailbox,
+        send: Send,
+        record: Message,
+        refers: Answering,
     ) -> Sent:
         try:
             message = gmail.send_draft(send.draft or "")
@@ -201,7 +207,7 @@ class GmailRoute:
                 raise Unclear(looked=True) from None
             return found
         except DailyLimitReached as error:
-            raise self._limit(error) from None
+            raise self._limit(error, record) from None
         except RateLimited as error:
             raise Postponed(error) from None
         except Transient as error:
@@ -213,7 +219,7 @@ class GmailRoute:
         except NeedsReauth:
             raise self._reauth(replace(send, state="queued")) from None
         except Permanent as error:
-            raise Refused("rejected", error.detail) from None
+            raise Refused("rejected", told(error, record)) from None
         send = replace(send, gmail_message=message)
         return self._fate.read_back(gmail, mailbox, send, refers)
 
@@ -226,11 +232,12 @@ class GmailRoute:
             return Unclear(looked=False)
         return Refused("reauth_required", _REAUTH)
 
-    def _limit(self, error: DailyLimitReached) -> Refused:
+    def _limit(self, error: DailyLimitReached, record: Message) -> Refused:
         free_at = self._now() + int((error.retry_after or 0.0) * 1000)
         at = datetime.fromtimestamp(free_at // 1000, UTC).isoformat()
-        detail = _LIMIT.format(at=at.replace("+00:00", "Z"))
-        return Refused("daily_limit_reached", detail, free_at)
+        limit = DailyLimitReached(_LIMIT.format(at=at.replace("+00:00", "Z")))
+        limit.said = error.said
+        return Refused("daily_limit_reached", told(limit, record), free_at)
 
     def _now(self) -> int:
         return milliseconds(self._clock.now())

@@ -30,7 +30,7 @@ from shared.services.sending.mailroom import Mailroom
 from shared.services.sending.outbound_work import OutboundWork
 from shared.services.sending.provider import ProviderRoute
 from shared.services.sending.send_records import own_message_id
-from shared.services.sending.send_steps import Postponed, Refused, Unclear
+from shared.services.sending.send_steps import Postponed, Refused, Unclear, told
 
 _FATE_UNKNOWN = (
     "Gmail did not say whether it sent this mail, and shows neither the draft nor a "
@@ -158,7 +158,7 @@ class Outbound:
             raise cause
         current = self._current(send)
         if current is not None:
-            self._give_up(current, record, cause.code, cause.detail)
+            self._give_up(current, record, cause.code, told(cause, record))
 
     def _give_up(self, send: Send, record: Message, code: str, detail: str) -> None:
         """Fail a mail that is certainly not sent, or look again where it may be."""

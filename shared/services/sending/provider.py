@@ -21,7 +21,13 @@ from shared.ports import Clock, Documents, Relay, RelayServer, Secrets
 from shared.repositories.sends import Sends
 from shared.services.crm.directory import Directory, smtp_secret
 from shared.services.sending.ending import Sent
-from shared.services.sending.send_steps import Letters, Postponed, Refused, advance
+from shared.services.sending.send_steps import (
+    Letters,
+    Postponed,
+    Refused,
+    advance,
+    told,
+)
 
 _DIED = "The work on this mail ended while the provider may have been taking it."
 
@@ -62,9 +68,9 @@ class ProviderRoute:
         try:
             self._hand_over(send, record, refers)
         except FateUnknown as error:
-            raise Refused("fate_unknown", error.detail) from None
+            raise Refused("fate_unknown", told(error, record)) from None
         except Permanent as error:
-            raise Refused("rejected", error.detail) from None
+            raise Refused("rejected", told(error, record)) from None
         except Transient as error:
             advance(self._sends, send, state="queued")
             raise Postponed(error) from None

@@ -8,9 +8,10 @@ from dataclasses import replace
 from shared.core.mail import Address
 from shared.core.records import Message
 from shared.core.sending.composing import MailToBuild, write_mail
+from shared.core.sending.quoting import quoted
 from shared.core.sending.replying import Answering, answering
 from shared.core.sending.states import Send
-from shared.errors import Missing, Transient
+from shared.errors import Missing, SyncError, Transient
 from shared.ports import Blobs, Documents, Query
 from shared.repositories import messages, paths
 from shared.repositories.sends import Sends
@@ -51,6 +52,18 @@ class Unclear(Exception):
         """Say whether looking was possible at all."""
         super().__init__()
         self.looked, self.retry_after = looked, retry_after
+
+
+def told(error: SyncError, record: Message) -> str:
+    """The reason as it is shown: ours, then the other side's own words (S8)."""
+    envelope = record.envelope
+    shown = (*envelope.to, *envelope.cc) if envelope else ()
+    words = quoted(
+        error.said or "",
+        [record.sender.address, *(one.address for one in shown)],
+        [one.address for one in envelope.bcc] if envelope else (),
+    )
+    return f'{error.detail} It said: "{words}"' if words else error.detail
 
 
 def advance(known: Sends, send: Send, **changes: object) -> Send:
