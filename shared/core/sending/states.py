@@ -30,11 +30,17 @@ DELIVERIES_BEFORE_AFRESH = 8
 would count as poison, which waiting for an outage is not."""
 
 
+MOST_FAULTS = 5
+"""After so many tries that ended in what nobody expected, a mail is given up: most such
+faults follow the mail, and would come again for ever."""
+
+
 @dataclass(frozen=True, slots=True)
 class Send:
     """What is known of a mail that is under way; times in milliseconds.
 
-    `look_at` is when it is worth trying again. `fence` grows with each holder;
+    `look_at` is when it is worth trying again. `fence` grows with each holder; `faults`
+    counts tries that ended in what nobody expected;
     `answers` names the record that this one answers, `batch` the bulk call it is of.
     """
 
@@ -59,6 +65,7 @@ class Send:
     look_at: int = 0
     delivery: str | None = None
     deliveries: int = 0
+    faults: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,14 @@ delivery comes again.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Protocol
 
 from shared.core.ids import MessageId, SubaccountId
 from shared.core.records import Message
 from shared.core.sending.pausing import Switch
 from shared.core.sending.states import (
+    MOST_FAULTS,
     Claim,
     Send,
     claim,
@@ -19,7 +21,7 @@ from shared.core.sending.states import (
     is_past,
     set_free,
 )
-from shared.errors import Missing, Transient
+from shared.errors import Misconfigured, Missing, SyncError, Transient
 from shared.logs import log
 from shared.repositories import messages
 from shared.repositories.sends import Sends
@@ -36,6 +38,7 @@ _FATE_UNKNOWN = (
     "Gmail did not say whether it sent this mail, and shows neither the draft nor a "
     "sent copy. It is not sent again."
 )
+_FAULT = "Sending it failed again and again, by a fault of this service ({})."
 _DROPPED = "The operator has paused sending, and dropped what waited."
 # A draft that cannot be removed for a day stays: the owner can see and delete it.
 _CLEAN_MINUTES = 24 * 60.0
@@ -104,7 +107,17 @@ class Outbound:
             case "afresh":
                 self._room.publish([OutboundWork(subaccount, message)])
             case _:
-                self._work(send, switch)
+                try:
+                    self._work(send, switch)
+                except Transient:
+                    raise
+                except Exception as fault:
+                    if self._ended_by(fault, send, switch):
+                        return
+                    if isinstance(fault, SyncError):
+                        # Else the delivery would be done with it.
+                        raise Transient(fault.detail) from fault
+                    raise
 
     # --- under the claim ---------------------------------------------------------
 
@@ -140,6 +153,52 @@ class Outbound:
         else:
             self._ending.sent(send, sent)
 
+    def _ended_by(self, fault: Exception, send: Send, switch: Switch) -> bool:
+        """Count a fault that nobody expected; says whether it has ended the mail.
+
+        It must not wait for ever, nor hide: each of its deliveries fails loudly until
+        the last one says why. What the operator can mend is waited for like an outage.
+        """
+        current = self._current(send)
+        if current is None:
+            return False  # the mail had ended; what came after is tried again
+        log.error("send_fault", attempts=current.faults + 1, exc_info=fault)
+        current = replace(current, faults=current.faults + 1)
+        if isinstance(fault, Misconfigured):
+            since = max(send.accepted_at, switch.changed_at)
+            last = is_past(since, self._patience_minutes, self._room.now(), None)
+        else:
+            last = current.faults >= MOST_FAULTS
+        if not last:
+            self._free(current, None, faults=current.faults)
+            return False
+        self._end_after_faults(current, fault)
+        return True
+
+    def _end_after_faults(self, send: Send, fault: Exception) -> None:
+        kind = type(fault).__name__
+        detail = fault.detail if isinstance(fault, SyncError) else _FAULT.format(kind)
+        if send.state == "cleaning":
+            log.warning("draft_not_removed", mailbox=send.mailbox)
+            self._ending.forget(send)
+            return
+        if send.route == "provider" and send.state != "queued":
+            self._ending.failed(send, "fate_unknown", detail)
+            return
+        try:
+            if send.route == "gmail":
+                self._gmail.abandon(send)
+        except Unclear as unclear:
+            self._look_again(send, None, unclear)
+        except Transient:
+            raise
+        except Exception:  # noqa: BLE001  (Gmail cannot be asked at all)
+            self._look_again(send, None, Unclear(looked=False))
+        else:
+            known = isinstance(fault, Misconfigured)
+            code = Misconfigured.code if known else SyncError.code
+            self._fail(send, None, code, detail)
+
     def _record(self, send: Send) -> Message | None:
         try:
             return messages.load(
@@ -170,7 +229,7 @@ class Outbound:
                 return
         self._fail(send, record, code, detail)
 
-    def _look_again(self, send: Send, record: Message, unclear: Unclear) -> None:
+    def _look_again(self, send: Send, record: Message | None, unclear: Unclear) -> None:
         """Look later, or say that nobody knows (S7)."""
         current = self._current(send)
         if current is None:
@@ -217,10 +276,13 @@ class Outbound:
             raise HolderChanged
         return found
 
-    def _free(self, send: Send, retry_after: float | None) -> None:
+    def _free(
+        self, send: Send, retry_after: float | None, *, faults: int | None = None
+    ) -> None:
         def step(before: Send) -> Send | None:
             if before.fence != send.fence:
                 return None
-            return set_free(before, self._room.now(), retry_after)
+            freed = set_free(before, self._room.now(), retry_after)
+            return freed if faults is None else replace(freed, faults=faults)
 
         self._sends.change(send.subaccount, send.message, step)
