@@ -194,11 +194,11 @@ class Services:
     @cached_property
     def push_authentication(self) -> PushAuthentication:
         """Who pushes; raises Misconfigured without the settings for it."""
-        from shared.gateways.jwk_set import JwkSet
+        from shared.gateways.published_keys import PublishedKeys
         from shared.services.callers.push_authentication import PushAuthentication
 
         return PushAuthentication(
-            JwkSet(self.settings.push_certs_url),
+            PublishedKeys(self.settings.push_certs_url),
             self.gateways.clock,
             audience=self.settings.push_audience,
             account=self.settings.push_service_account,

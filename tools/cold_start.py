@@ -23,7 +23,7 @@ LIMIT = 1.3
 """How much longer than its bare clients an entry point may take."""
 
 _FRAMEWORK = ("functions_framework", "flask", "structlog", "pydantic_settings", "jwt")
-_GMAIL = ("googleapiclient.discovery", "google_auth_httplib2", "requests")
+_GMAIL = ("googleapiclient.discovery", "requests")
 _FIRESTORE = ("google.cloud.firestore",)
 _PUBSUB = ("google.cloud.pubsub_v1",)
 _SECRETS = ("google.cloud.secretmanager_v1",)

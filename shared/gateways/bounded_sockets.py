@@ -18,6 +18,7 @@ from typing import Any
 
 # One of several addresses that does not answer must not take all the time there is.
 _CONNECT_SECONDS = 5.0
+_PIECE_BYTES = 64 * 1024
 
 
 class DeadlinePassed(TimeoutError):
@@ -28,6 +29,11 @@ class TooMuchReceived(OSError):
     """The other side sent more than an answer may have."""
 
 
+# What goes over the line earns time, so that much is not slow: who takes or gives less
+# than this is given up.
+LEAST_BYTES_A_SECOND = 1024 * 1024
+
+
 class Bounds:
     """How long an exchange may still take, and how much it may still receive."""
 
@@ -35,6 +41,7 @@ class Bounds:
         self, seconds: float, most_bytes: int, now: Callable[[], float] = time.monotonic
     ) -> None:
         """Begin now."""
+        self.is_too_much = False
         self._now = now
         self._ends_at = now() + seconds
         self._bytes_left = most_bytes
@@ -50,9 +57,9 @@ class Bounds:
         """Let what comes now have this long, if less is left."""
         self._ends_at = max(self._ends_at, self._now() + seconds)
 
-    def extend(self, seconds: float) -> None:
-        """Allow this much more."""
-        self._ends_at += seconds
+    def earn(self, count: int) -> None:
+        """Allow more for bytes that have gone over the line."""
+        self._ends_at += count / LEAST_BYTES_A_SECOND
 
     def end_with(self, other: Bounds) -> None:
         """End no later than the other."""
@@ -60,15 +67,17 @@ class Bounds:
 
     def count(self, received: int) -> None:
         """Note what was received; raises TooMuchReceived."""
+        self.earn(received)
         self._bytes_left -= received
         if self._bytes_left < 0:
+            self.is_too_much = True
             raise TooMuchReceived("too much was received")
 
 
 _thread = threading.local()
 
 
-def _bounds() -> Bounds | None:
+def _current() -> Bounds | None:
     found: Bounds | None = getattr(_thread, "bounds", None)
     return found
 
@@ -79,7 +88,7 @@ def bounded(bounds: Bounds) -> Iterator[Bounds]:
 
     Inside others they end no later than those.
     """
-    before = _bounds()
+    before = _current()
     if before is not None:
         bounds.end_with(before)
     _thread.bounds = bounds
@@ -99,19 +108,19 @@ class BoundedSocket(socket.socket):
     def send(self, *args: Any, **more: Any) -> int:
         """Send some; see `bounded`."""
         _wait_no_longer(self)
-        return super().send(*args, **more)
+        return _earned(super().send(*args, **more))
 
-    def sendall(self, *args: Any, **more: Any) -> None:
-        """Send all; see `bounded`. The timeout is that of the whole call."""
-        _wait_no_longer(self)
-        super().sendall(*args, **more)
+    def sendall(self, data: Any, flags: int = 0) -> None:
+        """Send all, in pieces that earn their time; see `bounded`."""
+        with memoryview(data) as view, view.cast("B") as left:
+            for at in range(0, len(left), _PIECE_BYTES):
+                _wait_no_longer(self)
+                super().sendall(left[at : at + _PIECE_BYTES], flags)
+                _earned(len(left[at : at + _PIECE_BYTES]))
 
 
 class BoundedTlsSocket(ssl.SSLSocket):
-    """A TLS connection that keeps to the thread's bounds.
-
-    Its `sendall` is a loop over `send`.
-    """
+    """A TLS connection that keeps to the thread's bounds."""
 
     def recv_into(self, *args: Any, **more: Any) -> int:
         """Receive; see `bounded`."""
@@ -120,7 +129,14 @@ class BoundedTlsSocket(ssl.SSLSocket):
     def send(self, *args: Any, **more: Any) -> int:
         """Send some; see `bounded`."""
         _wait_no_longer(self)
-        return super().send(*args, **more)
+        return _earned(super().send(*args, **more))
+
+    def sendall(self, data: Any, flags: int = 0) -> None:
+        """Send all, in pieces that earn their time; see `bounded`."""
+        with memoryview(data) as view, view.cast("B") as left:
+            at = 0
+            while at < len(left):
+                at += self.send(left[at : at + _PIECE_BYTES], flags)
 
     def do_handshake(self, block: bool = False) -> None:  # noqa: FBT001, FBT002  (as it is called)
         """Shake hands; the timeout is that of the whole handshake."""
@@ -137,7 +153,7 @@ def tls_context(cafile: str | None = None) -> ssl.SSLContext:
 
 def connect(address: str, port: int) -> BoundedSocket:
     """Connect to one address, which is looked up no more; raises OSError."""
-    bounds = _bounds()
+    bounds = _current()
     seconds = _CONNECT_SECONDS if bounds is None else bounds.left()
     plain = socket.create_connection((address, port), min(seconds, _CONNECT_SECONDS))
     made = BoundedSocket(plain.family, plain.type, plain.proto, fileno=plain.detach())
@@ -162,7 +178,7 @@ def look_up(host: str, port: int) -> list[str]:
             found.put(fault)
 
     threading.Thread(target=ask, daemon=True, name="look-up").start()
-    bounds = _bounds()
+    bounds = _current()
     try:
         answer = found.get(timeout=bounds.left() if bounds else None)
     except Empty:
@@ -172,8 +188,15 @@ def look_up(host: str, port: int) -> list[str]:
     return answer
 
 
+def _earned(sent: int) -> int:
+    bounds = _current()
+    if bounds is not None:
+        bounds.earn(sent)
+    return sent
+
+
 def _wait_no_longer(made: socket.socket) -> None:
-    bounds = _bounds()
+    bounds = _current()
     if bounds is not None:
         made.settimeout(bounds.left())
 
@@ -183,7 +206,7 @@ def _counted(
 ) -> int:
     _wait_no_longer(made)
     received = receive(*args, **more)
-    bounds = _bounds()
+    bounds = _current()
     if bounds is not None:
         bounds.count(received)
     return received

@@ -34,9 +34,15 @@ from shared.errors import (
     Transient,
 )
 from shared.gateways import gmail_answers as answers
+from shared.gateways import gmail_connections
 from shared.gateways.gmail_connections import HttpFactory, open_http
-from shared.gateways.gmail_faults import error_of, refusal_of, translated
-from shared.gateways.gmail_http import AccessToken, api, authorised
+from shared.gateways.gmail_faults import (
+    AnswerTooLarge,
+    error_of,
+    refusal_of,
+    translated,
+)
+from shared.gateways.gmail_http import AccessToken, Authorised, api
 from shared.gateways.gmail_sending import SendingMixin
 from shared.ports import GmailProfile, HistoryPage, MessagePage, Watch
 
@@ -49,6 +55,9 @@ _HISTORY_FIELDS = (
     "labelsAdded(labelIds,message/id),labelsRemoved(labelIds,message/id))"
 )
 _PAGE = 500
+# Base64 is a third longer. A mail of all that Gmail takes fits into each.
+_BATCH_BYTES = 48 * 1024 * 1024
+_ATTACHMENT_BYTES = limits.MAX_ATTACHMENT_BYTES * 3 // 2
 # What Gmail says when the mailbox is watched on another topic.
 _OTHER_WATCH = "only one user push notification client"
 
@@ -162,8 +171,12 @@ class GmailMailbox(SendingMixin):
         request.postproc = answers.attachment
         # Unpacking would hold it once more.
         request.headers["accept-encoding"] = "identity"
-        with translated("message"), self._http(repeatable=True) as http:
-            data: bytes = request.execute(http=http, num_retries=0)
+        http = self._http(repeatable=True, most_bytes=_ATTACHMENT_BYTES)
+        try:
+            with translated("message"), http as carrier:
+                data: bytes = request.execute(http=carrier, num_retries=0)
+        except AnswerTooLarge:
+            raise _too_large() from None
         return data
 
     def list_messages(self, query: str, page_token: str | None = None) -> MessagePage:
@@ -178,8 +191,12 @@ class GmailMailbox(SendingMixin):
         )
         return answers.message_page(self._do(request))
 
-    def _http(self, *, repeatable: bool = False) -> closing[Any]:
-        return closing(authorised(self._http_factory(repeatable), self._access_token))
+    def _http(
+        self, *, repeatable: bool = False, most_bytes: int | None = None
+    ) -> closing[Any]:
+        http = self._http_factory(repeatable)
+        http.most_bytes = most_bytes or gmail_connections.MOST_BYTES
+        return closing(Authorised(http, self._access_token))
 
     def _do(self, request: Any, operation: Operation = "other") -> Mapping[str, Any]:
         reads = request.method == "GET"
@@ -212,7 +229,7 @@ class GmailMailbox(SendingMixin):
         for at in range(0, len(unique), limits.HEADERS_PER_BATCH):
             part = unique[at : at + limits.HEADERS_PER_BATCH]
             try:
-                found |= self._batch(part, read, wanted)
+                found |= self._batch_or_halves(part, read, wanted)
             except Transient as fault:
                 if not found:
                     raise
@@ -222,10 +239,27 @@ class GmailMailbox(SendingMixin):
             again = [name for name in part if _in_passing(found[name])]
             if again:
                 try:
-                    found |= self._batch(again, read, wanted)
+                    found |= self._batch_or_halves(again, read, wanted)
                 except Transient:
                     continue  # each keeps its own error
         return found
+
+    def _batch_or_halves(
+        self,
+        ids: Sequence[GmailMessageId],
+        read: _Read[_T],
+        wanted: Mapping[str, Any],
+    ) -> dict[GmailMessageId, _T | SyncError]:
+        """Read a batch; one that is too large in parts, down to the message it is."""
+        try:
+            return self._batch(ids, read, wanted)
+        except AnswerTooLarge:
+            if len(ids) == 1:
+                return {ids[0]: _too_large()}
+        half = len(ids) // 2
+        return self._batch_or_halves(ids[:half], read, wanted) | self._batch_or_halves(
+            ids[half:], read, wanted
+        )
 
     def _batch(
         self,
@@ -246,8 +280,9 @@ class GmailMailbox(SendingMixin):
             request = messages.get(userId=_ME, id=name, **wanted)
             request.postproc = _readable(request.postproc)
             batch.add(request, request_id=name)
-        with translated(), self._http(repeatable=True) as http:
-            batch.execute(http=http)
+        http = self._http(repeatable=True, most_bytes=_BATCH_BYTES)
+        with translated(), http as carrier:
+            batch.execute(http=carrier)
         for outcome in found.values():
             if isinstance(outcome, NeedsReauth | Misconfigured):
                 raise outcome
@@ -273,6 +308,10 @@ def _readable(postproc: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
             return _GARBAGE
 
     return read
+
+
+def _too_large() -> Permanent:
+    return Permanent("Gmail's answer about this message is too large.")
 
 
 _GARBAGE = Transient("Gmail's answer cannot be read.")

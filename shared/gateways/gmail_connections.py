@@ -1,141 +1,119 @@
 """Connections to Gmail: kept for what may be asked twice, made anew for all else.
 
-A new one costs two round trips and a look at all certificates of this machine's, which
-alone takes Python 17 ms (`make bench`); a notification would need three.
+A new one costs two round trips; a notification would need three. The face is that of
+httplib2, which Google's client is written for (docs/decisions/
+2026-12-gmail-over-requests.md).
 """
 
 from __future__ import annotations
 
-import contextlib
-import http.client
-import ssl
 import threading
 import time
-from collections.abc import Callable
-from functools import cache
+from collections.abc import Callable, Mapping
 from typing import Any
 
-import httplib2
+from shared.gateways.http_exchange import (
+    Answer,
+    BoundedAdapter,
+    BrokenExchange,
+    exchange,
+)
 
-HTTP_SECONDS = 20
 KEPT_SECONDS = 60
 """How long an unused connection is kept: well below what servers and networks wait
 before they drop one, often without a word."""
+
+_REFUSED = 300
+
+MOST_BYTES = 16 * 1024 * 1024
+"""Of an answer that nothing else is said of: far above a page of 500 entries."""
 
 HttpFactory = Callable[[bool], Any]
 """Gives an object with httplib2's `request` and `close` for one request; True says that
 the request may be sent a second time."""
 
-
-def open_http(repeatable: bool) -> httplib2.Http:  # noqa: FBT001  (as it is called)
-    """An Http for one request; of the repeatable ones each thread has its own."""
-    if not repeatable:
-        return _without_redirects(_Http(timeout=HTTP_SECONDS))
-    kept: _Kept | None = getattr(_thread, "kept", None)
-    if kept is None:
-        kept = _thread.kept = _Kept(timeout=HTTP_SECONDS)
-        _without_redirects(kept)
-    return kept
-
-
-# httplib2 is not thread-safe.
+# A connection serves one request at a time, and a thread works for one mailbox.
 _thread = threading.local()
 
 
-def _without_redirects(made: httplib2.Http) -> httplib2.Http:
-    # A redirect would carry the token somewhere else.
-    made.follow_redirects = False
-    return made
+def open_http(repeatable: bool) -> Http:  # noqa: FBT001  (as it is called)
+    """A transport for one request; of the repeatable ones each thread has its own."""
+    if not repeatable:
+        return Http()
+    kept: KeptHttp | None = getattr(_thread, "kept", None)
+    if kept is None:
+        kept = _thread.kept = KeptHttp()
+    return kept
 
 
-@cache
-def _certificates() -> ssl.SSLContext:
-    """Which servers are trusted: httplib2's own choice, read once."""
-    context: ssl.SSLContext = httplib2._build_ssl_context(  # type: ignore[attr-defined]  # noqa: SLF001
-        disable_ssl_certificate_validation=False, ca_certs=httplib2.CA_CERTS
-    )
-    return context
+class Http:
+    """Sends a request once, over a connection of its own."""
 
+    most_bytes = MOST_BYTES
 
-class _Once:
-    """A connection that never sends a request a second time.
+    def __init__(self) -> None:
+        """Connect to nobody yet."""
+        self._adapter = BoundedAdapter(pool_connections=1, pool_maxsize=1)
 
-    httplib2 repeats any request, a send too, when the server closes the connection
-    without an answer. A plain reset it leaves to the caller.
-    """
-
-    def getresponse(self) -> http.client.HTTPResponse:
-        try:
-            response: http.client.HTTPResponse = super().getresponse()  # type: ignore[misc]
-        except http.client.BadStatusLine as fault:
-            raise ConnectionResetError("closed without an answer") from fault
-        return response
-
-
-class _PlainOnce(_Once, httplib2.HTTPConnectionWithTimeout):
-    pass
-
-
-class _TlsOnce(_Once, httplib2.HTTPSConnectionWithTimeout):
-    def __init__(self, host: str, *, timeout: float, proxy_info: Any, **_: Any) -> None:
-        # As httplib2's own, but with certificates that were read before.
-        http.client.HTTPSConnection.__init__(
-            self, host, timeout=timeout, context=_certificates()
-        )
-        self.disable_ssl_certificate_validation = False
-        self.proxy_info = proxy_info("https") if callable(proxy_info) else proxy_info
-
-
-class _Http(httplib2.Http):
     def request(
         self,
         uri: str,
         method: str = "GET",
         body: Any = None,
-        headers: Any = None,
-        redirections: int = httplib2.DEFAULT_MAX_REDIRECTS,
-        connection_type: Any = None,
-    ) -> tuple[httplib2.Response, Any]:
-        if connection_type is None:
-            connection_type = _TlsOnce if uri.startswith("https:") else _PlainOnce
-        answer: tuple[httplib2.Response, Any] = super().request(
-            uri, method, body, headers, redirections, connection_type
+        headers: Mapping[str, str] | None = None,
+        **_: Any,
+    ) -> tuple[Answer, bytearray | bytes]:
+        """Ask, as httplib2 is asked."""
+        answer, data = exchange(
+            self._adapter,
+            method,
+            uri,
+            headers=headers,
+            # http.client would write text in Latin-1.
+            body=body.encode() if isinstance(body, str) else body,
+            most_bytes=self.most_bytes,
         )
-        return answer
+        # Google's client wants a refusal in bytes; what it reads is not copied.
+        return answer, data if answer.status < _REFUSED else bytes(data)
+
+    def close(self) -> None:
+        """End the connection."""
+        self._adapter.close()
 
 
-class _Kept(_Http):
+class KeptHttp(Http):
     """One thread's connection, open until it breaks or nobody uses it.
 
     Whatever goes wrong ends it, so that no answer is ever taken for another's.
     """
 
-    _used_at = 0.0
+    _used_at = float("-inf")
+    _is_open = False
 
-    def request(self, *args: Any, **more: Any) -> tuple[httplib2.Response, Any]:
+    def request(self, *args: Any, **more: Any) -> tuple[Answer, bytearray | bytes]:
+        """Ask; once more on a new connection when the old one had been closed."""
         if time.monotonic() - self._used_at > KEPT_SECONDS:
             self._end()
-        used_before = bool(self.connections)
+        used_before = self._is_open
         try:
             try:
-                return super().request(*args, **more)
-            except (ConnectionError, ssl.SSLEOFError):
+                answer = super().request(*args, **more)
+            except BrokenExchange:
                 if not used_before:
                     raise
                 self._end()  # it had been closed meanwhile: that is no fault
-                return super().request(*args, **more)
+                answer = super().request(*args, **more)
         except BaseException:
             self._end()
             raise
         finally:
             self._used_at = time.monotonic()
+        self._is_open = True
+        return answer
 
     def close(self) -> None:
         """Leave it open for the thread's next request."""
 
     def _end(self) -> None:
+        self._is_open = False
         super().close()
-
-    def __del__(self) -> None:
-        with contextlib.suppress(Exception):
-            self._end()

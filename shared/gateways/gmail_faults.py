@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -10,12 +9,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-import httplib2
 from google.auth import exceptions as auth
 from googleapiclient.errors import Error, HttpError
 
 from shared.core.syncing.failures import Operation, classify, wait_seconds
 from shared.errors import SyncError, Transient
+from shared.gateways.bounded_sockets import TooMuchReceived
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +23,10 @@ class Refusal:
 
     reason: str | None
     text: str
+
+
+class AnswerTooLarge(Transient):
+    """Gmail's answer is larger than any that was asked for."""
 
 
 @contextmanager
@@ -35,15 +38,11 @@ def translated(operation: Operation = "other") -> Iterator[None]:
         raise
     except HttpError as fault:
         raise error_of(fault, operation) from None
-    except (
-        OSError,
-        Error,
-        httplib2.HttpLib2Error,
-        http.client.HTTPException,
-        auth.GoogleAuthError,
-    ) as fault:
+    except TooMuchReceived:
+        raise AnswerTooLarge from None
+    except (OSError, Error, auth.GoogleAuthError) as fault:
         raise Transient(f"Gmail cannot be reached ({type(fault).__name__}).") from None
-    except (ValueError, KeyError) as fault:
+    except Exception as fault:  # noqa: BLE001  (what the client raises at what it reads)
         # An answer cut short or garbled on its way.
         kind = type(fault).__name__
         raise Transient(f"Gmail's answer cannot be read ({kind}).") from None
@@ -61,17 +60,22 @@ def error_of(fault: HttpError, operation: Operation) -> SyncError:
 def refusal_of(fault: HttpError) -> Refusal:
     """Read Google's error body, old form and new."""
     error: Any = None
-    with suppress(ValueError, KeyError, TypeError):
+    with suppress(ValueError, KeyError, TypeError, RecursionError):
         error = json.loads(fault.content)["error"]
     if not isinstance(error, dict):
         return Refusal(None, "")
     reasons = [
         item.get("reason")
         for key in ("details", "errors")
-        for item in error.get(key) or ()
+        for item in _listed(error.get(key))
         if isinstance(item, dict)
     ]
     # `errors` says most precisely what Gmail means; `status` is the rest.
     found = [reason for reason in [*reversed(reasons), error.get("status")] if reason]
     reason = found[0] if found and isinstance(found[0], str) else None
-    return Refusal(reason, str(error.get("message", "")))
+    said = error.get("message")
+    return Refusal(reason, said if isinstance(said, str) else "")
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []

@@ -55,7 +55,9 @@ class SendingMixin:
 
     _api: Api
 
-    def _http(self, *, repeatable: bool = False) -> closing[Any]:
+    def _http(
+        self, *, repeatable: bool = False, most_bytes: int | None = None
+    ) -> closing[Any]:
         raise NotImplementedError
 
     def _do(self, request: Any, operation: Operation = "other") -> Mapping[str, Any]:

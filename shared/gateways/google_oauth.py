@@ -12,6 +12,7 @@ No token and no text of Google's is ever in a repr or a message of an error.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -31,7 +32,9 @@ from shared.gateways.access_tokens import AccessTokens
 from shared.gateways.endpoints import checked, origin
 from shared.gateways.gmail import GMAIL_ENDPOINT, GmailMailbox
 from shared.gateways.gmail_connections import HttpFactory, open_http
-from shared.gateways.id_tokens import SigningKeys, verify
+from shared.gateways.http_exchange import BoundedAdapter, exchange
+from shared.gateways.id_tokens import verify
+from shared.gateways.published_keys import PublishedKeys
 from shared.ports import Clock, Gmail, Grant
 
 EMAIL_SCOPE = "https://www.googleapis.com/auth/userinfo.email"
@@ -40,7 +43,7 @@ COMPOSE_SCOPE = "https://www.googleapis.com/auth/gmail.compose"
 SCOPES = ("openid", EMAIL_SCOPE, READ_SCOPE, COMPOSE_SCOPE)
 
 _ISSUERS = frozenset(("https://accounts.google.com", "accounts.google.com"))
-_TIMEOUT = (5.0, 20.0)
+_MAX_BYTES = 256 * 1024
 _OK, _TOO_MANY, _SERVER_FAULT = 200, 429, 500
 _DEFAULT_LIFE = 3600
 
@@ -94,11 +97,14 @@ class GoogleOAuth:
         }
         self._redirect_uri = checked(redirect_uri, "The redirect URI")
         self._gmail_endpoint = checked(gmail_endpoint, "GMAIL_API_ENDPOINT")
-        self._session = session or requests.Session()
+        self._session = session or _session()
         self._http_factory = http_factory
         self._now = clock.now if clock else lambda: datetime.now(UTC)
-        self._keys = SigningKeys(
-            client["auth_provider_x509_cert_url"], self._session, self._now
+        keys = client["auth_provider_x509_cert_url"]
+        self._keys = PublishedKeys(
+            keys,
+            lambda: self._session.get_adapter(keys),
+            lambda: self._now().timestamp(),
         )
         # Another server than Google's signs in its own name.
         self._issuers = _ISSUERS | {
@@ -229,26 +235,38 @@ class GoogleOAuth:
 
     def _post(self, url: str, form: Mapping[str, str]) -> tuple[int, Mapping[str, Any]]:
         try:
-            answer = self._session.post(
-                url, data=form, timeout=_TIMEOUT, allow_redirects=False
+            answer, raw = exchange(
+                self._session.get_adapter(url),
+                "POST",
+                url,
+                body=dict(form),
+                most_bytes=_MAX_BYTES,
             )
-        except requests.RequestException as fault:
+        except (OSError, requests.RequestException) as fault:
             # The fault's own text can hold the request.
             kind = type(fault).__name__
             raise Transient(f"Google cannot be reached ({kind}).") from None
         try:
-            body = answer.json()
-        except ValueError:
+            body = json.loads(raw)
+        except (ValueError, RecursionError):
             body = None
         said = body if isinstance(body, Mapping) else {}
-        status = answer.status_code
+        status = answer.status
         if status == _TOO_MANY:
             raise RateLimited
         if status >= _SERVER_FAULT or said.get("error") in _PASSING:
             raise Transient(f"Google's OAuth server failed (status {status}).")
-        if status == _OK and body is None and answer.content:
+        if status == _OK and body is None and raw:
             raise Transient("Google's answer cannot be read.")
         return status, said
+
+
+def _session() -> requests.Session:
+    """Where each address finds its transport; nothing is sent through it itself."""
+    made = requests.Session()
+    for scheme in ("http://", "https://"):
+        made.mount(scheme, BoundedAdapter())
+    return made
 
 
 def _text(answer: Mapping[str, Any], name: str) -> str | None:

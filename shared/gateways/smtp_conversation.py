@@ -25,9 +25,6 @@ _MAX_REPLY_BYTES = 32 * 1024
 _MAX_REPLY_LINES = 100
 _READ_BYTES = 4096
 _MAX_COMMAND_CHARS = 510  # RFC 5321 §4.5.3.1.4, without its CRLF
-_PIECE_BYTES = 64 * 1024
-# A server that takes mail more slowly than this is given up.
-_LEAST_BYTES_A_SECOND = 1024 * 1024
 # What the mail and the reply to it get, however long the server took until then.
 _HAND_OVER_SECONDS = 20.0
 _AT_ONCE = 0.01
@@ -129,7 +126,7 @@ class SmtpConversation:
         """DATA. Before its last line nothing was sent; then only the reply tells."""
         self.expect(self.command("DATA"), _GO_AHEAD, "the mail")
         bounds.at_least(_HAND_OVER_SECONDS)
-        end = self._say(mail, bounds)
+        end = self._say(mail)
         if self._has_spoken():
             # A refusal before the end, or a reply that would be taken for the last.
             self.expect(self._reply(), _GO_AHEAD, "the mail")
@@ -207,17 +204,11 @@ class SmtpConversation:
     def _answered(self, reply: Reply, answer: str) -> Reply:
         return self.command(answer) if reply.code == _MORE else reply
 
-    def _say(self, mail: Iterable[bytes], bounds: Bounds) -> bytes:
-        """Send all but the last line, which is given back at the end.
-
-        Only what was taken earns more time.
-        """
+    def _say(self, mail: Iterable[bytes]) -> bytes:
+        """Send all but the last line, which is given back."""
         last = b""
         for piece in _dotted(mail):
-            for at in range(0, len(last), _PIECE_BYTES):
-                some = last[at : at + _PIECE_BYTES]
-                self._connection.sendall(some)
-                bounds.extend(len(some) / _LEAST_BYTES_A_SECOND)
+            self._connection.sendall(last)
             last = piece
         return last
 

@@ -26,7 +26,7 @@ from shared.errors import (
 )
 from shared.gateways.gmail import GmailMailbox
 from shared.gateways.gmail_connections import open_http
-from shared.gateways.gmail_http import authorised
+from shared.gateways.gmail_http import Authorised
 from shared.ports import Gmail
 
 ANN = "ann@acme.test"
@@ -495,7 +495,7 @@ def test_an_error_of_the_token_source_comes_through() -> None:
 
 
 def test_no_token_is_in_a_repr(tokens: Tokens) -> None:
-    carrier = authorised(open_http(repeatable=False), tokens)
+    carrier = Authorised(open_http(repeatable=False), tokens)
     for thing in (carrier, carrier.credentials, GmailMailbox(tokens)):
         assert tokens.current not in repr(thing)
 

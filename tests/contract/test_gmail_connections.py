@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from typing import Any
 
-import httplib2
 import pytest
 
 from shared.errors import Permanent, Transient
-from shared.gateways import gmail_connections
+from shared.gateways import gmail_connections, http_exchange
 from shared.gateways.gmail import GmailMailbox
 from shared.gateways.gmail_connections import KEPT_SECONDS, open_http
+from shared.gateways.http_exchange import BrokenExchange
 from tools.tls_serving import TlsDoor
 
 PROFILE = {"emailAddress": "a@b.c", "historyId": "5"}
@@ -115,14 +115,12 @@ def url(door: TlsDoor, trust: Callable[[TlsDoor], None]) -> str:
 
 
 @pytest.fixture
-def trust(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[TlsDoor], None]]:
+def trust(monkeypatch: pytest.MonkeyPatch) -> Callable[[TlsDoor], None]:
     def trust(door: TlsDoor) -> None:
-        monkeypatch.setattr(httplib2, "CA_CERTS", str(door.certificate))
-        gmail_connections._certificates.cache_clear()
+        monkeypatch.setattr(http_exchange, "CA_FILE", str(door.certificate))
 
-    gmail_connections._certificates.cache_clear()
-    yield trust
-    gmail_connections._certificates.cache_clear()
+    http_exchange._certificates.cache_clear()
+    return trust
 
 
 def test_reads_of_a_thread_share_a_connection_whatever_the_mailbox(
@@ -145,7 +143,7 @@ def test_what_may_not_be_repeated_has_a_connection_of_its_own(
 
 
 def test_each_thread_has_its_own(url: str, callers: Callers) -> None:
-    """httplib2 is not thread-safe."""
+    """A connection carries one request at a time."""
     gmail(url).profile()
     other = threading.Thread(target=gmail(url).profile)
     other.start()
@@ -183,12 +181,13 @@ def test_a_late_answer_is_never_taken_for_the_next_ones(
     url: str, callers: Callers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first mailbox's answer comes when the second one is asked for."""
-    monkeypatch.setattr(gmail_connections, "HTTP_SECONDS", 0.2)
     gmail(url, "before").profile()
+    monkeypatch.setattr(http_exchange, "SECONDS", 0.2)
     callers.wait = threading.Event()
     with pytest.raises(Transient):
         gmail(url, "late").profile()
     callers.wait.set()
+    monkeypatch.setattr(http_exchange, "SECONDS", 20.0)
     assert gmail(url, "next").profile().address == "next"
 
 
@@ -196,14 +195,13 @@ def test_a_connection_whose_answer_was_cut_off_is_not_kept() -> None:
     with server(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{") as (url, _):
         with pytest.raises(Transient):
             gmail(url).profile()
-        assert open_http(True).connections == {}
+        assert gmail_connections._thread.kept._is_open is False
 
 
 def test_a_request_whose_answer_is_lost_is_never_sent_twice() -> None:
-    """httplib2 on its own repeats it, whatever the method."""
     with server(b"") as (url, requests):
-        with pytest.raises(ConnectionResetError):
-            open_http(False).request(url, "POST", body=b"send")  # closes what failed
+        with pytest.raises(BrokenExchange), closing(open_http(False)) as http:
+            http.request(url, "POST", body=b"send")
         assert len(requests) == 1
         with pytest.raises(Transient):
             gmail(url).stop()

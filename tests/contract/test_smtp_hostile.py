@@ -280,7 +280,7 @@ def test_a_mail_that_is_taken_gets_the_time_it_needs(
     relay: SmtpRelay, provider: Provider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was taken earns more, so that a big mail is no slow one."""
-    monkeypatch.setattr(smtp_conversation, "_LEAST_BYTES_A_SECOND", 100_000)
+    monkeypatch.setattr(bounded_sockets, "LEAST_BYTES_A_SECOND", 100_000)
 
     def slowly() -> Iterator[bytes]:
         for _ in range(8):

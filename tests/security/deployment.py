@@ -21,7 +21,7 @@ from werkzeug.test import Client, TestResponse
 from infra.local.push import ISSUER
 from shared import bootstrap
 from shared.core.matching.bcc import LOGGING
-from shared.gateways import jwk_set
+from shared.gateways import published_keys
 from shared.ports import Event
 from tests.support import api
 from tests.support.bcc import FORMAT, LOG
@@ -48,9 +48,9 @@ class IssuerKeys:
 
     def __init__(self, _url: object = None) -> None:
         document = RSAAlgorithm.to_jwk(_key().public_key(), as_dict=True)
-        self._keys = {"k1": jwt.PyJWK({**document, "kid": "k1"}, algorithm="RS256")}
+        self._keys = {"k1": jwt.PyJWK(document, algorithm="RS256").key}
 
-    def key(self, kid: str) -> jwt.PyJWK | None:
+    def key(self, kid: str) -> Any:
         return self._keys.get(kid)
 
 
@@ -67,7 +67,7 @@ class Deployment(SendingSystem):
             **settings,
         )
         patch.setattr(bootstrap, "services", lambda: self.services)
-        patch.setattr(jwk_set, "JwkSet", IssuerKeys)
+        patch.setattr(published_keys, "PublishedKeys", IssuerKeys)
         self.outside.secrets.write("api-signing-key", api.KEY)
         self.world.add_account(LOG)
         assert self.connect(LOGGING, LOG).code == "connected"

@@ -81,15 +81,13 @@ def test_a_way_out_would_be_seen(source: str) -> None:
 
 
 GATEWAYS = {
-    # At addresses of the settings alone: the consent's, and those of the keys.
-    "requests": {"google_oauth.py", "id_tokens.py", "jwk_set.py"},
-    # Gmail's client, at its one address.
-    "http.client": {"gmail_connections.py", "gmail_faults.py"},
-    "httplib2": {"gmail_connections.py", "gmail_faults.py", "gmail_http.py"},
+    # At addresses of the settings alone: Gmail's, the consent's, those of the keys.
+    "requests": {"google_oauth.py", "http_exchange.py", "published_keys.py"},
     # Providers, at addresses that are checked first; sockets with a deadline.
     "socket": {"bounded_sockets.py", "smtp_conversation.py"},
+    "urllib3": {"http_exchange.py"},
     "ssl": {
-        *("bounded_sockets.py", "gmail_connections.py"),
+        *("bounded_sockets.py", "http_exchange.py"),
         *("smtp.py", "smtp_conversation.py"),
     },
     # A folder, and the size of an open file.

@@ -25,7 +25,7 @@ from shared.gateways.firestore import FirestoreDocuments
 from shared.gateways.firestore_writes import WritesBatch, encoded
 from shared.gateways.gmail import _HISTORY_FIELDS, _PAGE
 from shared.gateways.gmail_connections import open_http
-from shared.gateways.gmail_http import api, authorised
+from shared.gateways.gmail_http import Authorised, api
 from shared.ports import Put, Query, Update, Write
 from tools.bench.stage import Stage
 from tools.bench.tape import Call
@@ -104,7 +104,7 @@ class _Gmail:
 
     def _http(self) -> closing[Any]:
         http = open_http(repeatable=True)
-        return closing(authorised(http, lambda _refused: self._token))
+        return closing(Authorised(http, lambda _refused: self._token))
 
     def _execute(self, request: Any) -> None:
         with self._http() as http:

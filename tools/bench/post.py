@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import certifi
-import httplib2
 
 from gmail_simulator import Client, GmailWorld, Settings, create_app
 from gmail_simulator.oauth_records import (
     DEFAULT_CLIENT_ID,
     DEFAULT_CLIENT_SECRET,
 )
+from shared.gateways import http_exchange
 
 SEED = 7
 FIRST_MAIL = datetime.now(UTC) + timedelta(days=1)
@@ -183,7 +183,7 @@ def _trust(certificate: bytes) -> None:
     file = Path(tempfile.mkdtemp()) / "trusted.pem"
     atexit.register(shutil.rmtree, file.parent, ignore_errors=True)
     file.write_bytes(Path(certifi.where()).read_bytes() + certificate)
-    httplib2.CA_CERTS = str(file)  # type: ignore[misc]  # its way to say whom to trust
+    http_exchange.CA_FILE = str(file)
     os.environ["REQUESTS_CA_BUNDLE"] = str(file)
 
 

@@ -26,7 +26,7 @@ _OURS = (
 )
 _LIBRARIES = (
     (
-        ("googleapiclient", "httplib2", "google_auth_httplib2", "uritemplate"),
+        ("googleapiclient", "requests", "urllib3", "httplib2", "uritemplate"),
         "Gmail's client",
     ),
     (("email", "http", "urllib", "socket", "ssl"), "HTTP (standard library)"),

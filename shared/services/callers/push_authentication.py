@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 import jwt
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from shared.errors import Misconfigured, Suspicious
 from shared.logs import log
@@ -22,7 +23,7 @@ _MAX_TOKEN_CHARS = 8192
 class Keys(Protocol):
     """Public keys by id."""
 
-    def key(self, kid: str) -> jwt.PyJWK | None:
+    def key(self, kid: str) -> RSAPublicKey | None:
         """The key with this id; raises Transient."""
 
 
@@ -61,7 +62,7 @@ class PushAuthentication:
                 return "unknown_key"
             claims: dict[str, Any] = _JWT.decode(
                 token,
-                key.key,
+                key,
                 algorithms=["RS256"],
                 audience=self._audience,
                 issuer=ISSUERS,

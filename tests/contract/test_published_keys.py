@@ -14,8 +14,8 @@ from werkzeug.serving import make_server
 from werkzeug.wrappers import Response
 
 from shared.errors import Transient
-from shared.gateways import jwk_set
-from shared.gateways.jwk_set import JwkSet
+from shared.gateways import published_keys
+from shared.gateways.published_keys import PublishedKeys
 
 KEY = json.loads(
     RSAAlgorithm.to_jwk(
@@ -53,14 +53,14 @@ def issuer() -> Iterator[Issuer]:
 
 
 def test_keys_are_fetched_once(issuer: Issuer) -> None:
-    keys = JwkSet(issuer.url)
+    keys = PublishedKeys(issuer.url)
     assert keys.key("k1") is not None
     assert keys.key("k1") is not None
     assert issuer.asked == 1
 
 
 def test_made_up_key_ids_do_not_make_us_ask_again(issuer: Issuer) -> None:
-    keys = JwkSet(issuer.url)
+    keys = PublishedKeys(issuer.url)
     for number in range(50):
         assert keys.key(f"unknown-{number}") is None
     assert issuer.asked == 1
@@ -69,27 +69,50 @@ def test_made_up_key_ids_do_not_make_us_ask_again(issuer: Issuer) -> None:
 def test_a_new_key_is_found_after_a_while(
     issuer: Issuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    keys = JwkSet(issuer.url)
+    keys = PublishedKeys(issuer.url)
     assert keys.key("k2") is None
     issuer.body = {"keys": [{**KEY, "kid": "k2"}]}
-    monkeypatch.setattr(jwk_set, "_REFETCH_SECONDS", 0)
+    monkeypatch.setattr(published_keys, "_REFETCH_SECONDS", 0)
     assert keys.key("k2") is not None
 
 
 def test_an_outage_of_the_issuer_leaves_known_keys_good(
     issuer: Issuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    keys = JwkSet(issuer.url)
+    keys = PublishedKeys(issuer.url)
     keys.key("k1")
-    monkeypatch.setattr(jwk_set, "_FRESH_SECONDS", 0)
+    monkeypatch.setattr(published_keys, "_FRESH_SECONDS", 0)
     issuer.status = 500
     assert keys.key("k1") is not None
     with pytest.raises(Transient):
         keys.key("k2")
 
 
+def test_made_up_key_ids_cost_little_while_the_publisher_is_down(
+    issuer: Issuer,
+) -> None:
+    keys = PublishedKeys(issuer.url)
+    assert keys.key("k1") is not None
+    issuer.status = 500
+    for number in range(50):
+        with pytest.raises(Transient):
+            keys.key(f"unknown-{number}")
+        assert keys.key("k1") is not None
+    assert issuer.asked == 2
+
+
+def test_all_that_wait_for_keys_wait_for_one_request(issuer: Issuer) -> None:
+    keys = PublishedKeys(issuer.url)
+    threads = [threading.Thread(target=keys.key, args=("k1",)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert issuer.asked == 1
+
+
 @pytest.mark.parametrize("body", [None, [], {}, {"keys": 5}, "text", 5])
 def test_what_is_no_jwk_set_is_a_passing_fault(issuer: Issuer, body: Any) -> None:
     issuer.body = body
     with pytest.raises(Transient):
-        JwkSet(issuer.url).key("k1")
+        PublishedKeys(issuer.url).key("k1")
