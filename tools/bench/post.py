@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import certifi
+import httplib2
 
 from gmail_simulator import Client, GmailWorld, Settings, create_app
 from gmail_simulator.oauth_records import (
@@ -184,6 +185,8 @@ def _trust(certificate: bytes) -> None:
     atexit.register(shutil.rmtree, file.parent, ignore_errors=True)
     file.write_bytes(Path(certifi.where()).read_bytes() + certificate)
     http_exchange.CA_FILE = str(file)
+    # The tutorial reaches Gmail as Google's client does by itself.
+    httplib2.CA_CERTS = str(file)  # type: ignore[misc]  # its way to say whom to trust
     os.environ["REQUESTS_CA_BUNDLE"] = str(file)
 
 
