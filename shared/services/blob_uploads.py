@@ -12,7 +12,7 @@ import secrets as random_names
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from shared.core.moments import milliseconds
 from shared.errors import SyncError
@@ -62,11 +62,8 @@ class BlobUploads:
 
     def begin(self, under: str) -> BlobUpload:
         """A place of its own for blobs, with a key that begins so."""
-        name = random_names.token_hex(16)
         at = milliseconds(self._clock.now())
-        return BlobUpload(
-            self._documents, self._blobs, f"{under}{name}/", _path(name), at
-        )
+        return BlobUpload(self._documents, self._blobs, under, at)
 
     def removal(self, prefixes: Sequence[str]) -> Removal:
         """Let go of what has such keys, in one commit with the document's end."""
@@ -112,29 +109,30 @@ class BlobUpload:
     """Blobs on their way to one document.
 
     Use it as a context: what no commit has named when it ends is removed. Nobody else
-    ever writes under its `prefix`, so it can remove everything there.
+    ever writes under `prefix`, which it has from its first blob on.
     """
 
-    def __init__(
-        self, documents: Documents, blobs: Blobs, prefix: str, path: str, at: int
-    ) -> None:
+    def __init__(self, documents: Documents, blobs: Blobs, under: str, at: int) -> None:
         """Write nothing yet: most messages have no blobs."""
-        self.prefix = prefix
+        self.prefix = under
         self._documents = documents
         self._blobs = blobs
-        self._path = path
+        self._path = ""
         self._at = at
         self._version: object | None = None
 
     def put(self, name: str, data: bytes, content_type: str) -> str:
         """Store a blob; gives its key."""
         if self._version is None:
-            row: dict[str, Any] = {"prefixes": [self.prefix], "at": self._at}
-            (self._version,) = self._documents.commit(
-                [Put(self._path, row | {"removing": False})]
-            )
+            self._announce()
         self._blobs.put(self.prefix + name, data, content_type)
         return self.prefix + name
+
+    def _announce(self) -> None:
+        own = random_names.token_hex(16)
+        self._path, self.prefix = _path(own), f"{self.prefix}{own}/"
+        row = {"prefixes": [self.prefix], "at": self._at, "removing": False}
+        (self._version,) = self._documents.commit([Put(self._path, row)])
 
     def naming(self) -> list[Write]:
         """Writes for the commit whose document names the blobs.

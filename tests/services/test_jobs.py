@@ -285,6 +285,22 @@ def test_e4_a_record_that_does_not_list_the_copy_is_mended(system: System) -> No
     assert [one.address for one in message.held_by] == [ME]
 
 
+@pytest.mark.parametrize("assigned_to", ["u", "v"])
+def test_e5_every_mailbox_that_holds_the_mail_is_listed(
+    system: System, assigned_to: str
+) -> None:
+    """Found by the simulation: the one that may not record it was read first (M3, M9)."""
+    system.user("v", MATE)
+    system.connect("v", MATE)
+    system.arrives(CLEO, f"{ME}, {MATE}")
+    system.settle()
+    system.contact("cleo", CLEO, assigned_to=assigned_to)
+    system.services.jobs.backfill(SubaccountId("s"), ContactId("cleo"))
+    system.settle()
+    (message,) = system.conversation("cleo")
+    assert {one.address for one in message.held_by} == {ME, MATE}
+
+
 def test_e4_a_copy_that_was_read_before_there_was_the_contact_is_listed(
     system: System,
 ) -> None:

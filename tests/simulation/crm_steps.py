@@ -33,13 +33,15 @@ LISTABLE = ((), (), (), (cast.PEOPLE[0],), (cast.PARTNER,), (cast.PEOPLE[1],))
 class CrmSteps(Scene):
     """What the CRM asks for, and who connects."""
 
-    def change_contact(self) -> None:
+    def change_contact(self) -> tuple[str, str]:
         """A contact comes, or changes; also the addresses of one with mail."""
         s = self.rng.choice(self.cast.subaccounts)
         some = (*self.cast.people, *self.cast.people, cast.STRANGERS[1], DAN)
         emails = tuple(dict.fromkeys(self.rng.sample(some, self.rng.choice((1, 1, 2)))))
         user = self.rng.choice(self.cast.owners(s))
-        self.put_contact(s, self.rng.choice(CONTACTS), emails, user)
+        c = self.rng.choice(CONTACTS)
+        self.put_contact(s, c, emails, user)
+        return s, c
 
     def put_contact(
         self, s: str, c: str, emails: tuple[str, ...], user: str | None

@@ -7,12 +7,15 @@ from typing import Any
 from shared.core.access import Caller
 from shared.core.ids import ContactId, SubaccountId, UserId
 from tests.simulation.cast import Copy
+from tests.simulation.crm_steps import CrmSteps
 from tests.simulation.model import Rec
-from tests.simulation.scene import Scene
 from tests.simulation.stage import POISON
 
+ADDED_LATER = 0.7
+"""How often a backfill is for a contact that has just come, or got an address."""
 
-class OperatorSteps(Scene):
+
+class OperatorSteps(CrmSteps):
     """Looks, repairs, and what makes it necessary."""
 
     def poison(self) -> None:
@@ -80,6 +83,8 @@ class OperatorSteps(Scene):
             return
         s, c = self.rng.choice(sorted(self.model.contacts))
         self.quiet()
+        if self.rng.random() < ADDED_LATER:
+            s, c = self.change_contact()
         if (s, c) not in self.model.contacts:
             return
         self.tell("a backfill of", c, "in", s)

@@ -12,7 +12,6 @@ from collections.abc import Callable
 from tests.simulation import cast
 from tests.simulation.bcc_steps import BccSteps
 from tests.simulation.cast import ALIAS, ANN
-from tests.simulation.crm_steps import CrmSteps
 from tests.simulation.facts import Sub
 from tests.simulation.fate_steps import FateSteps
 from tests.simulation.operator_steps import OperatorSteps
@@ -21,7 +20,7 @@ from tests.simulation.send_steps import SendSteps
 LOGGING_AT_FIRST = ("established", "established", "all_contacts")
 
 
-class Story(BccSteps, SendSteps, CrmSteps, OperatorSteps, FateSteps):
+class Story(BccSteps, SendSteps, OperatorSteps, FateSteps):
     """Plays one seed."""
 
     def play(self) -> None:

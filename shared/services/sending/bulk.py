@@ -73,8 +73,8 @@ class Bulk:
         counted()  # before anything is stored; the commit is what decides
         under = sends.batch_prefix(request.subaccount, batch.id)
         with self._room.uploads.begin(under) as upload:
-            batch = replace(batch, prefix=upload.prefix)
             batches.put_content(upload, batch, uploads)
+            batch = replace(batch, prefix=upload.prefix)
             stored = self._accepting.store(
                 request.subaccount,
                 key,

@@ -225,8 +225,9 @@ class Recorder:
         if decided.copies:
             seen = as_recorded(headers, decided.copies[0])
             batch.copies.append((seen, decided.copies))
-        if batch.only is not None and not decided.recorded:
-            # Its decision is about all subaccounts, and stays as it is.
+        if batch.only is not None and not decided.recorded and not decided.copies:
+            # Its decision is about all subaccounts, and stays as it is. A copy leaves
+            # one all the same: another mailbox may record the email after this.
             batch.outcome.ignored += 1
         elif decided.copies or not decided.recorded:
             rule = "M3" if decided.copies else decided.rule
