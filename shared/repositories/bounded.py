@@ -27,6 +27,7 @@ def commit(documents: Documents, writes: Sequence[Write]) -> list[object]:
     given = list(writes)
     fewer = [_forget_in_threads(given), _forget_message_ids(given)]
     fewer.append(_forget_message_ids(fewer[0]))
+    fewer.append(_forget_relations(fewer[-1]))
     for some in (given, *(left for left in fewer if left != given)):
         with suppress(DocumentFull):
             return documents.commit(some)
@@ -53,6 +54,22 @@ def _forget_in_threads(writes: list[Write]) -> list[Write]:
 def _forget_message_ids(writes: list[Write]) -> list[Write]:
     """What leads from a Message-ID to its records is left out."""
     return [write for write in writes if not _is_in(write, "message_ids")]
+
+
+def _forget_relations(writes: list[Write]) -> list[Write]:
+    """That a user and an address are established is left out (M3).
+
+    What was sent or logged counts all the same, and a mail that is sent has an end.
+    """
+    return [
+        write
+        for write in writes
+        if not (
+            isinstance(write, Merge)
+            and _is_in(write, "addresses")
+            and write.data.keys() == {"established"}
+        )
+    ]
 
 
 def _is_in(write: Write, collection: str) -> bool:

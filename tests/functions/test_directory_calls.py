@@ -463,3 +463,39 @@ def test_the_response_to_an_import_is_bounded(api: Api) -> None:
     assert done.json["failed_count"] == 1500
     assert [row["line"] for row in done.json["failed"]] == list(range(2, 1002))
     assert len(done.data) < 1_000_000
+
+
+@pytest.mark.parametrize(
+    "entry",
+    ["*@client.example", "ann+*@client.example", "*.client.example", "client", "@com"],
+)
+@pytest.mark.parametrize("path", ["/v1/subaccounts/a", "/v1/subaccounts/a/users/u1"])
+def test_m12_a_never_log_entry_that_matches_nothing_is_refused(
+    api: Api, path: str, entry: str
+) -> None:
+    body = {"name": "A", "never_log": [entry]}
+    if "users" in path:
+        body["email"] = "uma@agency.example"
+    refused = api.call("PUT", path, body)
+    assert (refused.status_code, refused.json["code"]) == (422, "invalid_request")
+    assert refused.json["errors"][0]["pointer"] == "/never_log/0"
+
+
+@pytest.mark.parametrize(
+    "domain",
+    ["*.agency.example", "agency", "gmail.com", "googlemail.com", "a@b.example"],
+)
+def test_m11_an_internal_domain_that_cannot_be_meant_is_refused(
+    api: Api, domain: str
+) -> None:
+    body = {"name": "A", "internal_domains": [domain]}
+    refused = api.call("PUT", "/v1/subaccounts/a", body)
+    assert (refused.status_code, refused.json["code"]) == (422, "invalid_request")
+
+
+@pytest.mark.parametrize(
+    "entry",
+    ["ann@client.example", "client.example", "@client.example", "Ann+x@gmail.com"],
+)
+def test_m12_what_can_match_is_taken(api: Api, entry: str) -> None:
+    api.put("/v1/subaccounts/a", {"name": "A", "never_log": [entry]})

@@ -13,7 +13,7 @@ from shared.core.matching import recording
 from shared.core.records import HeldBy
 from shared.gateways.document_rules import MAX_DOCUMENT_BYTES, document_size
 from shared.ports import Create, Merge
-from shared.repositories import paths
+from shared.repositories import bounded, paths
 from tests.support.system import System
 
 ME, ADA = "rep@ours.example", "ada@client.example"
@@ -93,6 +93,20 @@ def test_s1_a_reply_goes_out_in_a_thread_that_is_full(system: System) -> None:
     system.settle()
     assert len(system.conversation("ada")) == 2
     assert_all_fit(system)
+
+
+def test_m3_a_send_ends_although_its_address_remembers_nothing_more(
+    system: System,
+) -> None:
+    """Else it went out and stayed queued for ever."""
+    path = paths.address(SubaccountId("s"), ADA)
+    fill(system, path, {})
+    writes = [
+        Merge(path, {"established": {"u": "crm"}}),
+        Create("subaccounts/s/messages/x", {"status": "sent"}),
+    ]
+    bounded.commit(system.outside.documents, writes)
+    assert system.outside.documents.get(["subaccounts/s/messages/x"])[0].exists
 
 
 def test_m9_a_record_lists_copies_up_to_a_cap() -> None:

@@ -564,3 +564,19 @@ def test_internal_domains_include_subdomains() -> None:
 )
 def test_list_entries_have_one_canonical_form(entry: str, expected: str | None) -> None:
     assert normalise_entry(entry) == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "other"),
+    [
+        ("straße@post.example", "strasse@post.example"),
+        ("bo\u017fs@ours.example", "boss@ours.example"),
+        ("\ufb01ona@post.example", "fiona@post.example"),
+        ("\u0131van@post.example", "ivan@post.example"),
+    ],
+)
+def test_m13_different_letters_are_different_mailboxes(given: str, other: str) -> None:
+    """Unicode's case folding takes these for one; no mail server does."""
+    assert normalise(given) == given
+    assert normalise(given) != normalise(other)
+    assert normalise(given.upper().lower()) == normalise(given.upper())

@@ -74,13 +74,15 @@ def compose(local: str, domain: str, *, quoted: bool = False) -> str | None:
 
 
 def fold(text: str) -> str:
-    """Case-fold to NFC; folding the result changes nothing (Unicode §3.13, D145)."""
+    """Lower case in NFC; folding the result changes nothing.
+
+    Not Unicode's case folding, which takes different letters for one: `straße@` and
+    `strasse@` are two mailboxes.
+    """
     if text.isascii():
         return text.lower()
     for _ in range(2):  # the second pass settles what normalisation brought up
-        text = unicodedata.normalize(
-            "NFC", unicodedata.normalize("NFD", text).casefold()
-        )
+        text = unicodedata.normalize("NFC", unicodedata.normalize("NFD", text).lower())
     return text
 
 
