@@ -1,4 +1,4 @@
-"""Read form data with files: piece by piece, within a limit, each byte held once."""
+"""Read form data with files (S6): piece by piece, within a limit, held once."""
 
 from __future__ import annotations
 
