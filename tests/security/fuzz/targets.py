@@ -52,6 +52,7 @@ from shared.core.parsing import (
     sanitise,
 )
 from shared.core.parsing.authentication_results import read_results
+from shared.core.sending.provider_hosts import host_to_connect, usable
 from shared.core.syncing import dead_letters
 from shared.core.syncing.work import work_from
 from shared.errors import Malformed, Permanent
@@ -440,7 +441,8 @@ GUIDES: tuple[Any, ...] = (
     OutboundWork.from_push.__func__,  # type: ignore[attr-defined]
     Job.from_push.__func__,  # type: ignore[attr-defined]
     SmtpRelay._resolve,
-    SmtpRelay._may_use,
+    host_to_connect,
+    usable,
     api_bodies.forms,
     multipart._parts,
     multipart._upload,
