@@ -38,6 +38,7 @@ ACCEPTED = (
     "MIT License",
     "MIT OR Apache-2.0",
     "MIT-0",
+    "MPL-2.0",
     "Mozilla Public License 2.0 (MPL 2.0)",
     "PSF-2.0",
 )
