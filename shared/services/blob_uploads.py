@@ -31,7 +31,6 @@ from shared.ports import (
 )
 from shared.services.compare_and_set import OVERTAKEN
 
-COLLECTION = "uploads"
 PAGE = 100
 
 
@@ -82,7 +81,7 @@ class BlobUploads:
     def remove_left(self, before: int) -> int:
         """Remove what was left behind before then (ms); says of how many uploads."""
         query = Query(
-            COLLECTION,
+            "uploads",
             where=(("at", "<", before),),
             order_by=(("at", "asc"),),
             limit=PAGE,
@@ -171,7 +170,7 @@ class BlobUpload:
 
 
 def _path(name: str) -> str:
-    return f"{COLLECTION}/{name}"
+    return f"uploads/{name}"
 
 
 def _marking(path: str, version: object) -> Write:
