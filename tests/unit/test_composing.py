@@ -49,7 +49,14 @@ TEXT = (
     .map(subject_to_send)
     .filter(bool)
 )
-FILENAME = TEXT.map(lambda t: t[:80].strip()).filter(bool)
+FILENAME = (
+    TEXT.map(lambda t: t[:80].strip())
+    .filter(bool)
+    .filter(
+        # Python's reader takes a name in angle brackets for an address, and unquotes it.
+        lambda name: not (name.startswith("<") and name.endswith(">"))
+    )
+)
 
 
 @pytest.mark.slow
