@@ -14,6 +14,8 @@ from shared.core.records import HeldBy
 from shared.gateways.document_rules import MAX_DOCUMENT_BYTES, document_size
 from shared.ports import Create, Merge
 from shared.repositories import bounded, paths
+from tests.support.bcc import BccSystem
+from tests.support.sending import CARLA, SendingSystem
 from tests.support.system import System
 
 ME, ADA = "rep@ours.example", "ada@client.example"
@@ -107,6 +109,57 @@ def test_m3_a_send_ends_although_its_address_remembers_nothing_more(
     ]
     bounded.commit(system.outside.documents, writes)
     assert system.outside.documents.get(["subaccounts/s/messages/x"])[0].exists
+
+
+@pytest.mark.parametrize("moves", [False, True])
+def test_m9_the_authenticated_mail_is_the_record_although_its_thread_is_full(
+    system: System,
+    moves: bool,
+) -> None:
+    first = system.arrives(ADA, ME, "first")
+    system.settle()
+    (root,) = system.conversation("ada")
+    true = system.mail(ADA, ME, "second", "the true words", headers={"Cc": crowd(1)})
+    true["In-Reply-To"] = first
+    forged = system.mail(ADA, ME, "second", "the forged words")
+    for name in ("Message-ID", "Date"):
+        del forged[name]
+        forged[name] = true[name]
+    if not moves:
+        forged["In-Reply-To"] = first
+    system.world.deliver_from_outside(forged.as_bytes(), [ME], "fail")
+    system.settle()
+    fill(system, paths.thread(SubaccountId("s"), root.thread), {})
+    system.world.deliver_from_outside(true.as_bytes(), [ME], "pass")
+    system.settle()
+    shown = [one for one in system.conversation("ada") if one.subject == "second"]
+    assert [(one.authenticity, one.thread) for one in shown] == [("pass", root.thread)]
+    assert shown[0].envelope
+    assert shown[0].envelope.text
+    assert shown[0].envelope.text.strip() == "the true words"
+    assert system.services.quarantine.items(CRM) == ()
+    assert_all_fit(system)
+
+
+def test_b3_mail_is_logged_although_its_address_holds_no_more() -> None:
+    system = BccSystem()
+    system.contact("c", ADA, assigned_to="colleague")
+    fill(system, paths.address(SubaccountId("s"), ADA), {})
+    system.outlook(subject="Logged")
+    system.settle()
+    assert [one.subject for one in system.conversation("c")] == ["Logged"]
+    assert system.services.quarantine.items(CRM) == ()
+    assert_all_fit(system)
+
+
+def test_m3_a_send_ends_although_its_address_holds_no_more() -> None:
+    system = SendingSystem()
+    (message,) = system.post().ids
+    fill(system, paths.address(SubaccountId("s"), CARLA), {})
+    system.send_all()
+    assert system.record(message).status == "sent"
+    assert (system.under_way(), len(system.outside_mail())) == (0, 1)
+    assert_all_fit(system)
 
 
 def test_m9_a_record_lists_copies_up_to_a_cap() -> None:

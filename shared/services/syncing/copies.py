@@ -19,6 +19,7 @@ from shared.core.ids import (
     UserId,
     gmail_thread_key,
 )
+from shared.core.limits import MAX_COPIES_LISTED
 from shared.core.mail import MessageHeaders
 from shared.core.matching import recording
 from shared.core.matching.rewritten import as_recorded
@@ -190,10 +191,13 @@ class Copies:
         )
         held: list[HeldBy] = []
         untrue: list[Write] = []
+        room = MAX_COPIES_LISTED - len(record.held_by)
         for found in self._documents.query(query):
             if found.data["mailbox_id"] == mailbox.id:
                 continue
-            if here := _could_join(found, record, likeness(headers)):
+            here = _could_join(found, record, likeness(headers))
+            # A copy too many stays where its decision tells of it.
+            if here and len(held) + len(here) <= room:
                 held += here
                 untrue.append(_joined(found, record))
         if held:

@@ -11,11 +11,13 @@ from dataclasses import replace
 
 from shared.core.events import replaced_event
 from shared.core.ids import MailboxId, gmail_thread_key
+from shared.core.limits import MAX_THREAD_PARTICIPANTS
 from shared.core.mail import Content, MessageHeaders
 from shared.core.matching.places import Place
 from shared.core.matching.sameness import said_by, said_in
 from shared.core.moments import milliseconds
 from shared.core.records import HeldBy, Message
+from shared.errors import DocumentFull
 from shared.ports import (
     Blobs,
     Clock,
@@ -87,27 +89,38 @@ class Replacing:
         stored.put_blob(upload.put)
         removal = self._uploads.removal(_blobs(before, found))
         event = replaced_event(record, now)
-        bounded.commit(
-            self._documents,
-            [
-                Update(found.path, _fields(stored.data, gone), found.version),
-                *messages.index(record),
-                *self._threads(batch, headers, place, before),
-                *_figures(before, record),
-                *(refused_copy(one, record, now) for one in gone),
-                outbox.committing(event),
-                *upload.naming(),
-                *removal.writes(),
-            ],
-        )
+        writes: list[Write] = [
+            Update(found.path, _fields(stored.data, gone), found.version),
+            *messages.index(record),
+            *_figures(before, record),
+            *(refused_copy(one, record, now) for one in gone),
+            outbox.committing(event),
+            *upload.naming(),
+            *removal.writes(),
+        ]
+        try:
+            threads = self._threads(batch, headers, place, before)
+            bounded.commit(self._documents, [*writes, *threads])
+        except DocumentFull:
+            threads = self._threads(batch, headers, place, before, full=True)
+            bounded.commit(self._documents, [*writes, *threads])
         upload.named()
         self._uploads.remove(removal)
         batch.events.append(event)
 
     def _threads(
-        self, batch: Batch, headers: MessageHeaders, place: Place, before: Message
+        self,
+        batch: Batch,
+        headers: MessageHeaders,
+        place: Place,
+        before: Message,
+        *,
+        full: bool = False,
     ) -> list[Write]:
-        """Join the true thread; who was in the old one only by this mail leaves it."""
+        """Join the true thread; who was in the old one only by this mail leaves it.
+
+        To a thread that is full nothing is added.
+        """
         subaccount = before.subaccount
         old, new = (
             paths.thread(subaccount, before.thread),
@@ -116,7 +129,7 @@ class Replacing:
         joined: dict[str, object] = {
             "contact": place.contact,
             "exclusive": place.exclusive,
-            "participants": Union(place.participants),
+            "participants": Union(place.participants[:MAX_THREAD_PARTICIPANTS]),
         }
         if place.link_gmail_thread:
             key = gmail_thread_key(batch.mailbox.id, headers.gmail_thread_id)
@@ -133,7 +146,7 @@ class Replacing:
             return [Update(old, left, known.version), Merge(new, joined)]
         # One write for both: a commit may name a document once.
         for name, more in joined.items():
-            if isinstance(more, Union):
+            if isinstance(more, Union) and not full:
                 left[name] = list(dict.fromkeys((*left[name], *more.values)))
         return [Update(old, left, known.version)]
 
