@@ -118,6 +118,18 @@ def test_c11_what_is_left_out_of_a_user_stays(api: Api) -> None:
     assert api.call("PATCH", path.replace("u1", "u9"), {}).status_code == 404
 
 
+def test_m12_patch_refuses_an_entry_that_could_match_nothing(api: Api) -> None:
+    api.put("/v1/subaccounts/a", {"name": "A"})
+    path = "/v1/subaccounts/a/users/u"
+    api.put(path, {"name": "U", "email": "u@x.example", "never_log": ["y.example"]})
+    answer = api.call("PATCH", path, {"never_log": ["ann+*@client.example"]})
+    assert answer.status_code == 422
+    (error,) = answer.json["errors"]
+    assert error["pointer"] == "/never_log/0"
+    assert "wildcard" in error["detail"]
+    assert api.get(path)["never_log"] == ["y.example"]
+
+
 def test_a_deleted_user_is_gone_and_deleting_again_is_no_error(api: Api) -> None:
     user = {"name": "Uma", "email": "uma@agency.example"}
     api.put("/v1/subaccounts/a/users/u1", user)
@@ -182,6 +194,17 @@ def test_the_same_address_twice_counts_once(api: Api) -> None:
         ("/v1/subaccounts/a", {"name": "\ud800"}, "/name"),
         ("/v1/subaccounts/a", {"name": "A", "logging": "none"}, "/logging"),
         ("/v1/subaccounts/a", {"name": "A", "never_log": ["a b"]}, "/never_log/0"),
+        ("/v1/subaccounts/a", {"name": "A", "never_log": ["*@x.com"]}, "/never_log/0"),
+        (
+            "/v1/subaccounts/a",
+            {"name": "A", "internal_domains": ["ours.example", "gmail.com"]},
+            "/internal_domains/1",
+        ),
+        (
+            "/v1/subaccounts/a/users/u",
+            {"name": "U", "email": "u@x.com", "never_log": ["x.com", "com"]},
+            "/never_log/1",
+        ),
         (
             "/v1/subaccounts/a",
             {"name": "A", "internal_domains": ["a@b.example"]},

@@ -13,6 +13,7 @@ import importlib
 import inspect
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any, get_type_hints
@@ -38,6 +39,7 @@ from shared.core.parsing import (
     headers,
     html_box,
     html_scan,
+    list_entries,
     lone_sender,
     mime_parameters,
     plain_text,
@@ -184,6 +186,14 @@ def _bytes(function: Callable[[bytes], object]) -> Callable[[str], object]:
     return lambda text: function(text.encode())
 
 
+def _refusing(function: Callable[[str], object]) -> Callable[[str], object]:
+    def read(text: str) -> None:
+        with suppress(ValueError):
+            function(text)
+
+    return read
+
+
 HEADERS = (*gmail_message.METADATA_HEADERS, "Content-Disposition", "Content-ID")
 
 
@@ -229,6 +239,8 @@ PARSERS: dict[Any, Callable[[str], object]] = {
     address.is_listed: lambda text: address.is_listed(text, [text]),
     address.normalise_entry: address.normalise_entry,
     address.clean_name: address.clean_name,
+    list_entries.never_log_entry: _refusing(list_entries.never_log_entry),
+    list_entries.internal_domain: _refusing(list_entries.internal_domain),
     address_tokens.tokens_of: lambda text: list(address_tokens.tokens_of(text)),
     authentication_results.read_results: authentication_results.read_results,
     stateful_charsets.hz: _bytes(stateful_charsets.hz),

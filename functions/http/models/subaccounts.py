@@ -58,7 +58,11 @@ class ProviderIn(In):
 
 
 class SubaccountIn(In):
-    """Settings of a subaccount."""
+    """Settings of a subaccount.
+
+    `never_log` entries are addresses (in every spelling of the mailbox) or domains,
+    `internal_domains` the team's own; a domain stands for its sub-domains too.
+    """
 
     name: Name
     logging: Logging = "established"
