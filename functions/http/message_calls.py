@@ -99,6 +99,7 @@ def _recipients(name: str, entries: Sequence[sending.RecipientIn]) -> tuple[Aske
             contact=ContactId(one.contact) if one.contact else None,
             address=normalise(one.address) if one.address else None,
             name=(one.name or "").strip() or None,
+            written=one.address,
         )
         for number, one in enumerate(entries)
     )

@@ -228,7 +228,7 @@ def message_answer(message: records.Message) -> messages.Message:
 
 def _address(address: mail.Address) -> dict[str, str | None]:
     # A BCC address is kept without its secret (B6).
-    return {"name": address.name, "address": address.address or None}
+    return {"name": address.name, "address": address.shown or None}
 
 
 def _made_up_name(attachment: records.Attachment) -> str:

@@ -6,7 +6,7 @@ only for a message that is to be recorded.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from shared.core.ids import GmailMessageId, GmailThreadId, Rfc822MessageId
@@ -24,11 +24,18 @@ class Address:
     """One mailbox of an address header: display name (or None) and address.
 
     `address` is normalised (M13); equality of people is equality of addresses, never of
-    names.
+    names. `written` is how it was given, where that is another spelling: matching never
+    looks at it, and sending and showing never look at anything else.
     """
 
     name: str | None
     address: str
+    written: str | None = field(default=None, compare=False)
+
+    @property
+    def shown(self) -> str:
+        """The address as it was given."""
+        return self.written or self.address
 
 
 @dataclass(frozen=True, slots=True)

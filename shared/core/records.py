@@ -145,7 +145,8 @@ class Member:
 class Contact:
     """A person in one subaccount. `created_at` in milliseconds since the epoch.
 
-    `stored` tells one from another that got its id after it was erased.
+    `stored` tells one from another that got its id after it was erased. `given_emails`
+    are `emails` as the CRM wrote them.
     """
 
     id: ContactId
@@ -157,3 +158,4 @@ class Contact:
     messages: int = 0
     last_message_at: int | None = None
     stored: str | None = None
+    given_emails: tuple[str, ...] = ()

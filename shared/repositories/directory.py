@@ -220,6 +220,7 @@ def to_contact(subaccount: SubaccountId, snapshot: Snapshot) -> Contact:
         messages=data.get("messages", 0),
         last_message_at=data.get("last_message_at"),
         stored=snapshot.created,
+        given_emails=given_emails(snapshot),
     )
 
 

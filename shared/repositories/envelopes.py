@@ -11,8 +11,20 @@ from shared.core.records import Attachment, Envelope
 
 def to_json(envelope: Envelope) -> bytes:
     """Write an envelope; what no UTF-8 can say becomes a question mark."""
-    text = json.dumps(asdict(envelope), ensure_ascii=False, separators=(",", ":"))
+    people = {
+        name: [address_fields(one) for one in getattr(envelope, name)]
+        for name in ("to", "cc", "bcc")
+    }
+    data = {**asdict(envelope), **people}
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
     return text.encode("utf-8", "replace")
+
+
+def address_fields(address: Address) -> dict[str, str | None]:
+    """Write an address; its own spelling where it has one."""
+    fields = {"name": address.name, "address": address.address}
+    other = address.shown != address.address
+    return fields | ({"written": address.written} if other else {})
 
 
 def from_json(text: str | bytes) -> Envelope:

@@ -95,7 +95,7 @@ def to_document(message: Message) -> MessageDocument:
         "rule": message.rule,
         "sent_at": message.sent_at,
         "recorded_at": message.recorded_at,
-        "sender": asdict(message.sender),
+        "sender": envelopes.address_fields(message.sender),
         "subject": message.subject,
         "snippet": message.snippet,
         "user": message.user,

@@ -229,6 +229,8 @@ STYLED = (*style_values.SHOWN, "background", "font", "opacity", "overflow")
 PARSERS: dict[Any, Callable[[str], object]] = {
     addr_spec.normalise: addr_spec.normalise,
     addr_spec.compose: lambda text: addr_spec.compose(text, text, quoted=True),
+    addr_spec.as_written: addr_spec.as_written,
+    addr_spec.spell: lambda text: addr_spec.spell(text, text, quoted=True),
     addr_spec.fold: addr_spec.fold,
     addr_spec.normalise_domain: addr_spec.normalise_domain,
     addr_spec.domain_of: addr_spec.domain_of,

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shared.core.mail import Address
+from shared.core.parsing.addr_spec import fold
 from shared.core.parsing.address import (
     clean_name,
     domain_of,
@@ -580,3 +581,56 @@ def test_m13_different_letters_are_different_mailboxes(given: str, other: str) -
     assert normalise(given) == given
     assert normalise(given) != normalise(other)
     assert normalise(given.upper().lower()) == normalise(given.upper())
+
+
+def test_m13_an_address_beyond_ascii_is_never_taken_for_one_in_ascii() -> None:
+    """Of all letters: whatever lower case and normalisation do, they stay apart."""
+    letters = [chr(one) for one in range(0x80, 0x110000) if not 0xD800 <= one < 0xE000]
+    found = [one for one in letters if fold(one).isascii()]
+    assert found == []
+    assert normalise("\u212aim@post.example") != normalise("kim@post.example")
+    assert all(fold(fold(one)) == fold(one) for one in letters)
+
+
+@pytest.mark.parametrize(
+    ("header", "written"),
+    [
+        ("Ada.Lovelace@Client.Example", "Ada.Lovelace@Client.Example"),
+        ("Ada <Ada@client.example>", "Ada@client.example"),
+        ("straße@client.example", None),
+        ("Straße@client.example", "Straße@client.example"),
+        ("<\u212aim@post.example>", None),
+        ('"Ada Lee"@Client.example', '"Ada Lee"@Client.example'),
+        ('"Ada"@client.example', "Ada@client.example"),
+        ("Ada . Lee @ Client.example (Ada)", "Ada.Lee@Client.example"),
+        ("<@relay.example:Ada@client.example>", "Ada@client.example"),
+        ("Ada@M\u00fcller.example", "Ada@xn--mller-kva.example"),
+        ("ada@M\u00fcller.example", None),
+        ("ada@client.example", None),
+        ("Team: Ada@client.example;", "Ada@client.example"),
+    ],
+)
+def test_m13_an_address_is_kept_as_it_was_written(
+    header: str, written: str | None
+) -> None:
+    """Matching goes by the normal form, showing and sending by what was given."""
+    for one in parse_list([header]):
+        assert one.written == written
+        assert one.shown == (written or one.address)
+        assert normalise(one.shown) == one.address
+
+
+def test_m13_a_sender_is_kept_as_written_however_the_name_is() -> None:
+    for header in ("Ada <Ada@Client.example>", "Lee, Ada <Ada@Client.example>"):
+        sender = parse_sender([header])
+        assert sender is not None
+        assert (sender.address, sender.written) == (
+            "ada@client.example",
+            "Ada@Client.example",
+        )
+
+
+def test_m13_people_are_the_same_however_they_are_written() -> None:
+    one, other = parse_list(["A <Ada@x.example>"]) + parse_list(["A <ada@x.example>"])
+    assert one == other
+    assert hash(one) == hash(other)

@@ -158,7 +158,12 @@ MESSAGE = {
                 "assigned_to": None,
                 "created_at": 7,
             },
-            {"messages": 0, "last_message_at": None, "stored": None},
+            {
+                "messages": 0,
+                "last_message_at": None,
+                "stored": None,
+                "given_emails": (),
+            },
         ),
     ],
     ids=lambda one: one.__name__ if isinstance(one, type) else "",

@@ -11,7 +11,10 @@ from functions.http.models.base import Out
 
 
 class Address(Out):
-    """A person on a message; the address is null for a user's BCC address (B6)."""
+    """A person on a message, with the address as it was written.
+
+    It is null for a user's BCC address (B6).
+    """
 
     name: str | None
     address: str | None

@@ -29,6 +29,8 @@ _DOT_ATOM = re.compile(
 )
 _QUOTED_LOCAL = re.compile(r'"([^"\\]*+(?:\\.[^"\\]*+)*)"')
 _ESCAPED = re.compile(r"\\(.)")
+# What NFC turns into ASCII: Greek question mark, varia, Kelvin sign.
+_TWIN = re.compile("([\u037e\u1fef\u212a])")
 _BLANKS = " \t\u00a0\u2002\u2003\u2009\u3000"
 # Joiners have meaning in Persian and Indic names; idna checks where they stand.
 _JOINERS = frozenset("\u200c\u200d")
@@ -54,6 +56,25 @@ def normalise(address: str) -> str | None:
     return compose(local, domain)
 
 
+def as_written(address: str) -> str | None:
+    """Give an address in its own spelling, where that is not the normalised one.
+
+    Only the domain is put into A-labels where it is not ASCII, for that is how it is
+    written to, and how a look-alike can be told. For what `normalise` takes.
+    """
+    local, _, domain = address.strip(_BLANKS).rpartition("@")
+    host = domain if domain.isascii() else normalise_domain(domain)
+    written = f"{local}@{host}"
+    return written if written != normalise(address) else None
+
+
+def spell(local: str, domain: str, *, quoted: bool = False) -> str:
+    """Put an address together as its parts were written; see `compose`."""
+    if quoted and not _DOT_ATOM.fullmatch(local):
+        local = '"' + re.sub(r'(["\\])', r"\\\1", local) + '"'
+    return f"{local}@{domain}"
+
+
 def compose(local: str, domain: str, *, quoted: bool = False) -> str | None:
     """Put an address together from its parsed parts, or None if they make none.
 
@@ -77,10 +98,16 @@ def fold(text: str) -> str:
     """Lower case in NFC; folding the result changes nothing.
 
     Not Unicode's case folding, which takes different letters for one: `straße@` and
-    `strasse@` are two mailboxes.
+    `strasse@` are two mailboxes. Nor is a letter beyond ASCII ever taken for one of
+    ASCII, though Unicode calls a few of them the same (the Kelvin sign and K).
     """
     if text.isascii():
         return text.lower()
+    parts = _TWIN.split(text)
+    return "".join(one if _TWIN.fullmatch(one) else _lowered(one) for one in parts)
+
+
+def _lowered(text: str) -> str:
     for _ in range(2):  # the second pass settles what normalisation brought up
         text = unicodedata.normalize("NFC", unicodedata.normalize("NFD", text).lower())
     return text

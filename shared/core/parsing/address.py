@@ -14,11 +14,13 @@ from typing import NamedTuple
 from shared.core.limits import MAX_NAME_CHARS
 from shared.core.mail import Address
 from shared.core.parsing.addr_spec import (
+    as_written,
     compose,
     domain_of,
     is_within,
     normalise,
     normalise_domain,
+    spell,
 )
 from shared.core.parsing.address_tokens import Token, tokens_of
 from shared.core.parsing.encoded_words import decode_words
@@ -92,7 +94,10 @@ def parse_sender(from_headers: Sequence[str]) -> Address | None:
     if len(entries) == 1 and entries[0].clean:
         return entries[0].address
     found = lone_sender(from_headers[0])
-    return Address(clean_name(found[0]), found[1]) if found else None
+    if found is None:
+        return None
+    name, written = found
+    return _person(clean_name(name), normalise(written), written)
 
 
 def format_address(address: Address) -> str:
@@ -159,7 +164,7 @@ def _entries(header: str) -> Iterator[_Entry]:
             continue
         address = normalise(common[3] or common[4])
         name = clean_name(common[1] or common[2] or "")
-        yield _Entry(Address(name, address) if address else None, clean=True)
+        yield _Entry(_person(name, address, common[3] or common[4]), clean=True)
         position = common.end()
 
 
@@ -192,12 +197,12 @@ def _read(entry: Sequence[Token]) -> Iterator[_Entry]:
         return
     angle = next((i for i, part in enumerate(parts) if part.kind == "<"), None)
     if angle is None:
-        address, clean = _addr_spec(parts)
+        address, written, clean = _addr_spec(parts)
         phrase: Sequence[Token] = ()
     elif parts[-1].kind == ">" and all(t.kind in _PHRASE for t in parts[:angle]):
         phrase = parts[:angle]
         inside = parts[angle + 1 : -1]
-        address, clean = _addr_spec(_without_route(inside))
+        address, written, clean = _addr_spec(_without_route(inside))
         clean = clean and len(inside) == _ADDR_SPEC_TOKENS
     else:
         yield _BROKEN
@@ -213,7 +218,14 @@ def _read(entry: Sequence[Token]) -> Iterator[_Entry]:
         # The old way to name somebody: alice@example.org (Alice).
         name = next((t.text for t in reversed(entry) if t.kind == "comment"), "")
     clean = clean and not any(token.odd for token in entry)
-    yield _Entry(Address(clean_name(name), address), clean)
+    yield _Entry(_person(clean_name(name), address, written), clean)
+
+
+def _person(name: str | None, address: str | None, written: str) -> Address | None:
+    """Keep how an address was written; most are written as they are compared."""
+    if address is None or written == address:
+        return Address(name, written) if address else None
+    return Address(name, address, as_written(written))
 
 
 def _without_comments(entry: Iterable[Token]) -> list[Token]:
@@ -240,11 +252,14 @@ def _without_route(inside: list[Token]) -> list[Token]:
     return []
 
 
-def _addr_spec(parts: Sequence[Token]) -> tuple[str | None, bool]:
-    """Read `local@domain`, with the blanks that obsolete syntax has around dots."""
+def _addr_spec(parts: Sequence[Token]) -> tuple[str | None, str, bool]:
+    """Read `local@domain`, with the blanks that obsolete syntax has around dots.
+
+    Gives its normal form, how it is written, and whether it is clean.
+    """
     kinds = [part.kind for part in parts]
     if kinds.count("@") != 1:
-        return None, False
+        return None, "", False
     at = kinds.index("@")
     left, right = parts[:at], parts[at + 1 :]
     domain = _joined(right)
@@ -252,8 +267,11 @@ def _addr_spec(parts: Sequence[Token]) -> tuple[str | None, bool]:
         part.blank_before for part in parts[1:]
     )
     if kinds[:at] == ["quoted"]:
-        return compose(left[0].text, domain, quoted=True), clean
-    return compose(_joined(left), domain), clean
+        text = left[0].text
+        written = spell(text, domain, quoted=True)
+        return compose(text, domain, quoted=True), written, clean
+    local = _joined(left)
+    return compose(local, domain), spell(local, domain), clean
 
 
 def _joined(words: Sequence[Token]) -> str:

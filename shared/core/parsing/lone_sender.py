@@ -16,7 +16,7 @@ _AROUND = "'`\u2018\u2019."
 
 
 def lone_sender(header: str) -> tuple[str, str] | None:
-    """Split a From into name and address, or None where it is in any doubt.
+    """Split a From into name and address as written, or None where there is any doubt.
 
     In doubt it is without an address in angle brackets at its end, and with anything
     in the name that can be read as another address.
@@ -28,7 +28,7 @@ def lone_sender(header: str) -> tuple[str, str] | None:
     address = None if '"' in inside else normalise(inside)
     if address is None or _names_another(name, address):
         return None
-    return name.rstrip("< \t").strip(' \t"'), address
+    return name.rstrip("< \t").strip(' \t"'), inside
 
 
 def _names_another(name: str, address: str) -> bool:

@@ -42,7 +42,7 @@ class PartToBuild:
 class MailToBuild:
     """Everything of a mail but the attachments' bytes.
 
-    Addresses are normalised. `mark` goes into X-CRM-Message, `date` is in
+    Addresses are sent as they were given. `mark` goes into X-CRM-Message, `date` is in
     milliseconds. `html` is sent as it is, with a text made from it where none is given.
     """
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from urllib.parse import quote
 
 from shared.core.mail import Address
-from shared.core.parsing.address import normalise
+from shared.core.parsing.addr_spec import as_written, normalise
 from shared.errors import Malformed
 
 LINE = 76
@@ -30,6 +30,11 @@ _WORD_OVERHEAD = len("=?utf-8?B??=")
 _LONGEST_QUOTED_NAME = 60
 # Sections of percent-encoded text, none of which cuts an escape.
 _SECTIONS = re.compile(r".{1,60}(?<!%)(?<!%.)")
+
+
+def to_send(address: Address) -> str:
+    """The address as it is written to: as it was given, its domain in A-labels."""
+    return as_written(address.shown) or address.address
 
 
 def is_clean(text: str) -> bool:
@@ -112,13 +117,14 @@ def _check(value: str, what: str) -> None:
 
 
 def _mailbox(address: Address, what: str, first: int) -> str:
-    # What is not its own normal form could be read as two addresses by somebody.
-    if normalise(address.address) != address.address:
+    text = to_send(address)
+    # What has not this normal form could be read as two addresses by somebody.
+    if normalise(text) != address.address:
         raise Malformed(f"{what} holds what is not exactly one address.")
     if not address.name:
-        return address.address
+        return text
     _check(address.name, what)
-    return f"{_phrase(address.name, first)}\r\n <{address.address}>"
+    return f"{_phrase(address.name, first)}\r\n <{text}>"
 
 
 def _phrase(name: str, first: int) -> str:

@@ -99,8 +99,11 @@ class Accepting:
 
 def payload_hash(request: SendRequest, uploads: Sequence[Upload]) -> str:
     """One hash for the same content, the attachments' bytes included."""
+    asked = asdict(request)
+    for one in (*asked["to"], *asked["cc"], *asked["bcc"]):
+        del one["written"]  # the same mail, however an address is written
     content = {
-        "request": asdict(request),
+        "request": asked,
         "attachments": [
             [
                 one.filename,

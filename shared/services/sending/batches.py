@@ -46,7 +46,7 @@ class Batch:
             recipient.message,
             contact=recipient.contact,
             thread=new_thread(recipient.message),
-            to=(Address(recipient.name, normalise(recipient.address) or ""),),
+            to=(_person(recipient.name, recipient.address),),
             subject=subject_to_send(self.request.subject or ""),
             attachments=self.attachments,
             now=self.at,
@@ -76,7 +76,7 @@ def put_content(place: BlobUpload, batch: Batch, uploads: Sequence[Upload]) -> N
         "text": batch.request.text,
         "html": batch.request.html,
         "name": batch.sender.address.name,
-        "from": batch.sender.address.address,
+        "from": batch.sender.address.shown,
         "attachments": [
             [one.id, one.filename, one.content_type, one.size, one.content_id]
             for one in batch.attachments
@@ -102,7 +102,7 @@ def load(blobs: Blobs, subaccount: SubaccountId, found: Snapshot) -> Batch:
             text=content["text"],
             html=content["html"],
         ),
-        sender=Sender("provider", Address(content["name"], content["from"])),
+        sender=Sender("provider", _person(content["name"], content["from"])),
         attachments=tuple(
             Attachment(
                 i,
@@ -120,6 +120,10 @@ def load(blobs: Blobs, subaccount: SubaccountId, found: Snapshot) -> Batch:
         at=content["at"],
         prefix=prefix,
     )
+
+
+def _person(name: str | None, written: str) -> Address:
+    return Address(name, normalise(written) or "", written)
 
 
 def attachment_key(batch: Batch, attachment: str) -> str:

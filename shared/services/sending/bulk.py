@@ -117,7 +117,7 @@ class Bulk:
             BulkRecipient(
                 contact=one,
                 message=MessageId(digest("crm-message", batch, one)),
-                address=known[one].emails[0],
+                address=known[one].given_emails[0],
                 name=known[one].name or None,
                 stored=known[one].stored,
             )

@@ -11,7 +11,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 
 from shared.core.ids import ContactId, SubaccountId
-from shared.core.parsing.address import in_domains
+from shared.core.parsing.address import in_domains, normalise
 from shared.core.records import Message
 from shared.core.sending.states import Send
 from shared.errors import AlreadyExists, Missing
@@ -165,7 +165,9 @@ class FanOut:
 
 def _as_now(batch: Batch, recipient: BulkRecipient, found: Snapshot) -> BulkRecipient:
     contact = to_contact(batch.request.subaccount, found)
-    return replace(recipient, address=contact.emails[0], name=contact.name or None)
+    return replace(
+        recipient, address=contact.given_emails[0], name=contact.name or None
+    )
 
 
 def _made(batch: Batch, recipient: BulkRecipient, contact: object | None) -> _Made:
@@ -181,8 +183,9 @@ def _made(batch: Batch, recipient: BulkRecipient, contact: object | None) -> _Ma
         accepted_at=batch.at,
         look_at=batch.at,
     )
-    internal = in_domains(recipient.address, batch.internal_domains)
-    external = () if internal else (recipient.address,)
+    address = normalise(recipient.address) or ""
+    internal = in_domains(address, batch.internal_domains)
+    external = () if internal else (address,)
     writes = record_writes(record, stored.data, external, contact)
     path = sends.send_path(record.subaccount, record.id)
     writes.append(Create(path, sends.send_document(send)))

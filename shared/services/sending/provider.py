@@ -14,6 +14,7 @@ from shared.core.mail import Address
 from shared.core.moments import milliseconds
 from shared.core.parsing.address import normalise
 from shared.core.records import Message
+from shared.core.sending.mime_headers import to_send
 from shared.core.sending.replying import Answering
 from shared.core.sending.states import Send
 from shared.errors import FateUnknown, Missing, Permanent, Transient
@@ -86,8 +87,8 @@ class ProviderRoute:
         people = (*envelope.to, *envelope.cc, *envelope.bcc) if envelope else ()
         self._gateways.relay.send(
             server,
-            record.sender.address,
-            [one.address for one in people],
+            to_send(record.sender),
+            [to_send(one) for one in people],
             self._letters.pieces(
                 record, refers, reply_to=self._reply_to(send, record), with_bcc=False
             ),
@@ -124,4 +125,4 @@ class ProviderRoute:
         own = normalise(member.email) if member else None
         if member is None or own is None or own == record.sender.address:
             return None
-        return Address(member.name or None, own)
+        return Address(member.name or None, own, member.email)

@@ -25,13 +25,14 @@ _CONTACTS_PER_READ = 300
 class Asked:
     """One entry of To, Cc or Bcc: a contact's id, or a normalised address.
 
-    `pointer` says where in the request it stands.
+    `pointer` says where in the request it stands, `written` how the address does.
     """
 
     pointer: str
     contact: ContactId | None = None
     address: str | None = None
     name: str | None = None
+    written: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +125,9 @@ def find_recipients(
 def _person(asked: Asked, contacts: dict[ContactId, Contact]) -> Address:
     if asked.contact is not None:
         contact = contacts[asked.contact]
-        return Address(asked.name or contact.name or None, contact.emails[0])
-    return Address(asked.name, asked.address or "")
+        name = asked.name or contact.name or None
+        return Address(name, contact.emails[0], contact.given_emails[0])
+    return Address(asked.name, asked.address or "", asked.written)
 
 
 def _facts(

@@ -99,13 +99,15 @@ def provider_sender(
             "The user has no connected mailbox for this mail, and the subaccount has "
             "no default provider.",
         )
-    address = normalise(str(provider["smtp"]["from"])) or ""
+    given = str(provider["smtp"]["from"])
+    address = normalise(given) or ""
     if asked is not None and asked != address:
         raise from_not_allowed()
     own = normalise(member.email)
     name = member.name or None
-    reply_to = Address(name, own) if own and own != address else None
-    return Sender("provider", Address(name, address), reply_to=reply_to)
+    other = own is not None and own != address
+    reply_to = Address(name, own, member.email) if own and other else None
+    return Sender("provider", Address(name, address, given), reply_to=reply_to)
 
 
 def reauth_required() -> Problem:
