@@ -155,7 +155,11 @@ def _bound(response: Response, name: str, cookie: str) -> Response:
 def _consent_page(
     code: str, status: int, result: ConsentResult | None = None
 ) -> Response:
-    missing = [PERMISSIONS.get(one, one) for one in result.missing] if result else []
+    missing = (
+        [PERMISSIONS.get(permission, permission) for permission in result.missing]
+        if result
+        else []
+    )
     return pages.page("consent.html", status, code=code, result=result, missing=missing)
 
 

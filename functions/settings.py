@@ -161,24 +161,26 @@ def _page(
 def _shown(services: Services, session: Session) -> dict[str, Any]:
     user = session.user
     own = services.directory.subaccounts_of(user)
-    covered = [one for one in own if one in session.subaccounts]
-    members = [services.directory.member(one, user) for one in covered]
+    covered = [subaccount for subaccount in own if subaccount in session.subaccounts]
+    members = [services.directory.member(subaccount, user) for subaccount in covered]
     logs_no_bcc = services.bcc.lead_nowhere()
     bcc = {} if logs_no_bcc else services.bcc.show_all(user, covered)
-    names: dict[str, Any] = {one: services.directory.subaccount(one) for one in covered}
+    names: dict[str, Any] = {
+        subaccount: services.directory.subaccount(subaccount) for subaccount in covered
+    }
     view = _view(services, user)
     now = services.gateways.clock.now()
     return {
-        "member": next((one for one in members if one is not None), None),
+        "member": next((member for member in members if member is not None), None),
         "view": view,
         "form_token": session.form_token,
         "synced": _ago(view.get("last_synced_at"), now),
         "since": _day(view.get("connected_at")),
         "logs_no_bcc": logs_no_bcc,
         "bcc": [
-            (names[one].name, address)
-            for one, address in bcc.items()
-            if names.get(one) is not None
+            (names[subaccount].name, address)
+            for subaccount, address in bcc.items()
+            if names.get(subaccount) is not None
         ],
     }
 

@@ -120,9 +120,9 @@ def table(measured: Sequence[ColdStart]) -> str:
         "| --- | ---: | ---: | ---: |",
     ]
     lines += [
-        f"| {one.function} | {one.clients:.2f} s | {one.entry:.2f} s "
-        f"| {one.ratio:.2f} |"
-        for one in measured
+        f"| {start.function} | {start.clients:.2f} s | {start.entry:.2f} s "
+        f"| {start.ratio:.2f} |"
+        for start in measured
     ]
     return "\n".join(lines)
 
@@ -149,7 +149,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     measured = [measure(function, given.rounds) for function in given.functions]
     sys.stdout.write(table(measured) + "\n")
-    over = [one.function for one in measured if one.ratio > given.limit]
+    over = [start.function for start in measured if start.ratio > given.limit]
     if over:
         sys.stdout.write(f"Over {given.limit}: {', '.join(over)}\n")
     return int(bool(over))

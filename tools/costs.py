@@ -140,9 +140,9 @@ def table(prices: Prices | None = None) -> str:
         "| what | Gmail units each | Firestore reads, writes each | USD |",
         "| --- | --- | --- | --- |",
     ]
-    for name, one, usd in rows:
-        each = f"{one.reads}, {one.writes}"
-        lines.append(f"| {name} | {one.units} | {each} | {usd:.2f} |")
+    for name, operations, usd in rows:
+        each = f"{operations.reads}, {operations.writes}"
+        lines.append(f"| {name} | {operations.units} | {each} | {usd:.2f} |")
     return "\n".join(lines)
 
 

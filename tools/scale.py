@@ -59,7 +59,7 @@ class Mailbox:
 
     def total(self, of: Callable[[Operations], float]) -> float:
         """A figure over a working day's mail."""
-        return sum(count * of(one) for count, one, _ in self.day())
+        return sum(count * of(operations) for count, operations, _ in self.day())
 
     def peak(self, of: Callable[[Operations], float]) -> float:
         """The same in a second of the busiest hour."""
@@ -176,7 +176,7 @@ def _row(*cells: object) -> str:
 
 def _head(first: str, *others: str) -> Iterator[str]:
     yield _row(first, *others)
-    yield _row("---", *("---" if one in WORDS else "---:" for one in others))
+    yield _row("---", *("---" if item in WORDS else "---:" for item in others))
 
 
 def assumptions(one: Mailbox) -> Iterator[str]:

@@ -24,7 +24,9 @@ def shown_address(call: Call[Any, Any]) -> str | None:
 def addresses(call: Call[Any, Any]) -> dict[str, str]:
     """The user's BCC addresses in those subaccounts that the token covers."""
     own = call.services.directory.subaccounts_of(call.user)
-    covered = [one for one in own if one in call.caller.subaccounts]
+    covered = [
+        subaccount for subaccount in own if subaccount in call.caller.subaccounts
+    ]
     return dict(call.services.bcc.show_all(call.user, covered))
 
 
@@ -43,7 +45,9 @@ def get_logging_connection(call: Call[None, None]) -> connections.LoggingConnect
     shown = {name: value for name, value in view.items() if name in fields}
     # Nobody sends from it: that it is a consumer address harms no deliverability.
     shown["warnings"] = [
-        one for one in shown["warnings"] if one["code"] != "consumer_address"
+        warning
+        for warning in shown["warnings"]
+        if warning["code"] != "consumer_address"
     ]
     return connections.LoggingConnection.model_validate(shown)
 

@@ -96,10 +96,10 @@ def _recipients(name: str, entries: Sequence[sending.RecipientIn]) -> tuple[Aske
     return tuple(
         Asked(
             pointer=f"/{name}/{number}",
-            contact=ContactId(one.contact) if one.contact else None,
-            address=normalise(one.address) if one.address else None,
-            name=(one.name or "").strip() or None,
-            written=one.address,
+            contact=ContactId(entry.contact) if entry.contact else None,
+            address=normalise(entry.address) if entry.address else None,
+            name=(entry.name or "").strip() or None,
+            written=entry.address,
         )
-        for number, one in enumerate(entries)
+        for number, entry in enumerate(entries)
     )

@@ -135,7 +135,10 @@ def _operation(route: Route) -> dict[str, Any]:
         else [{"callerToken": []}],
     }
     if route.body is not None:
-        required = any(one.is_required() for one in route.body.model_fields.values())
+        required = any(
+            model_field.is_required()
+            for model_field in route.body.model_fields.values()
+        )
         schema = {"$ref": _REF.format(model=route.body.__name__)}
         operation["requestBody"] = {
             "required": required,
@@ -152,7 +155,9 @@ def _operation(route: Route) -> dict[str, Any]:
         }
         operation["requestBody"] = {
             "required": False,
-            "content": {one: {"schema": schema} for one in reading_bodies.LINE_TYPES},
+            "content": {
+                line_type: {"schema": schema} for line_type in reading_bodies.LINE_TYPES
+            },
         }
     return operation
 
@@ -217,16 +222,20 @@ def _query_parameters(route: Route) -> list[dict[str, Any]]:
             "name": name,
             "in": "query",
             "required": name in schema.get("required", ()),
-            "schema": _without_null(one),
+            "schema": _without_null(property_schema),
         }
-        for name, one in schema["properties"].items()
+        for name, property_schema in schema["properties"].items()
     ]
 
 
 def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
     """A query string cannot say null: left out is left out."""
-    choices = [one for one in schema.get("anyOf", ()) if one != {"type": "null"}]
-    left = {key: one for key, one in schema.items() if key not in {"anyOf", "default"}}
+    choices = [
+        choice for choice in schema.get("anyOf", ()) if choice != {"type": "null"}
+    ]
+    left = {
+        key: value for key, value in schema.items() if key not in {"anyOf", "default"}
+    }
     default = schema.get("default")
     return {
         **left,

@@ -16,9 +16,9 @@ def list_quarantine(call: Call[None, PageQuery]) -> quarantine.Quarantine:
         call.services.authentication, _LIST, call.query.page_token
     )
     left = [
-        one
-        for one in call.services.quarantine.items(call.caller)
-        if after is None or (-one.last_at, one.id) > (-after[0], after[1])
+        item
+        for item in call.services.quarantine.items(call.caller)
+        if after is None or (-item.last_at, item.id) > (-after[0], after[1])
     ]
     page = left[: call.query.page_size]
     more = len(left) > len(page)
@@ -26,17 +26,17 @@ def list_quarantine(call: Call[None, PageQuery]) -> quarantine.Quarantine:
         items=[
             quarantine.QuarantinedItem.model_validate(
                 {
-                    "id": one.id,
-                    "mailbox": one.mailbox,
-                    "gmail_message_id": one.gmail_message_id,
-                    "code": one.code,
-                    "detail": one.detail,
-                    "attempts": one.attempts,
-                    "first_at": one.first_at,
-                    "last_at": one.last_at,
+                    "id": item.id,
+                    "mailbox": item.mailbox,
+                    "gmail_message_id": item.gmail_message_id,
+                    "code": item.code,
+                    "detail": item.detail,
+                    "attempts": item.attempts,
+                    "first_at": item.first_at,
+                    "last_at": item.last_at,
                 }
             )
-            for one in page
+            for item in page
         ],
         next_page_token=page_tokens.encode(
             call.services.authentication,

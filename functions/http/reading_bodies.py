@@ -77,7 +77,9 @@ def _no_constant(_name: str) -> NoReturn:
 def body_of(request: Request, model: type[Model]) -> Model:
     """Read a JSON body as `model`; an empty body stands for an empty object."""
     text = _whole_body(request)
-    if not text and not any(one.is_required() for one in model.model_fields.values()):
+    if not text and not any(
+        model_field.is_required() for model_field in model.model_fields.values()
+    ):
         return model()
     return checked(_object_in(request, text), model)
 
@@ -140,14 +142,14 @@ def query_of(request: Request, model: type[Model] | None) -> Model | None:
 def _errors(error: ValidationError, place: str) -> tuple[dict[str, str], ...]:
     found = error.errors(include_url=False, include_input=False)[:_MAX_ERRORS]
     return tuple(
-        {place: _place(place, one["loc"]), "detail": _say(one)} for one in found
+        {place: _place(place, error["loc"]), "detail": _say(error)} for error in found
     )
 
 
 def _place(place: str, loc: tuple[int | str, ...]) -> str:
     if place == "parameter":
         return str(loc[0])[:_MAX_POINTER] if loc else ""
-    steps = (str(one).replace("~", "~0").replace("/", "~1") for one in loc)
+    steps = (str(part).replace("~", "~0").replace("/", "~1") for part in loc)
     return "".join(f"/{step}" for step in steps)[:_MAX_POINTER]
 
 

@@ -47,13 +47,13 @@ def list_conversations(call: Call[None, PageQuery]) -> messages.Conversations:
         items=[
             messages.Conversation.model_validate(
                 {
-                    "contact": one.id,
-                    "name": one.name,
-                    "last_message_at": one.last_message_at,
-                    "messages": one.messages,
+                    "contact": item.id,
+                    "name": item.name,
+                    "last_message_at": item.last_message_at,
+                    "messages": item.messages,
                 }
             )
-            for one in page.items
+            for item in page.items
         ],
         next_page_token=page_tokens.encode(
             call.services.authentication, name, page.end
@@ -73,7 +73,7 @@ def list_messages(call: Call[None, PageQuery]) -> messages.Messages:
         ),
     )
     return messages.Messages(
-        items=[message_answer(one) for one in page.items],
+        items=[message_answer(message) for message in page.items],
         next_page_token=page_tokens.encode(
             call.services.authentication, name, page.end
         ),
@@ -128,7 +128,7 @@ def list_decisions(call: Call[None, decisions.DecisionQuery]) -> decisions.Decis
         found = explaining.by_message_id(call.caller, call.subaccount, rfc822)
         page = _part(found, query.page_size, after)
     return decisions.Decisions(
-        items=[_decision_answer(one) for one in page.items],
+        items=[_decision_answer(decision) for decision in page.items],
         next_page_token=page_tokens.encode(
             call.services.authentication, name, page.end
         ),
@@ -140,9 +140,9 @@ def _part(
 ) -> Page[Decision]:
     """Cut a page out of a list that is sorted newest first."""
     left = [
-        one
-        for one in found
-        if after is None or (-one.decided_at, one.id) > (-after[0], after[1])
+        decision
+        for decision in found
+        if after is None or (-decision.decided_at, decision.id) > (-after[0], after[1])
     ]
     more = len(left) > limit
     last = left[limit - 1] if more else None
@@ -159,11 +159,11 @@ def _decision_answer(decision: Decision) -> decisions.Decision:
             "rule": decision.rule,
             "subaccounts": [
                 {
-                    "subaccount": one.subaccount,
-                    "contact": one.contact,
-                    "message": one.message,
+                    "subaccount": subaccount.subaccount,
+                    "contact": subaccount.contact,
+                    "message": subaccount.message,
                 }
-                for one in decision.subaccounts
+                for subaccount in decision.subaccounts
             ],
             "decided_at": decision.decided_at,
         }
@@ -186,9 +186,9 @@ def message_answer(message: records.Message) -> messages.Message:
             "status": message.status,
             "reason": message.reason,
             "from": _address(message.sender),
-            "to": [_address(one) for one in envelope.to],
-            "cc": [_address(one) for one in envelope.cc],
-            "bcc": [_address(one) for one in envelope.bcc],
+            "to": [_address(recipient) for recipient in envelope.to],
+            "cc": [_address(recipient) for recipient in envelope.cc],
+            "bcc": [_address(recipient) for recipient in envelope.bcc],
             "subject": message.subject,
             "text": envelope.text,
             "html": envelope.html,
@@ -198,26 +198,26 @@ def message_answer(message: records.Message) -> messages.Message:
             "in_reply_to": message.in_reply_to,
             "mailboxes": [
                 {
-                    "user": one.user,
-                    "address": one.address,
-                    "gmail_message_id": one.gmail_message_id,
-                    "gmail_thread_id": one.gmail_thread_id,
+                    "user": copy.user,
+                    "address": copy.address,
+                    "gmail_message_id": copy.gmail_message_id,
+                    "gmail_thread_id": copy.gmail_thread_id,
                 }
-                for one in message.held_by
+                for copy in message.held_by
                 # The logging mailbox is no user's mailbox (M9).
-                if one.user != LOGGING
+                if copy.user != LOGGING
             ],
             "attachments": [
                 {
-                    "id": one.id,
-                    "filename": one.filename,
-                    "content_type": one.content_type,
-                    "size": one.size,
-                    "stored": one.stored,
-                    "content_id": one.content_id,
-                    "inline": one.inline,
+                    "id": attachment.id,
+                    "filename": attachment.filename,
+                    "content_type": attachment.content_type,
+                    "size": attachment.size,
+                    "stored": attachment.stored,
+                    "content_id": attachment.content_id,
+                    "inline": attachment.inline,
                 }
-                for one in envelope.attachments
+                for attachment in envelope.attachments
             ],
             "truncated": envelope.truncated,
             "automated": message.automated,

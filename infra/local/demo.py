@@ -70,7 +70,7 @@ class Demo:
         for problem in demo_logging.play(crm, addresses["gmail"], self.screen.line):
             self._problem(problem)
         self.screen.title("Summary")
-        recorded = sum(one.outcome == "recorded" for one in story.STORY)
+        recorded = sum(step.outcome == "recorded" for step in story.STORY)
         self.screen.summary(
             recorded,
             self._ignored,
@@ -90,7 +90,10 @@ class Demo:
         found = (
             decision["outcome"],
             decision["rule"],
-            {(one["subaccount"], one["contact"]) for one in decision["subaccounts"]},
+            {
+                (subaccount["subaccount"], subaccount["contact"])
+                for subaccount in decision["subaccounts"]
+            },
         )
         expected = (mail.outcome, mail.rule, set(mail.places))
         if found != expected:
@@ -115,7 +118,7 @@ class Demo:
             for place in mail.places:
                 expected.setdefault(place, []).append(self._ids[mail.name])
         found = {
-            place: [one["rfc822_message_id"] for one in messages]
+            place: [message["rfc822_message_id"] for message in messages]
             for place, messages in conversations.items()
         }
         wrong = [
@@ -125,9 +128,9 @@ class Demo:
         ]
         results.append(("Every conversation holds its mails, once, in order", wrong))
         by_id = {
-            one["rfc822_message_id"]: one
+            message["rfc822_message_id"]: message
             for messages in conversations.values()
-            for one in messages
+            for message in messages
         }
         for check in story.CHECKS:
             problems = check.problems(by_id.get(self._ids[check.mail]))
@@ -142,7 +145,7 @@ class Demo:
         """The CRM hears of each recorded message and of the connection, E1."""
         pubsub = addresses["pubsub"]
         wanted = Counter({"connection.connected": 1})
-        wanted["message.recorded"] = sum(len(one.places) for one in story.STORY)
+        wanted["message.recorded"] = sum(len(step.places) for step in story.STORY)
         heard: Counter[str] = Counter()
 
         def all_heard() -> bool:

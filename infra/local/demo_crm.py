@@ -83,14 +83,14 @@ class Crm:
             answer = self.call("GET", path, params={"rfc822_message_id": message_id})
             found[:] = answer["items"]
             return any(
-                one["outcome"] == outcome and len(one["subaccounts"]) >= places
-                for one in found
+                item["outcome"] == outcome and len(item["subaccounts"]) >= places
+                for item in found
             )
 
         wait_until(decided, _DECISION_SECONDS, every=0.05)
         if not found:
             raise LateError(f"No decision on {message_id} came.")
-        return next((one for one in found if one["outcome"] == outcome), found[0])
+        return next((item for item in found if item["outcome"] == outcome), found[0])
 
     def conversations(self, subaccount: str) -> list[dict[str, Any]]:
         """All conversations that hold mail, newest first."""
@@ -165,7 +165,9 @@ class Outside:
             body["threadId"] = self._in_gmail(mail.thread_of)["threadId"]
         sent = self._gmail("POST", "/messages/send", json=body)
         message = self._gmail("GET", f"/messages/{sent['id']}")
-        headers = {one["name"]: one["value"] for one in message["payload"]["headers"]}
+        headers = {
+            header["name"]: header["value"] for header in message["payload"]["headers"]
+        }
         return str(headers["Message-ID"])
 
     def _with_references(self, raw: bytes) -> bytes:
@@ -214,9 +216,14 @@ def events(pubsub: str, project: str, subscription: str) -> list[str]:
         received = answer.json().get("receivedMessages", [])
         if not received:
             return found
-        found += [one["message"]["attributes"].get("ce-type", "?") for one in received]
+        found += [
+            received_message["message"]["attributes"].get("ce-type", "?")
+            for received_message in received
+        ]
         requests.post(
             f"{pubsub}/v1/projects/{project}/subscriptions/{subscription}:acknowledge",
-            json={"ackIds": [one["ackId"] for one in received]},
+            json={
+                "ackIds": [received_message["ackId"] for received_message in received]
+            },
             timeout=_SECONDS,
         )

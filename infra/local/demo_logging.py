@@ -90,7 +90,7 @@ def _wait_for(crm: CallsTheApi, base: str, subject: str) -> dict[str, Any] | Non
 
     def there() -> bool:
         items = crm.call("GET", f"{base}/conversations")["items"]
-        found[:] = [one for one in items if one["name"] == PROSPECT[0]]
+        found[:] = [item for item in items if item["name"] == PROSPECT[0]]
         if not found:
             return False
         path = f"{base}/conversations/{found[0]['contact']}/messages"

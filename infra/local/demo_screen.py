@@ -59,7 +59,9 @@ class Screen:
         """Show what became of it, and why."""
         rule, outcome = decision["rule"], decision["outcome"]
         if outcome == "recorded":
-            where = ", ".join(_place(one) for one in decision["subaccounts"])
+            where = ", ".join(
+                _place(subaccount) for subaccount in decision["subaccounts"]
+            )
             head = f"[green]✔ in the CRM[/]: {escape(where)}"
         else:
             head = "[yellow]✘ not in the CRM[/]"

@@ -127,27 +127,27 @@ class _Act:
             subject="Spring news",
             text="We have moved to a bigger studio.",
         )["ids"]
-        ended = [self._ended(one) for one in ids]
+        ended = [self._ended(message_id) for message_id in ids]
         taken = self._sink.taken
         self._say(
             f"  CRM → SMTP server → {len(taken)} contacts, one mail each; "
             "Gmail's daily sends are untouched"
         )
         self._expect(
-            "every bulk mail is sent", {one["status"] for one in ended} == {"sent"}
+            "every bulk mail is sent", {item["status"] for item in ended} == {"sent"}
         )
-        wanted = sorted(one["to"][0]["address"] for one in ended)
+        wanted = sorted(item["to"][0]["address"] for item in ended)
         self._expect(
             "each contact got one mail",
-            sorted(one.recipients[0] for one in taken) == wanted,
+            sorted(mail.recipients[0] for mail in taken) == wanted,
         )
         ids_seen = {
-            str(message_from_bytes(one.mail, policy=policy.default)["Message-ID"])
-            for one in taken
+            str(message_from_bytes(mail.mail, policy=policy.default)["Message-ID"])
+            for mail in taken
         }
         self._expect(
             "the mails are those of the records",
-            ids_seen == {one["rfc822_message_id"] for one in ended},
+            ids_seen == {item["rfc822_message_id"] for item in ended},
         )
         self._expect("no Gmail send was used", self._sends_left() == before)
 

@@ -173,7 +173,7 @@ class Check:
         """What is not true of the message; nothing when all is."""
         if message is None:
             return [f"{self.mail} is not there"]
-        names = tuple(one["filename"] for one in message["attachments"])
+        names = tuple(attachment["filename"] for attachment in message["attachments"])
         found = [
             *(f"{k} lacks {v!r}" for k, v in self.contains if v not in message[k]),
             *(f"{k} holds {v!r}" for k, v in self.lacks if v in message[k]),
@@ -185,7 +185,7 @@ class Check:
         ]
         if self.attachments is not None and names != self.attachments:
             found.append(f"attachments are {names}")
-        return [f"{self.mail}: {one}" for one in found]
+        return [f"{self.mail}: {item}" for item in found]
 
 
 CHECKS: tuple[Check, ...] = (

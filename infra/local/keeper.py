@@ -73,11 +73,11 @@ def main(kinds: list[Kind]) -> int:
     running: list[emulators.Running] = []
     try:
         with ThreadPoolExecutor() as pool:
-            for one in pool.map(emulators.start, kinds):
-                running.append(one)  # noqa: PERF402 - a late failure stops the first
-        _say({one.kind: one.host for one in running})
-        for one in running:
-            threading.Thread(target=_report_end, args=(one,), daemon=True).start()
+            for emulator in pool.map(emulators.start, kinds):
+                running.append(emulator)  # noqa: PERF402 - a late failure stops the first
+        _say({emulator.kind: emulator.host for emulator in running})
+        for emulator in running:
+            threading.Thread(target=_report_end, args=(emulator,), daemon=True).start()
         sys.stdin.read()
     except Exception as error:  # noqa: BLE001 - whatever it is, the parent shows it
         _say({"error": str(error)})

@@ -61,7 +61,9 @@ CONSUMERS = (
 )
 """Only functions that `main.py` has."""
 
-DRAINS = tuple(Consumer("dead_letter", one.dead_letter_topic) for one in CONSUMERS)
+DRAINS = tuple(
+    Consumer("dead_letter", consumer.dead_letter_topic) for consumer in CONSUMERS
+)
 """Dead letters have none of their own: they are pushed until they are kept."""
 
 HTTP_FUNCTIONS = (

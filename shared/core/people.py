@@ -61,4 +61,4 @@ class MailboxForMatching:
 
     def subaccount(self, subaccount: SubaccountId) -> SubaccountForMatching:
         """The settings of one of the subaccounts."""
-        return next(one for one in self.subaccounts if one.id == subaccount)
+        return next(team for team in self.subaccounts if team.id == subaccount)

@@ -132,7 +132,7 @@ class FirestoreDocuments:
             batch.add(write, change)
         with _translated(writes):
             done = batch.commit(retry=_commit_retry(writes), timeout=_CALL_SECONDS)
-        return [one.update_time for one in done]
+        return [result.update_time for result in done]
 
     def _connected(self) -> Client:
         with self._lock:

@@ -140,10 +140,10 @@ class GmailMailbox(SendingMixin):
         """Bodies and the list of attachments, in one batch."""
         found = self._read_all(ids, _content_or_raw, format="full", fields=FULL_FIELDS)
         return {
-            message: self._with_bodies(message, one)
-            if isinstance(one, Mapping)
-            else one
-            for message, one in found.items()
+            message: self._with_bodies(message, headers)
+            if isinstance(headers, Mapping)
+            else headers
+            for message, headers in found.items()
         }
 
     def _with_bodies(

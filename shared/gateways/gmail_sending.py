@@ -193,8 +193,14 @@ class SendingMixin:
             answer = self._do(request, "message")
         except Vanished:
             return []
-        headers = [headers_of(one) for one in answers.objects(answer, "messages")]
-        return [one.gmail_message_id for one in headers if one.crm_message == mark]
+        headers = [
+            headers_of(message) for message in answers.objects(answer, "messages")
+        ]
+        return [
+            message.gmail_message_id
+            for message in headers
+            if message.crm_message == mark
+        ]
 
     def _sent_since(self, since: int) -> list[GmailMessageId]:
         request = self._api.messages.list(

@@ -46,9 +46,12 @@ def owners(documents: Documents, tokens: Sequence[str]) -> dict[str, DropFact | 
     """
     found = documents.get([paths.bcc_token(token_key(token)) for token in tokens])
     owned = {
-        token: (SubaccountId(one.data["subaccount"]), UserId(one.data["user"]))
-        for token, one in zip(tokens, found, strict=True)
-        if one.exists
+        token: (
+            SubaccountId(snapshot.data["subaccount"]),
+            UserId(snapshot.data["user"]),
+        )
+        for token, snapshot in zip(tokens, found, strict=True)
+        if snapshot.exists
     }
     facts: dict[str, DropFact | None] = dict.fromkeys(tokens)
     for token, (subaccount, user) in owned.items():
@@ -102,26 +105,26 @@ def contacts_of(
     entries: dict[str, dict[str, Any]] = defaultdict(dict)
     writes: list[Write] = []
     events: list[CrmEvent] = []
-    for one in place.new_contacts:
+    for new_contact in place.new_contacts:
         data: dict[str, Any] = {
-            "name": one.name,
-            "emails": [one.address],
-            "assigned_to": one.assigned_to,
+            "name": new_contact.name,
+            "emails": [new_contact.address],
+            "assigned_to": new_contact.assigned_to,
             "created_at": at,
         }
-        if one.id == place.contact and sent_at is not None:
+        if new_contact.id == place.contact and sent_at is not None:
             data |= {"messages": 1, "last_message_at": sent_at}
-        event = contact_event(place.subaccount, one, at)
+        event = contact_event(place.subaccount, new_contact, at)
         writes += [
-            Create(paths.contact(place.subaccount, one.id), data),
+            Create(paths.contact(place.subaccount, new_contact.id), data),
             outbox.committing(event),
         ]
         events.append(event)
-        entries[one.address]["contacts"] = {
-            one.id: {
+        entries[new_contact.address]["contacts"] = {
+            new_contact.id: {
                 "created_at": at,
-                "assigned_to": one.assigned_to,
-                "emails": [one.address],
+                "assigned_to": new_contact.assigned_to,
+                "emails": [new_contact.address],
             }
         }
     for address in place.establish:

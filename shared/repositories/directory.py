@@ -171,7 +171,7 @@ def remove_member(
     """Remove a membership, its address entries, and the user with the last one."""
     writes: list[Write] = []
     memberships = user.data.get("subaccounts", ())
-    left = [one for one in memberships if one != subaccount]
+    left = [membership for membership in memberships if membership != subaccount]
     if subaccount not in memberships:
         pass  # whoever this is belongs to others
     elif left:

@@ -12,7 +12,7 @@ from shared.core.records import Attachment, Envelope
 def to_json(envelope: Envelope) -> bytes:
     """Write an envelope; what no UTF-8 can say becomes a question mark."""
     people = {
-        name: [address_fields(one) for one in getattr(envelope, name)]
+        name: [address_fields(address) for address in getattr(envelope, name)]
         for name in ("to", "cc", "bcc")
     }
     data = {**asdict(envelope), **people}
@@ -31,12 +31,14 @@ def from_json(text: str | bytes) -> Envelope:
     """Read what `to_json` wrote."""
     data = json.loads(text)
     return Envelope(
-        to=tuple(Address(**one) for one in data["to"]),
-        cc=tuple(Address(**one) for one in data["cc"]),
-        bcc=tuple(Address(**one) for one in data["bcc"]),
+        to=tuple(Address(**recipient) for recipient in data["to"]),
+        cc=tuple(Address(**recipient) for recipient in data["cc"]),
+        bcc=tuple(Address(**recipient) for recipient in data["bcc"]),
         text=data["text"],
         html=data["html"],
         html_original=data["html_original"],
-        attachments=tuple(Attachment(**one) for one in data["attachments"]),
+        attachments=tuple(
+            Attachment(**attachment) for attachment in data["attachments"]
+        ),
         truncated=data.get("truncated", False),
     )

@@ -54,9 +54,9 @@ def fact_from(key: ByPath, snapshot: Snapshot) -> Fact:
                     )
                     for contact, entry in data.get("contacts", {}).items()
                 ),
-                members=frozenset(UserId(one) for one in data.get("members", {})),
+                members=frozenset(UserId(member) for member in data.get("members", {})),
                 established=frozenset(
-                    UserId(one) for one in data.get("established", {})
+                    UserId(user) for user in data.get("established", {})
                 ),
                 erased_at=data.get("erased_at"),
             )

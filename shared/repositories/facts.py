@@ -138,26 +138,31 @@ class FactFinder:
                 place.subaccount, mailbox, headers.gmail_thread_id
             )
             others = cast(tuple[ThreadFact, ...], self._facts.get(gmail_key, ()))
-            rest = tuple(one for one in others if one.id != thread.id)
+            rest = tuple(other for other in others if other.id != thread.id)
             self._facts[gmail_key] = (*rest, thread)
 
     def tell_contacts(self, place: Place, at: int) -> None:
         """Remember the contacts and relations that will come with this place (B2)."""
-        for one in place.new_contacts:
+        for new_contact in place.new_contacts:
             # Asking for a free id has remembered that there is no such contact.
-            contact = ContactKey(place.subaccount, one.id)
+            contact = ContactKey(place.subaccount, new_contact.id)
             self._facts[contact] = ContactFact(
-                exists=True, emails=(one.address,), taken=True
+                exists=True, emails=(new_contact.address,), taken=True
             )
-        for address in {*place.establish, *(one.address for one in place.new_contacts)}:
+        for address in {
+            *place.establish,
+            *(new_contact.address for new_contact in place.new_contacts),
+        }:
             key = AddressKey(place.subaccount, address)
             known = self._facts.get(key)
             if not isinstance(known, AddressFact):
                 continue
             new = tuple(
-                ContactAtAddress(one.id, at, one.assigned_to, (address,))
-                for one in place.new_contacts
-                if one.address == address
+                ContactAtAddress(
+                    new_contact.id, at, new_contact.assigned_to, (address,)
+                )
+                for new_contact in place.new_contacts
+                if new_contact.address == address
             )
             related = {place.user} if place.user and address in place.establish else ()
             self._facts[key] = replace(
@@ -185,13 +190,15 @@ class FactFinder:
             if isinstance(key, QuotaKey):
                 self._facts[key] = self._contacts_left(key)
         if drops:
-            owners = bcc.owners(self._documents, [one.token for one in drops])
+            owners = bcc.owners(
+                self._documents, [bcc_token.token for bcc_token in drops]
+            )
             self._facts |= {key: owners[key.token] for key in drops}
         for start in range(0, len(by_path), DOCUMENTS_PER_READ):
             some = by_path[start : start + DOCUMENTS_PER_READ]
             found = self._documents.get([path_of(key) for key in some])
-            for one, snapshot in zip(some, found, strict=True):
-                self._facts[one] = self._with_told(one, fact_from(one, snapshot))
+            for key, snapshot in zip(some, found, strict=True):
+                self._facts[key] = self._with_told(key, fact_from(key, snapshot))
         by_subaccount: dict[SubaccountId, list[GmailThreadKey]] = defaultdict(list)
         for key in queried:
             by_subaccount[key.subaccount].append(key)

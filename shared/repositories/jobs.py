@@ -112,7 +112,7 @@ class Jobs:
     def page(self, job: Job) -> Page:
         """The page that is to be read next."""
         found = self._documents.get([f"{_path(job.id)}/pages/{job.page}"])[0]
-        ids = tuple(GmailMessageId(one) for one in found.data["ids"])
+        ids = tuple(GmailMessageId(message_id) for message_id in found.data["ids"])
         return Page(MailboxId(found.data["mailbox"]), ids)
 
     def findings(self, job: str, limit: int) -> list[dict[str, Any]]:
@@ -123,8 +123,12 @@ class Jobs:
             limit=limit,
         )
         return [
-            {name: value for name, value in one.data.items() if name != "expires_at"}
-            for one in self._documents.query(query)
+            {
+                name: value
+                for name, value in document.data.items()
+                if name != "expires_at"
+            }
+            for document in self._documents.query(query)
         ]
 
 
@@ -163,7 +167,7 @@ def _to_document(job: Job) -> dict[str, Any]:
     data = asdict(job)
     del data["id"]
     data["subaccounts"] = list(job.subaccounts)
-    data["sources"] = [asdict(one) for one in job.sources]
+    data["sources"] = [asdict(source) for source in job.sources]
     data["pending"] = list(job.pending)
     data["expires_at"] = _expires(job)
     return data
@@ -175,12 +179,12 @@ def _job(found: Snapshot) -> Job:
     data["subaccounts"] = tuple(map(SubaccountId, data["subaccounts"]))
     data["sources"] = tuple(
         Source(
-            MailboxId(one["mailbox"]),
-            one["query"],
-            one.get("contact"),
-            one.get("address"),
+            MailboxId(source["mailbox"]),
+            source["query"],
+            source.get("contact"),
+            source.get("address"),
         )
-        for one in data["sources"]
+        for source in data["sources"]
     )
     data["pending"] = tuple(map(GmailMessageId, data["pending"]))
     return Job(id=found.id, **data)

@@ -78,7 +78,7 @@ class Mailbox:
         A sweep takes those that have been quiet for long (W2).
         """
         moments = (self.last_pushed_at, self.last_synced_at, *self.users.values())
-        return max((one for one in moments if one is not None), default=0)
+        return max((moment for moment in moments if moment is not None), default=0)
 
     @property
     def own_addresses(self) -> frozenset[str]:
@@ -173,7 +173,7 @@ class Mailboxes:
             limit=limit,
             start_after=(after,) if after else None,
         )
-        return [mailbox_from(one) for one in self._documents.query(query)]
+        return [mailbox_from(document) for document in self._documents.query(query)]
 
     def quiet_in_shard(
         self, shard: int, before: int, after: tuple[int, str] | None, limit: int
@@ -186,7 +186,7 @@ class Mailboxes:
             limit=limit,
             start_after=after,
         )
-        return [mailbox_from(one) for one in self._documents.query(query)]
+        return [mailbox_from(document) for document in self._documents.query(query)]
 
     def expiring(self, before: int, limit: int) -> list[Mailbox]:
         """Active mailboxes whose watch ends before then (ms), the soonest first."""
@@ -196,7 +196,7 @@ class Mailboxes:
             order_by=(("watch_expires_at", "asc"),),
             limit=limit,
         )
-        return [mailbox_from(one) for one in self._documents.query(query)]
+        return [mailbox_from(document) for document in self._documents.query(query)]
 
     def to_close(self, before: int, limit: int) -> list[Mailbox]:
         """Mailboxes that should have been closed by then (ms)."""
@@ -206,12 +206,12 @@ class Mailboxes:
             order_by=(("closing_at", "asc"),),
             limit=limit,
         )
-        return [mailbox_from(one) for one in self._documents.query(query)]
+        return [mailbox_from(document) for document in self._documents.query(query)]
 
     def of_account(self, google_sub: str) -> list[Mailbox]:
         """Every mailbox of a Google account: an account can change its address."""
         query = Query("mailboxes", where=(("google_sub", "==", google_sub),))
-        return [mailbox_from(one) for one in self._documents.query(query)]
+        return [mailbox_from(document) for document in self._documents.query(query)]
 
     def connection(self, user: UserId) -> Connection | None:
         """A user's connection, None when there never was one."""

@@ -81,7 +81,9 @@ def held_by_key(user: UserId, gmail_message_id: GmailMessageId) -> str:
 
 def held_by_fields(held_by: Sequence[HeldBy]) -> dict[str, dict[str, str]]:
     """The map `held_by` of a document; Merge it to let another copy join."""
-    return {held_by_key(one.user, one.gmail_message_id): asdict(one) for one in held_by}
+    return {
+        held_by_key(copy.user, copy.gmail_message_id): asdict(copy) for copy in held_by
+    }
 
 
 def to_document(message: Message) -> MessageDocument:
@@ -107,7 +109,9 @@ def to_document(message: Message) -> MessageDocument:
         "automated": message.automated,
         "authenticity": message.authenticity,
         "held_by": held_by_fields(message.held_by),
-        "gmail_message_ids": sorted({one.gmail_message_id for one in message.held_by}),
+        "gmail_message_ids": sorted(
+            {copy.gmail_message_id for copy in message.held_by}
+        ),
         "addresses": list(message.addresses[:MAX_INDEXED_ADDRESSES]),
     }
     if message.replaced_at is not None:
@@ -181,13 +185,13 @@ def from_snapshot(snapshot: Snapshot, blobs: Blobs | None = None) -> Message:
 def _held_by(entries: Mapping[str, Mapping[str, str]]) -> tuple[HeldBy, ...]:
     held_by = [
         HeldBy(
-            user=UserId(one["user"]),
-            mailbox=MailboxId(one["mailbox"]),
-            address=one["address"],
-            gmail_message_id=GmailMessageId(one["gmail_message_id"]),
-            gmail_thread_id=GmailThreadId(one["gmail_thread_id"]),
+            user=UserId(entry["user"]),
+            mailbox=MailboxId(entry["mailbox"]),
+            address=entry["address"],
+            gmail_message_id=GmailMessageId(entry["gmail_message_id"]),
+            gmail_thread_id=GmailThreadId(entry["gmail_thread_id"]),
         )
-        for one in entries.values()
+        for entry in entries.values()
     ]
     return tuple(sorted(held_by, key=lambda one: (one.user, one.gmail_message_id)))
 

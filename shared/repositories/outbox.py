@@ -34,8 +34,8 @@ class Outbox:
 
     def publish_if_left(self, event_ids: Iterable[str]) -> None:
         """Publish those of these events that an earlier crash left behind."""
-        found = self._documents.get([paths.outbox(one) for one in event_ids])
-        self.publish([_event(one) for one in found if one.exists])
+        found = self._documents.get([paths.outbox(event_id) for event_id in event_ids])
+        self.publish([_event(snapshot) for snapshot in found if snapshot.exists])
 
     def publish_left_before(self, at: int) -> int:
         """Publish events older than `at` (ms) that nobody published; says how many."""
@@ -47,7 +47,7 @@ class Outbox:
         )
         published = 0
         while left := self._documents.query(query):
-            self.publish([_event(one) for one in left])
+            self.publish([_event(snapshot) for snapshot in left])
             published += len(left)
         return published
 

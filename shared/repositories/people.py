@@ -29,18 +29,18 @@ def for_matching(documents: Documents, mailbox: Mailbox) -> MailboxForMatching:
     ids = sorted({subaccount for _, subaccount in pairs})
     found = documents.get(
         [
-            *(paths.subaccount(one) for one in ids),
+            *(paths.subaccount(subaccount_id) for subaccount_id in ids),
             *(paths.member(subaccount, user) for user, subaccount in pairs),
         ]
     )
     settings = {
-        one: SubaccountForMatching(
-            id=one,
+        subaccount_id: SubaccountForMatching(
+            id=subaccount_id,
             logging=snapshot.data["logging"],
             internal_domains=tuple(snapshot.data.get("internal_domains", ())),
             never_log=tuple(snapshot.data.get("never_log", ())),
         )
-        for one, snapshot in zip(ids, found, strict=False)
+        for subaccount_id, snapshot in zip(ids, found, strict=False)
         if snapshot.exists
     }
     members = {

@@ -120,7 +120,7 @@ class Sends:
             )
             found = self._documents.query(query)
             if found:
-                yield [send_from(one) for one in found]
+                yield [send_from(snapshot) for snapshot in found]
             if len(found) < PAGE:
                 return
             after = (found[-1].data["look_at"], found[-1].id)
@@ -173,16 +173,20 @@ class BulkRecipient:
 def recipients_fields(recipients: Sequence[BulkRecipient]) -> list[dict[str, Any]]:
     """Write the contacts of a bulk call down: ids only, one may be erased meanwhile."""
     return [
-        {"contact": one.contact, "message": one.message, "stored": one.stored}
-        for one in recipients
+        {
+            "contact": recipient.contact,
+            "message": recipient.message,
+            "stored": recipient.stored,
+        }
+        for recipient in recipients
     ]
 
 
 def recipients_from(data: Sequence[Mapping[str, Any]]) -> list[BulkRecipient]:
     """Read the contacts of a bulk call, without their addresses."""
     return [
-        BulkRecipient(one["contact"], one["message"], stored=one.get("stored"))
-        for one in data
+        BulkRecipient(value["contact"], value["message"], stored=value.get("stored"))
+        for value in data
     ]
 
 

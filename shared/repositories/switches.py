@@ -19,7 +19,7 @@ def switches_from(snapshot: Snapshot) -> Switches:
     own: Mapping[str, Any] = snapshot.data.get("subaccounts", {})
     return Switches(
         deployment=Switch(**snapshot.data.get("deployment", {})),
-        subaccounts={SubaccountId(s): Switch(**one) for s, one in own.items()},
+        subaccounts={SubaccountId(s): Switch(**fields) for s, fields in own.items()},
     )
 
 
@@ -27,7 +27,9 @@ def switches_write(snapshot: Snapshot, switches: Switches) -> Write:
     """Replace the switches, as they were read."""
     data = {
         "deployment": asdict(switches.deployment),
-        "subaccounts": {s: asdict(one) for s, one in switches.subaccounts.items()},
+        "subaccounts": {
+            s: asdict(subaccount) for s, subaccount in switches.subaccounts.items()
+        },
     }
     if snapshot.exists:
         return Put(snapshot.path, data, snapshot.version)

@@ -22,4 +22,6 @@ class WorkQueue:
         """Publish; returns when every item is durable, else raises Transient."""
         for start in range(0, len(items), _PER_PUBLISH):
             some = items[start : start + _PER_PUBLISH]
-            self._topics.publish(TOPIC, [Event(one.to_bytes()) for one in some])
+            self._topics.publish(
+                TOPIC, [Event(work_item.to_bytes()) for work_item in some]
+            )

@@ -126,7 +126,11 @@ def page(chromium: Any, request: pytest.FixtureRequest) -> Iterator[Any]:
     yield tab
     context.close()
     allowed = getattr(request.node, "allowed_complaints", ())
-    assert [one for one in complaints if not one.startswith(tuple(allowed))] == []
+    assert [
+        complaint
+        for complaint in complaints
+        if not complaint.startswith(tuple(allowed))
+    ] == []
 
 
 @pytest.fixture

@@ -265,7 +265,7 @@ def test_c7_the_banner_and_reconnecting(page: Any, pages: Any, shoot: Any) -> No
     connect(page, pages, name="Reconnect Gmail")
     assert heading(page) == "Connected"
     system.settle()
-    assert [one.subject for one in system.conversation("ada")] == ["Missed"]
+    assert [message.subject for message in system.conversation("ada")] == ["Missed"]
 
 
 def test_c8_warnings_and_the_bcc_address(page: Any, pages: Any, shoot: Any) -> None:

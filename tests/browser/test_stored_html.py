@@ -121,7 +121,7 @@ def sanitised() -> list[str]:
         while query:
             path = "/v1/subaccounts/s/conversations/c/messages"
             page = deployment.call("GET", path, query_string=query).json
-            found |= {int(one["subject"]): one["html"] for one in page["items"]}
+            found |= {int(item["subject"]): item["html"] for item in page["items"]}
             token = page["next_page_token"]
             query = {"page_size": 100, "page_token": token} if token else {}
     assert len(found) == len(VECTORS)

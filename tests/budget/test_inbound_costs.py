@@ -26,7 +26,7 @@ def metered(contacts: int = 1) -> tuple[System, MeteredDocuments]:
     # Straight into the store: the directory would take minutes for 100,000.
     for start in range(1, contacts, 250):
         some = range(start, min(start + 250, contacts))
-        system.outside.documents.commit([one for n in some for one in _contact(n)])
+        system.outside.documents.commit([item for n in some for item in _contact(n)])
     system.connect("u", ME)
     system.settle()
     meter = MeteredDocuments(system.outside.documents)
@@ -182,7 +182,7 @@ def test_one_mail_makes_a_bounded_number_of_notifications() -> None:
     system.settle()
     assert not system.pushes
     assert delivered == 1
-    asked = {one.method for one in system.world.calls[before:]}
+    asked = {call.method for call in system.world.calls[before:]}
     reading = {"gmail.users.history.list", "gmail.users.messages.get", "oauth.token"}
     assert asked <= reading | {"batch"}
 

@@ -238,7 +238,7 @@ def test_a_commit_tells_the_versions_that_a_read_would(documents: Documents) -> 
         [Create("c/d", {"x": 1}), Merge("c/e", {"x": 1}), Merge("c/f", {"y": 1})]
     )
     read = documents.get(["c/d", "c/e", "c/f"])
-    assert told == [one.version for one in read]
+    assert told == [item.version for item in read]
     (after,) = documents.commit([Put("c/d", {"x": 2}, version=told[0])])
     documents.commit([Update("c/d", {"x": 3}, version=after)])
     with pytest.raises(Conflict):

@@ -122,4 +122,4 @@ def test_a_commit_is_applied_whole(make_documents: MakeDocuments) -> None:
             stores[number].commit([Put(path, {"n": value}) for path in paths])
 
     together(work)
-    assert len({one.data["n"] for one in stores[0].get(paths)}) == 1
+    assert len({item.data["n"] for item in stores[0].get(paths)}) == 1

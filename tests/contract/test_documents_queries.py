@@ -195,10 +195,10 @@ def test_filters_hold_within_one_type(
         ],
     )  # fmt: skip
     found = documents.query(Query("c", where=(("v", operator, value),)))
-    values = sorted((one.data["v"] for one in found), key=str)
+    values = sorted((item.data["v"] for item in found), key=str)
     # True equals 1 in Python.
-    assert [isinstance(one, bool) for one in values] == [
-        isinstance(one, bool) for one in sorted(expected, key=str)
+    assert [isinstance(item, bool) for item in values] == [
+        isinstance(item, bool) for item in sorted(expected, key=str)
     ]
     assert values == sorted(expected, key=str)
 

@@ -132,8 +132,8 @@ class Side:
 
     def look(self) -> list[Snapshot]:
         found = self.store.get([f"{self.collection}/{name}" for name in NAMES])
-        self.old = self.now or {one.id: one.version for one in found}
-        self.now = {one.id: one.version for one in found}
+        self.old = self.now or {item.id: item.version for item in found}
+        self.now = {item.id: item.version for item in found}
         return found
 
     def write(self, kind: str, name: str, data: Any, which: str | None) -> Write:
@@ -151,7 +151,7 @@ class Side:
 
     def commit(self, planned: list[Any]) -> str:
         try:
-            self.store.commit([self.write(*one) for one in planned])
+            self.store.commit([self.write(*item) for item in planned])
         except SyncError as refusal:
             return type(refusal).__name__
         return "done"
@@ -161,7 +161,7 @@ class Side:
         found = self.store.query(
             Query(self.collection, tuple(where), tuple(order_by), limit)
         )
-        return [one.id for one in found]
+        return [item.id for item in found]
 
 
 @pytest.fixture(scope="module")
@@ -194,13 +194,13 @@ def test_memory_and_firestore_do_the_same(
         assert memory.commit(planned) == real.commit(planned)
         before = memory.now, real.now
         ours, theirs = memory.look(), real.look()
-        for one, other in zip(ours, theirs, strict=True):
-            assert one.exists == other.exists
-            assert repr_of(one.data) == repr_of(other.data)
-            if ("delete", one.id) in {(kind, name) for kind, name, *_ in planned}:
+        for our, other in zip(ours, theirs, strict=True):
+            assert our.exists == other.exists
+            assert repr_of(our.data) == repr_of(other.data)
+            if ("delete", our.id) in {(kind, name) for kind, name, *_ in planned}:
                 continue  # deleted and made anew in one commit: either is right
-            changed = before[0][one.id] != one.version
-            assert changed == (before[1][one.id] != other.version)
+            changed = before[0][our.id] != our.version
+            assert changed == (before[1][our.id] != other.version)
         assert memory.ask(query) == real.ask(query)
 
 

@@ -65,7 +65,7 @@ def test_a_project_is_emptied_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     documents = FirestoreDocuments(project)
     documents.commit([Put("c/d", {"x": 1}), Put("c/d/e/f", {})])
     emulators.empty_firestore(host, project)
-    assert [one.exists for one in documents.get(["c/d", "c/d/e/f"])] == [False] * 2
+    assert [item.exists for item in documents.get(["c/d", "c/d/e/f"])] == [False] * 2
 
 
 def test_a_wait_ends_when_it_is_over() -> None:

@@ -336,7 +336,9 @@ def test_a_part_that_failed_in_passing_is_asked_again_alone(
         status=status,
         count=1,
     )
-    assert all(isinstance(one, MessageHeaders) for one in gmail.headers(ids).values())
+    assert all(
+        isinstance(header, MessageHeaders) for header in gmail.headers(ids).values()
+    )
     assert world.calls.count("gmail.users.messages.get") == 4
 
 
@@ -406,7 +408,7 @@ def test_a_later_batch_that_fails_does_not_lose_the_first(
     )
     ids = arrive(world, 30)
     found = gmail.headers(ids)
-    assert [isinstance(one, MessageHeaders) for one in found.values()] == (
+    assert [isinstance(item, MessageHeaders) for item in found.values()] == (
         [True] * 25 + [False] * 5
     )
     assert all(isinstance(found[name], Transient) for name in ids[25:])
@@ -468,7 +470,9 @@ def test_a_refused_token_is_replaced_for_a_batch_too(
 ) -> None:
     ids = arrive(world, 2)
     world.oauth.expire_access_tokens(world.account(ANN))
-    assert all(isinstance(one, MessageHeaders) for one in gmail.headers(ids).values())
+    assert all(
+        isinstance(header, MessageHeaders) for header in gmail.headers(ids).values()
+    )
     assert tokens.asked == [False, True]
 
 

@@ -380,8 +380,10 @@ def test_one_message_that_is_too_large_does_not_hide_the_others(
 
     box = GmailMailbox(lambda _: "token", http_factory=lambda _: Batches())
     found = box.headers([GmailMessageId(f"m{number}") for number in range(8)])
-    assert [name for name, one in found.items() if isinstance(one, Permanent)] == ["m3"]
-    assert sum(isinstance(one, MessageHeaders) for one in found.values()) == 7
+    assert [name for name, item in found.items() if isinstance(item, Permanent)] == [
+        "m3"
+    ]
+    assert sum(isinstance(item, MessageHeaders) for item in found.values()) == 7
     assert asked == [8, 4, 2, 2, 1, 1, 4]
 
 

@@ -40,7 +40,9 @@ def stored(documents: Documents) -> list[Mailbox]:
                 closing_at=number if number % 10 == 0 else None,
             )
         )
-    documents.commit([Create(paths.mailbox(one.id), to_document(one)) for one in made])
+    documents.commit(
+        [Create(paths.mailbox(item.id), to_document(item)) for item in made]
+    )
     return made
 
 
@@ -53,8 +55,8 @@ def test_w1_the_pages_of_all_shards_hold_every_active_mailbox_once(
         while page := Mailboxes(documents).active_in_shard(shard, after, 1):
             found += page
             after = page[-1].id
-    assert sorted(one.id for one in found) == sorted(
-        one.id for one in stored if one.status == "active"
+    assert sorted(item.id for item in found) == sorted(
+        item.id for item in stored if item.status == "active"
     )
 
 
@@ -67,8 +69,10 @@ def test_w2_the_pages_of_all_shards_hold_every_silent_mailbox_once(
         while page := Mailboxes(documents).quiet_in_shard(shard, 1003, after, 1):
             found += page
             after = (page[-1].quiet_since, page[-1].id)
-    assert sorted(one.id for one in found) == sorted(
-        one.id for one in stored if one.status == "active" and one.quiet_since < 1003
+    assert sorted(item.id for item in found) == sorted(
+        item.id
+        for item in stored
+        if item.status == "active" and item.quiet_since < 1003
     )
 
 
@@ -76,15 +80,15 @@ def test_w1_the_watches_that_end_soonest(
     documents: Documents, stored: list[Mailbox]
 ) -> None:
     found = Mailboxes(documents).expiring(before=900, limit=4)
-    assert [one.watch_expires_at for one in found] == [100, 200, 300, 500]
+    assert [item.watch_expires_at for item in found] == [100, 200, 300, 500]
 
 
 def test_c6_what_is_to_be_closed_and_what_shares_an_account(
     documents: Documents, stored: list[Mailbox]
 ) -> None:
     mailboxes = Mailboxes(documents)
-    assert [one.closing_at for one in mailboxes.to_close(30, 10)] == [0, 10, 20]
-    assert {one.address for one in mailboxes.of_account("3")} == {
+    assert [item.closing_at for item in mailboxes.to_close(30, 10)] == [0, 10, 20]
+    assert {item.address for item in mailboxes.of_account("3")} == {
         "rep6@ours.example",
         "rep7@ours.example",
     }

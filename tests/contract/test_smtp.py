@@ -105,10 +105,10 @@ def serve(handler, certificate):
         return RelayServer("localhost", controller.port, security, "me", SECRET)
 
     yield start
-    for one in running:
+    for item in running:
         for transport in handler.transports:
-            one.loop.call_soon_threadsafe(transport.abort)
-        one.stop()
+            item.loop.call_soon_threadsafe(transport.abort)
+        item.stop()
 
 
 def free_port():
@@ -131,10 +131,10 @@ def test_mail_arrives_as_it_is_over_a_reused_connection(
     server = serve(security)
     for number in range(5):
         relay.send(server, "a@x.test", [f"b{number}@y.test"], [MAIL[:40], MAIL[40:]])
-    assert [one.rcpt_tos for one in handler.taken] == [
+    assert [item.rcpt_tos for item in handler.taken] == [
         [f"b{number}@y.test"] for number in range(5)
     ]
-    assert {one.content for one in handler.taken} == {MAIL}
+    assert {item.content for item in handler.taken} == {MAIL}
     assert message_from_bytes(MAIL, policy=policy.default)["Subject"] == "Hi"
     assert len(handler.sessions) == 1
 

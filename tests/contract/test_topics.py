@@ -48,9 +48,11 @@ def wired(
             answer: Any = subscriber.pull(
                 subscription=name, max_messages=1000, timeout=10
             )
-            for one in answer.received_messages:
-                found.append(Event(one.message.data, dict(one.message.attributes)))
-                subscriber.acknowledge(subscription=name, ack_ids=[one.ack_id])
+            for message in answer.received_messages:
+                found.append(
+                    Event(message.message.data, dict(message.message.attributes))
+                )
+                subscriber.acknowledge(subscription=name, ack_ids=[message.ack_id])
         return found
 
     yield Wired(PubSubTopics(project), received)

@@ -37,7 +37,7 @@ def test_every_command_exists(command: str) -> None:
             assert path.with_suffix(".py").exists() or (path / "__main__.py").exists()
         case ["pytest", path, *more]:
             files = [ROOT / path] if path.endswith(".py") else (ROOT / path).glob("*")
-            text = "".join(one.read_text() for one in files if one.suffix == ".py")
+            text = "".join(file.read_text() for file in files if file.suffix == ".py")
             word = more[1] if more else ""
             assert re.search(rf"def test_\w*{word}", text)
 

@@ -23,9 +23,9 @@ def test_every_trap_is_linked_to_a_test_that_exists(link: str) -> None:
 
 
 def test_every_trap_has_a_test() -> None:
-    rows = [one for one in CURSED.splitlines() if one.startswith("| ")][2:]
+    rows = [item for item in CURSED.splitlines() if item.startswith("| ")][2:]
     assert len(rows) >= 20
-    assert all("`tests/" in one for one in rows)
+    assert all("`tests/" in row for row in rows)
 
 
 def test_every_alert_is_in_the_runbook() -> None:
@@ -38,8 +38,8 @@ def test_every_alert_is_in_the_runbook() -> None:
 
 def _permanent(tree: type[errors.Permanent]) -> set[str]:
     codes = {tree.code}
-    for one in tree.__subclasses__():
-        codes |= _permanent(one)
+    for item in tree.__subclasses__():
+        codes |= _permanent(item)
     return codes
 
 

@@ -39,6 +39,6 @@ def start_system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartSyst
         return started[-1]
 
     yield start
-    for one in started:
-        if not one.has_ended():
-            one.stop()
+    for item in started:
+        if not item.has_ended():
+            item.stop()

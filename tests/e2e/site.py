@@ -260,10 +260,10 @@ class Site:
         name = f"subscriptions/{LOCAL_EVENTS_SUBSCRIPTION}"
         wanted = {"maxMessages": 1000, "returnImmediately": True}
         while some := self._ask(f"{name}:pull", wanted).get("receivedMessages"):
-            ids = [one["ackId"] for one in some]
+            ids = [item["ackId"] for item in some]
             self._ask(f"{name}:acknowledge", {"ackIds": ids})
-            for one in some:
-                yield json.loads(base64.b64decode(one["message"]["data"]))
+            for item in some:
+                yield json.loads(base64.b64decode(item["message"]["data"]))
 
     def _ask(self, path: str, body: Any) -> Any:
         answer = requests.post(f"{self._pubsub}/{path}", json=body, timeout=SECONDS)

@@ -96,7 +96,7 @@ class Load:
 
     def subjects(self, *ways: str) -> list[str]:
         """Of the mails that went these ways."""
-        return sorted(subject(one) for one in self.moves if one[1] in ways)
+        return sorted(subject(move) for move in self.moves if move[1] in ways)
 
     def run(self, rng: random.Random) -> None:
         """Make all moves, and kill everybody in turn.
@@ -114,12 +114,12 @@ class Load:
                 if "pushed" in victims:
                     held += 1
                     self._site.relay.hold_one()
-                under_way += [pool.submit(self._make, one) for one in some]
+                under_way += [pool.submit(self._make, item) for item in some]
                 wait_for(partial(self._has_come, moment, held), END_SECONDS)
                 self._site.kill(*victims)
                 self._site.relay.go_on()
-            for one in under_way:
-                one.result(END_SECONDS)
+            for item in under_way:
+                item.result(END_SECONDS)
         self._site.sweep()
 
     def _has_come(self, moment: int, held: int) -> bool:
@@ -141,7 +141,7 @@ class Load:
             case "sent by the CRM":
                 self._post(move, kind="individual", to=[{"contact": f"c-{user}"}])
             case _:
-                everybody = [f"c-{one}" for one in USERS]
+                everybody = [f"c-{item}" for item in USERS]
                 self._post(move, kind="bulk", contacts=everybody)
 
     def _post(self, move: Move, **fields: Any) -> None:
@@ -158,7 +158,7 @@ def test_functions_killed_under_load_lose_nothing_and_double_nothing(
     load.run(random.Random(SEED))
     assert site.cut_off > 0, "no push was cut off: nothing was shown"
     once = load.subjects(*WAYS[:-1])
-    bulk = [one for one in load.subjects("in bulk") for _ in USERS]
+    bulk = [item for item in load.subjects("in bulk") for _ in USERS]
     everything = sorted(once + bulk)
     with suppress(AssertionError):  # what is missing is shown below
         wait_for(lambda: all_subjects(site) == everything, END_SECONDS, every=1)
@@ -167,24 +167,24 @@ def test_functions_killed_under_load_lose_nothing_and_double_nothing(
     assert all_subjects(site) == everything
     assert left(documents) == []
     records = list(recorded(site))
-    doubtful = [one for one in records if one["status"] == "failed"]
+    doubtful = [record for record in records if record["status"] == "failed"]
     # Of SMTP alone nobody can ask what it took (S7).
-    for one in doubtful:
-        assert (one["kind"], one["reason"]["code"]) == ("bulk", "fate_unknown")
-    relayed = Counter(map(read, (one.mail for one in site.relay.taken)))
+    for item in doubtful:
+        assert (item["kind"], item["reason"]["code"]) == ("bulk", "fate_unknown")
+    relayed = Counter(map(read, (item.mail for item in site.relay.taken)))
     assert set(relayed.values()) == {1}
     certain = Counter(
-        (one["subject"], one["to"][0]["address"])
-        for one in records
-        if one["kind"] == "bulk" and one["status"] == "sent"
+        (record["subject"], record["to"][0]["address"])
+        for record in records
+        if record["kind"] == "bulk" and record["status"] == "sent"
     )
     assert certain <= relayed
     assert site.relay.held <= sum((relayed - certain).values()) <= len(doubtful)
 
     out = load.subjects("written in Gmail", "logged by BCC", "sent by the CRM")
-    assert sorted(read(one.raw)[0] for one in site.gmail.outside) == out
+    assert sorted(read(item.raw)[0] for item in site.gmail.outside) == out
     assert sorted(in_sent(site)) == out
-    told = {one["id"]: one["type"] for one in site.events()}
+    told = {event["id"]: event["type"] for event in site.events()}
     written = load.subjects("sent by the CRM") + bulk
     assert Counter(told.values()) == +Counter(
         {
@@ -205,8 +205,8 @@ def test_functions_killed_under_load_lose_nothing_and_double_nothing(
 def recorded(site: Site) -> Iterator[Any]:
     """All messages that are not under way any more."""
     page = {"page_size": 100}
-    for one in site.call("GET", f"{BASE}/conversations", params=page)["items"]:
-        path = f"{BASE}/conversations/{one['contact']}/messages"
+    for item in site.call("GET", f"{BASE}/conversations", params=page)["items"]:
+        path = f"{BASE}/conversations/{item['contact']}/messages"
         for message in site.call("GET", path, params=page)["items"]:
             if message["status"] != "queued":
                 yield message
@@ -214,7 +214,7 @@ def recorded(site: Site) -> Iterator[Any]:
 
 def all_subjects(site: Site) -> list[str]:
     """Subjects of all that is recorded and has ended."""
-    return sorted(one["subject"] for one in recorded(site))
+    return sorted(item["subject"] for item in recorded(site))
 
 
 def read(raw: bytes) -> tuple[str, str]:
@@ -227,17 +227,21 @@ def in_sent(site: Site) -> Iterator[str]:
     """Subjects of all that lies in Gmail's Sent folders."""
     for user in USERS:
         mailbox = site.gmail.account(address(user)).mailbox
-        for one in mailbox.messages.values():
-            if "SENT" in one.label_ids():
-                yield one.subject
+        for message in mailbox.messages.values():
+            if "SENT" in message.label_ids():
+                yield message.subject
 
 
 def left(documents: Documents) -> list[str]:
     """What is not finished, or was set aside."""
-    return [one.path for name in LEFT for one in documents.query(Query(name))]
+    return [document.path for name in LEFT for document in documents.query(Query(name))]
 
 
 def unread(site: Site, address: str, cursor: int) -> list[str]:
     """Mail that our cursor has not passed."""
     mailbox = site.gmail.account(address).mailbox
-    return [one.subject for one in mailbox.messages.values() if one.history_id > cursor]
+    return [
+        message.subject
+        for message in mailbox.messages.values()
+        if message.history_id > cursor
+    ]

@@ -33,7 +33,7 @@ def shell_steps(url: str) -> list[str]:
     """The steps of the block that wires a CRM, told apart by their numbers."""
     readme = (ROOT / "README.md").read_text()
     blocks = re.findall(r"```sh\n(.*?)```", readme, re.DOTALL)
-    block = next(one for one in blocks if "API=" in one)
+    block = next(item for item in blocks if "API=" in item)
     return re.split(r"# \d\. .*\n", block.replace("http://localhost:8080", url))
 
 
@@ -70,7 +70,7 @@ def test_the_crm_is_wired_as_the_readme_says(system: LocalProcess) -> None:
     )
 
     connection, conversations, messages, decisions = answers
-    assert [one["name"] for one in pushed] == ["North Agency", "You", "Ann Lee"]
+    assert [item["name"] for item in pushed] == ["North Agency", "You", "Ann Lee"]
     assert connection["status"] == "active"
     assert conversations["items"][0]["contact"] == "c1"
     assert messages["items"][0]["text"].strip() == "Hi there"

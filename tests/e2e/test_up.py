@@ -40,7 +40,7 @@ def addresses(system: LocalProcess) -> dict[str, str]:
 def test_ready_line_names_the_api_the_web_mailbox_and_the_way_to_end(
     system: LocalProcess, addresses: dict[str, str]
 ) -> None:
-    ready = [one for one in system.log().splitlines() if one.startswith("ready")]
+    ready = [item for item in system.log().splitlines() if item.startswith("ready")]
 
     assert len(ready) == 1
     assert system.url in ready[0]
@@ -91,9 +91,9 @@ def test_every_topic_of_the_contract_and_every_dead_letter_exists(
     base = f"http://{addresses['pubsub_emulator_host']}/v1/projects/local-project"
     topics = requests.get(f"{base}/topics", timeout=10).json()["topics"]
     found = requests.get(f"{base}/subscriptions", timeout=10).json()["subscriptions"]
-    subscriptions = {one["name"].rsplit("/", 1)[1]: one for one in found}
+    subscriptions = {item["name"].rsplit("/", 1)[1]: item for item in found}
 
-    assert {one["name"].rsplit("/", 1)[1] for one in topics} == {
+    assert {topic["name"].rsplit("/", 1)[1] for topic in topics} == {
         *wiring.TOPICS,
         *(consumer.dead_letter_topic for consumer in wiring.CONSUMERS),
     }

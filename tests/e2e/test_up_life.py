@@ -36,7 +36,7 @@ def test_secrets_survive_a_kill_and_no_emulator_does(
 
     first.process.send_signal(signal.SIGKILL)
     first.process.wait(10)
-    wait_for(lambda: not any(Path(f"/proc/{one}").exists() for one in java), 15)
+    wait_for(lambda: not any(Path(f"/proc/{item}").exists() for item in java), 15)
     after = start_system(tmp_path, BACKEND="embedded").wait_ready()
     secrets = SecretManagerSecrets(
         after["project"], endpoint=after["secret_manager_endpoint"]

@@ -25,10 +25,12 @@ def main(arguments: list[str] | None = None) -> int:
         "flow", nargs="?", help="words of a flow's name: try its faults"
     )
     asked = parser.parse_args(arguments)
-    chosen = [one for one in FLOWS if (asked.flow or "") in one.name]
+    chosen = [flow for flow in FLOWS if (asked.flow or "") in flow.name]
     with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):  # noqa: PTH123
-        told = {one.name: tell(one) for one in chosen}
-        failed = sum(_try(one, told[one.name]) for one in chosen) if asked.flow else 0
+        told = {item.name: tell(item) for item in chosen}
+        failed = (
+            sum(_try(item, told[item.name]) for item in chosen) if asked.flow else 0
+        )
     OUT.print(_table(told))
     return 1 if failed else 0
 
@@ -48,11 +50,11 @@ def _try(flow: Flow, untroubled: Told) -> int:
 def _table(told: dict[str, Told]) -> Table:
     table = Table("flow", "entry points", "calls", "crash", "lost answer")
     total: Counter[str] = Counter()
-    for name, one in told.items():
-        kinds = Counter(point.when for point in one.points())
+    for name, item in told.items():
+        kinds = Counter(point.when for point in item.points())
         row = Counter(
-            entries=len({entry.name for entry in one.entries}),
-            calls=len(one.calls),
+            entries=len({entry.name for entry in item.entries}),
+            calls=len(item.calls),
             crash=kinds["before"] + kinds["after"],
             lost=kinds["lost"],
         )
@@ -60,7 +62,7 @@ def _table(told: dict[str, Told]) -> Table:
         table.add_row(name, *_cells(row))
     table.add_section()
     total["entries"] = len(
-        {entry.name for one in told.values() for entry in one.entries}
+        {entry.name for item in told.values() for entry in item.entries}
     )
     table.add_row(f"{len(told)} flows", *_cells(total))
     return table

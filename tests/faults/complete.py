@@ -16,7 +16,7 @@ from shared.services.operating.jobs import JobKind
 
 KINDS = {
     "outbound": {"message", "batch"},
-    "schedule": {one.name for one in JOBS} | set(get_args(get_type_hints(Job)["name"])),
+    "schedule": {job.name for job in JOBS} | set(get_args(get_type_hints(Job)["name"])),
     "work": {*HANDLERS, *get_args(JobKind)},
 }
 """What one message can ask these functions for. Any other does one thing only."""
@@ -25,11 +25,11 @@ _NO_METHODS = {"HEAD", "OPTIONS"}
 
 def entry_points(routes: Iterable[Route] = ROUTES) -> Iterator[str]:
     """Every way into the product, as `Deployment.entries` names them."""
-    yield from (f"api {one.method} {one.path}" for one in routes)
+    yield from (f"api {route.method} {route.path}" for route in routes)
     for page in PAGES.iter_rules():
         for method in (page.methods or set()) - _NO_METHODS:
             yield f"connect {method} {page.rule}"
-    for function in {one.function for one in (*CONSUMERS, *DRAINS)}:
+    for function in {item.function for item in (*CONSUMERS, *DRAINS)}:
         for kind in KINDS.get(function, {""}):
             yield f"{function} {kind}".strip()
 
@@ -37,7 +37,7 @@ def entry_points(routes: Iterable[Route] = ROUTES) -> Iterator[str]:
 def missing(told: Iterable[str], routes: Iterable[Route] = ROUTES) -> list[str]:
     """What no flow comes through, and what to do about it."""
     return [
-        f"No flow comes through `{one}`: add a function with @flow that does to the "
+        f"No flow comes through `{item}`: add a function with @flow that does to the "
         "module of tests/faults that fits (see flows.py)."
-        for one in sorted(set(entry_points(routes)) - set(told))
+        for item in sorted(set(entry_points(routes)) - set(told))
     ]

@@ -70,7 +70,10 @@ def nothing_is_left(differences: list[str]) -> bool:
     """
     told = ("event connection.", "connections/", "mailboxes/", "subaccounts/s/")
     told += ("granted by",)
-    return all(one.partition(" times: ")[2].startswith(told) for one in differences)
+    return all(
+        difference.partition(" times: ")[2].startswith(told)
+        for difference in differences
+    )
 
 
 def with_an_account(world: World) -> None:
@@ -205,7 +208,10 @@ def asked_whether_to_move(world: World) -> TestResponse:
 def not_told_twice(differences: list[str]) -> bool:
     """A grant whose token was never written is known to nobody: it may be left."""
     told = (f"granted by {NEW}",)
-    return all(one.partition(" times: ")[2].startswith(told) for one in differences)
+    return all(
+        difference.partition(" times: ")[2].startswith(told)
+        for difference in differences
+    )
 
 
 @flow(locked_out, more=("event connection.",))

@@ -113,11 +113,11 @@ class Deployment(System):
 
     def publish(self, topic: str, event: Event) -> None:
         """Put a message on its way to whoever hears the topic."""
-        for one in (*CONSUMERS, *DRAINS):
-            if one.topic == topic:
-                pushed = Event(event.data, event.attributes, one.subscription)
+        for item in (*CONSUMERS, *DRAINS):
+            if item.topic == topic:
+                pushed = Event(event.data, event.attributes, item.subscription)
                 name = f"d{next(self._deliveries)}"
-                self.queue.append(Delivery(one.function, pushed, name))
+                self.queue.append(Delivery(item.function, pushed, name))
 
     def _queued(self, topic: str, event: Event) -> None:
         self.publish(topic, event)

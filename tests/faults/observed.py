@@ -97,15 +97,15 @@ def _gmail(world: World, _began: datetime) -> Iterator[str]:
     for account in world.world.accounts:
         ours = world.mailbox(account.address)
         unread = [
-            one.subject
-            for one in account.mailbox.messages.values()
-            if ours and ours.users and one.history_id > int(ours.cursor)
+            message.subject
+            for message in account.mailbox.messages.values()
+            if ours and ours.users and message.history_id > int(ours.cursor)
         ]
         yield f"not yet read of {account.address}: {unread}"
-        for one in account.mailbox.messages.values():
-            yield f"mail of {account.address}: {_mail(one.raw)} {one.label_ids()}"
+        for message in account.mailbox.messages.values():
+            yield f"mail of {account.address}: {_mail(message.raw)} {message.label_ids()}"
         yield f"drafts of {account.address}: {len(account.mailbox.drafts)}"
-        topics = sorted(one.topic for one in account.watches.values())
+        topics = sorted(watch.topic for watch in account.watches.values())
         yield f"watches of {account.address}: {topics}"
         granted = world.world.oauth.live_refresh_tokens(account) > 0
         yield f"granted by {account.address}: {granted}"
@@ -113,23 +113,25 @@ def _gmail(world: World, _began: datetime) -> Iterator[str]:
 
 def _outside(world: World, _began: datetime) -> Iterator[str]:
     """Mail that others got, from Gmail and from the provider."""
-    for one in world.world.outside:
-        yield f"sent to {one.recipient}: {_mail(one.raw)}"
+    for item in world.world.outside:
+        yield f"sent to {item.recipient}: {_mail(item.raw)}"
     for taken in world.outside.relay.taken:
         yield f"relayed to {taken.recipients}: {_mail(taken.mail)}"
 
 
 def _events(world: World, _began: datetime) -> Iterator[str]:
     """Events as a subscriber takes them: each id once (E1)."""
-    once = {one["id"]: one for one in world.events()}
-    for one in once.values():
-        yield f"event {one['type']} {one['subject']} {sorted(one['data'].items())}"
+    once = {event["id"]: event for event in world.events()}
+    for item in once.values():
+        yield f"event {item['type']} {item['subject']} {sorted(item['data'].items())}"
 
 
 @cache
 def _mail(raw: bytes) -> str:
     mail = message_from_bytes(raw, policy=policy.default)
-    people = {one: mail[one] for one in ("From", "To", "Cc", "Subject", "In-Reply-To")}
+    people = {
+        item: mail[item] for item in ("From", "To", "Cc", "Subject", "In-Reply-To")
+    }
     files = [part.get_filename() for part in mail.iter_attachments()]
     return f"{people} {files}"
 
@@ -141,9 +143,9 @@ def _names(world: World) -> Callable[[str], str]:
     """Replace ids that are drawn at random, or that depend on how often one tried."""
     known: dict[str, str] = {}
     for account in world.world.accounts:
-        for one in account.mailbox.messages.values():
-            known[one.rfc822_id] = f"[Message-ID of {one.subject}]"
-            known[one.id] = f"[{one.subject} at {account.address}]"
+        for message in account.mailbox.messages.values():
+            known[message.rfc822_id] = f"[Message-ID of {message.subject}]"
+            known[message.id] = f"[{message.subject} at {account.address}]"
     for account in world.world.accounts:
         for first, *_ in account.mailbox.threads.values():
             subject = account.mailbox.messages[first].subject

@@ -31,7 +31,9 @@ def holey(world: World) -> None:
     world.arrives(ADA, ME, "Gone")
     world.arrives(ADA, ME, "There")
     world.settle()
-    gone = next(one for one in world.conversation("ada") if one.subject == "Gone")
+    gone = next(
+        message for message in world.conversation("ada") if message.subject == "Gone"
+    )
     path = f"subaccounts/s/messages/{gone.id}"
     world.outside.documents.commit([Delete(path)])
 
@@ -134,7 +136,9 @@ def a_dead_letter_is_kept_and_replayed(world: World) -> None:
 @flow(filled, patches={"functions.http.openapi.as_json": lambda _: "{}"})
 def everything_is_read(world: World) -> None:
     """A new GET joins by itself; the first look at a user makes a BCC address."""
-    message = next(one for one in world.conversation("ada") if one.envelope.attachments)
+    message = next(
+        item for item in world.conversation("ada") if item.envelope.attachments
+    )
     (job,) = world.outside.documents.query(Query("jobs"))
     ids = {
         "subaccount": "s",

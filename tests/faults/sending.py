@@ -201,7 +201,7 @@ def an_answer_to_a_logged_mail_reaches_the_bcc_address(world: World) -> None:
 
 def contact_of(world: World) -> str:
     """The contact that the copy has made."""
-    (path,) = [one for one in world.outside.documents.dump() if "/contacts/" in one]
+    (path,) = [item for item in world.outside.documents.dump() if "/contacts/" in item]
     return str(path.rpartition("/")[2])
 
 

@@ -44,8 +44,12 @@ def _ownerless(documents: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
         if kind in {"messages", "threads"}:
             owners = [f"{own}/contacts/{data['contact']}"]
         elif kind == "message_ids":
-            owners = [f"{own}/messages/{one}" for one in data["entries"]]
+            owners = [f"{own}/messages/{entry}" for entry in data["entries"]]
             owners = owners or ["an email with this Message-ID"]
         elif kind == "addresses":
-            owners = [f"{own}/contacts/{one}" for one in data.get("contacts", ())]
-        yield from (f"{path} without {one}" for one in owners if one not in documents)
+            owners = [
+                f"{own}/contacts/{contact}" for contact in data.get("contacts", ())
+            ]
+        yield from (
+            f"{path} without {owner}" for owner in owners if owner not in documents
+        )

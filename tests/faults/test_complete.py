@@ -44,9 +44,9 @@ def told(runs: list[Told]) -> set[str]:
 def test_every_port_of_the_composition_root_can_fail() -> None:
     """Gmail's ports are made by Google's, and wrapped where they are made."""
     ports = {
-        name: get_type_hints(one.fget)["return"]
-        for name, one in vars(Outside).items()
-        if isinstance(one, property) and name not in {"settings", "clock"}
+        name: get_type_hints(var.fget)["return"]
+        for name, var in vars(Outside).items()
+        if isinstance(var, property) and name not in {"settings", "clock"}
     }
     assert set(ports) == set(WRAPPED)
     assert {*ports.values(), Gmail, GmailSending} == set(PORTS)

@@ -74,7 +74,7 @@ def test_a_contact_lives_and_is_erased(api: support.Api) -> None:
         page = api.get(
             f"/v1/subaccounts/a/conversations/c.1~x/messages?page_size=1{more}"
         )
-        seen += [one["id"] for one in page["items"]]
+        seen += [item["id"] for item in page["items"]]
         if page["next_page_token"] is None:
             break
         more = f"&page_token={page['next_page_token']}"

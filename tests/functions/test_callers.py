@@ -156,9 +156,9 @@ def test_one_machine_takes_the_development_key(gateways: Memory) -> None:
 def test_a_foreign_subaccount_answers_the_same_whether_it_exists(api: Api) -> None:
     api.token = token(["a"])
     answers = {
-        (one.status_code, one.text)
+        (item.status_code, item.text)
         for s in ("b", "nowhere", "b%20c")
-        for one in [api.call("GET", f"/v1/subaccounts/{s}")]
+        for item in [api.call("GET", f"/v1/subaccounts/{s}")]
     }
     assert len(answers) == 1
     ((status, _),) = answers
@@ -181,7 +181,7 @@ def test_every_call_wants_a_token_before_anything_else(api: Api, route: Any) -> 
 
 @pytest.mark.parametrize(
     "route",
-    [one for one in ROUTES if "{subaccount}" in one.path],
+    [item for item in ROUTES if "{subaccount}" in item.path],
     ids=lambda r: f"{r.method} {r.path}",
 )
 def test_every_call_in_a_foreign_subaccount_is_forbidden(api: Api, route: Any) -> None:

@@ -169,8 +169,8 @@ def test_an_address_that_is_taken_away_no_longer_finds_the_contact(
     api.put("/v1/subaccounts/a/contacts/c1", body)
     old, new = gateways.documents.get(
         [
-            f"subaccounts/a/addresses/{address_key(one)}"
-            for one in ("ann@example.org", "new@example.org")
+            f"subaccounts/a/addresses/{address_key(item)}"
+            for item in ("ann@example.org", "new@example.org")
         ]
     )
     assert old.data.get("contacts", {}) == {}
@@ -248,7 +248,7 @@ def test_a_bad_field_is_named(api: Api, path: str, body: Any, pointer: Any) -> N
     assert answer.status_code == 422, answer.text
     assert answer.content_type == "application/problem+json"
     assert answer.json["code"] == "invalid_request"
-    assert [one["pointer"] for one in answer.json["errors"]] == [pointer]
+    assert [error["pointer"] for error in answer.json["errors"]] == [pointer]
 
 
 @pytest.mark.parametrize(
@@ -349,7 +349,7 @@ def test_a_refused_host_is_told_why(api: Api, host: str, detail: str) -> None:
     answer = api.call(
         "PUT", "/v1/subaccounts/a", {"name": "A", "default_provider": {"smtp": body}}
     )
-    assert [one["detail"] for one in answer.json["errors"]] == [detail]
+    assert [error["detail"] for error in answer.json["errors"]] == [detail]
 
 
 def test_things_of_an_unknown_subaccount_are_not_found(
@@ -395,7 +395,7 @@ def test_an_import_takes_good_rows_and_names_bad_ones(api: Api) -> None:
         answer = api.import_rows(path, rows)
         assert answer.status_code == 200, answer.text
         assert answer.json["imported"] == 2
-        failed = {one["line"]: one["code"] for one in answer.json["failed"]}
+        failed = {item["line"]: item["code"] for item in answer.json["failed"]}
         assert failed == {
             2: "invalid_json",
             4: "invalid_request",

@@ -202,7 +202,7 @@ def test_a_call_is_logged_by_route_and_trace_with_nothing_private(
         headers={"X-Cloud-Trace-Context": "0" * 31 + "a/1;o=1"},
     )
     logged = capsys.readouterr()
-    (line,) = [json.loads(one) for one in logged.out.splitlines()]
+    (line,) = [json.loads(item) for item in logged.out.splitlines()]
     assert line == {
         "severity": "INFO",
         "message": "call_answered",

@@ -178,7 +178,7 @@ def test_b6_the_api_shows_a_bcc_address_without_its_secret(
     path = f"/v1/subaccounts/s/conversations/{contact}/messages"
     (message,) = call("GET", path).json["items"]
     assert message["bcc"] == [{"name": "BCC address", "address": None}]
-    assert [one["user"] for one in message["mailboxes"]] == ["u"]
+    assert [mailbox["user"] for mailbox in message["mailboxes"]] == ["u"]
     assert (message["route"], message["status"]) == ("bcc", "sent")
 
 
@@ -209,7 +209,7 @@ def test_e3_the_quarantine_is_listed_in_pages_and_replayed(
     while token is not None:
         query = f"?page_size=2{f'&page_token={token}' if token else ''}"
         page = call("GET", f"/v1/quarantine{query}", deployment=True).json
-        seen += [one["id"] for one in page["items"]]
+        seen += [item["id"] for item in page["items"]]
         token = page["next_page_token"]
     assert len(set(seen)) == len(seen) == 3
     path = f"/v1/quarantine/{seen[0]}:replay"

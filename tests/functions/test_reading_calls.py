@@ -126,7 +126,7 @@ def test_m16_a_download_without_a_name_has_that_of_its_kind(
     answer = api.call("GET", "/v1/subaccounts/a/messages/m1/attachments/1")
     assert f'filename="{name}"' in answer.headers["Content-Disposition"]
     shown = api.get("/v1/subaccounts/a/messages/m1")["attachments"]
-    assert [one["filename"] for one in shown] == [None]
+    assert [item["filename"] for item in shown] == [None]
 
 
 def test_a_conversation_is_newest_first_and_pages_over_ties(api: Api) -> None:
@@ -137,7 +137,7 @@ def test_a_conversation_is_newest_first_and_pages_over_ties(api: Api) -> None:
     seen, page_token = [], ""
     while True:
         page = api.get(f"{MESSAGES}?page_size=2{page_token}")
-        seen += [one["id"] for one in page["items"]]
+        seen += [item["id"] for item in page["items"]]
         if page["next_page_token"] is None:
             break
         page_token = f"&page_token={page['next_page_token']}"
@@ -151,7 +151,7 @@ def test_a_page_of_big_messages_ends_early_and_goes_on(api: Api) -> None:
     seen, more = [], ""
     while True:
         page = api.get(f"{MESSAGES}?page_size=100{more}")
-        seen += [one["id"] for one in page["items"]]
+        seen += [item["id"] for item in page["items"]]
         assert len(page["items"]) <= 8
         if page["next_page_token"] is None:
             break
@@ -182,7 +182,9 @@ def test_conversations_are_newest_first(api: Api) -> None:
     ]
     more = first["next_page_token"]
     second = api.get(f"/v1/subaccounts/a/conversations?page_size=1&page_token={more}")
-    assert [(one["contact"], one["messages"]) for one in second["items"]] == [("c1", 2)]
+    assert [(item["contact"], item["messages"]) for item in second["items"]] == [
+        ("c1", 2)
+    ]
     assert second["next_page_token"] is None
 
 
@@ -263,8 +265,8 @@ def test_a_changed_or_foreign_page_token_is_refused(api: Api) -> None:
         api.record(a_message(f"m{number}", sent_at=1000 + number))
     good = api.get(f"{MESSAGES}?page_size=1")["next_page_token"]
     bad = ["x", "%00", "Ä", good[:-2], good[::-1], good + "A", "A" * 1999]
-    for one in bad:
-        answer = api.call("GET", f"{MESSAGES}?page_token={one}")
+    for item in bad:
+        answer = api.call("GET", f"{MESSAGES}?page_token={item}")
         assert (answer.status_code, answer.json["code"]) == (422, "invalid_page_token")
     answer = api.call("GET", f"/v1/subaccounts/a/conversations?page_token={good}")
     assert answer.json["code"] == "invalid_page_token"
@@ -455,7 +457,7 @@ def test_each_mailbox_has_its_own_decision_and_a_shared_one_counts_once(
     )
     team.record(a_message(held_by=held))
     found = decisions(team, "rfc822_message_id=m1@example.org")
-    assert sorted(one["gmail_message_id"] for one in found) == ["g1", "g2"]
+    assert sorted(item["gmail_message_id"] for item in found) == ["g1", "g2"]
     (only,) = decisions(team, "gmail_message_id=g2")
     assert only["mailbox"] == "ute@gmail.example"
 
@@ -553,7 +555,7 @@ def test_decisions_come_in_pages(team: Api, gateways: Memory) -> None:
         while True:
             answer = team.get(f"/v1/subaccounts/a/decisions?page_size=2&{query}{more}")
             assert len(answer["items"]) <= 2
-            seen += [one["gmail_message_id"] for one in answer["items"]]
+            seen += [item["gmail_message_id"] for item in answer["items"]]
             if answer["next_page_token"] is None:
                 break
             more = f"&page_token={answer['next_page_token']}"

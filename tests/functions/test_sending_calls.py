@@ -137,7 +137,7 @@ def test_s10_nonsense_is_refused_with_its_place(crm, changes, pointer):
     assert (answer.status_code, answer.json["code"]) == (422, "invalid_request")
     assert answer.content_type == "application/problem+json"
     if pointer is not None:
-        assert pointer in [one["pointer"] for one in answer.json["errors"]]
+        assert pointer in [error["pointer"] for error in answer.json["errors"]]
     assert nothing_happened(crm)
 
 
@@ -174,9 +174,12 @@ def test_s2_bulk_answers_ids_in_order(crm):
     answer = crm.send(kind="bulk", to=..., contacts=["b", "c"])
     assert (answer.status_code, set(answer.json)) == (202, {"ids"})
     ids = answer.json["ids"]
-    assert [crm.get(f"{PATH}/{one}")["contact"] for one in ids] == ["b", "c"]
+    assert [crm.get(f"{PATH}/{message_id}")["contact"] for message_id in ids] == [
+        "b",
+        "c",
+    ]
     crm.system.send_all()
-    assert {crm.get(f"{PATH}/{one}")["status"] for one in ids} == {"sent"}
+    assert {crm.get(f"{PATH}/{message_id}")["status"] for message_id in ids} == {"sent"}
 
 
 def test_s5_the_limit_says_when(crm):
@@ -219,7 +222,10 @@ def test_s6_attachments_travel_and_can_be_downloaded(crm):
     assert answer.status_code == 202, answer.text
     message = f"{PATH}/{answer.json['id']}"
     shown = crm.get(message)
-    assert [(one["filename"], one["size"]) for one in shown["attachments"]] == [
+    assert [
+        (attachment["filename"], attachment["size"])
+        for attachment in shown["attachments"]
+    ] == [
         ("Angebot größe.pdf", 4),
         ("logo.png", 3),
     ]
@@ -260,8 +266,8 @@ def test_s6_exactly_25_mib_pass_and_one_byte_more_does_not(crm):
     assert fault.struck == 1
     assert crm.get(f"{PATH}/{answer.json['id']}")["status"] == "sent"
     (arrived,) = crm.system.world.account(BOB).mailbox.messages.values()
-    parts = [one for one in arrived.root.children if one.is_attachment]
-    assert [len(one.data) for one in parts] == [half, half]
+    parts = [child for child in arrived.root.children if child.is_attachment]
+    assert [len(part.data) for part in parts] == [half, half]
 
 
 @pytest.mark.parametrize(

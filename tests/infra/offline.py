@@ -35,11 +35,11 @@ class Plan:
     def all(self, kind: str, name: str | None = None) -> dict[str, dict[str, Any]]:
         """Values of the planned resources of a type, by address."""
         return {
-            one["address"]: one["values"]
-            for one in self.raw["planned_values"]["root_module"]["resources"]
-            if one["type"] == kind
-            and one["mode"] == "managed"
-            and (name is None or one["name"] == name)
+            resource["address"]: resource["values"]
+            for resource in self.raw["planned_values"]["root_module"]["resources"]
+            if resource["type"] == kind
+            and resource["mode"] == "managed"
+            and (name is None or resource["name"] == name)
         }
 
     def output(self, name: str) -> Any:

@@ -33,9 +33,9 @@ def strings() -> set[str]:
 def entry_points() -> set[str]:
     tree = ast.parse((ROOT / "main.py").read_text(encoding="utf-8"))
     return {
-        one.name
-        for one in tree.body
-        if isinstance(one, ast.FunctionDef) and not one.name.startswith("_")
+        item.name
+        for item in tree.body
+        if isinstance(item, ast.FunctionDef) and not item.name.startswith("_")
     }
 
 
@@ -84,11 +84,11 @@ def reaches(function: str) -> tuple[set[str], set[str]]:
     """Gateways and topics that an entry point reaches through the composition root."""
     tree = ast.parse((ROOT / "shared" / "bootstrap.py").read_text(encoding="utf-8"))
     bodies = {
-        one.name: ast.unparse(one)
+        item.name: ast.unparse(item)
         for made in tree.body
         if isinstance(made, ast.ClassDef) and made.name == "Services"
-        for one in made.body
-        if isinstance(one, ast.FunctionDef)
+        for item in made.body
+        if isinstance(item, ast.FunctionDef)
     }
     gateways: set[str] = set()
     topics: set[str] = set()

@@ -99,10 +99,10 @@ def _run(*command: str | Path, **more: str) -> subprocess.CompletedProcess[str]:
 
 def test_terraform_packs_the_same_files(planned: Plan):
     packed = {
-        one["filename"]
+        item["filename"]
         for resource in planned.raw["prior_state"]["values"]["root_module"]["resources"]
         if resource["address"] == "data.archive_file.bundle"
-        for one in resource["values"]["source"]
+        for item in resource["values"]["source"]
     }
 
     assert packed == set(allowed())
@@ -125,7 +125,7 @@ def test_nothing_of_tests_simulators_or_secrets_is_packed(bundle: Path):
         name = path.relative_to(bundle).as_posix()
         assert not name.startswith(("tests", "infra", "docs", ".")), name
         assert not re.search(r"simulator|demo|\.env|\.pem|\.key|client\.json", name)
-    texts = "\n".join(one.read_text() for one in bundle.rglob("*.py"))
+    texts = "\n".join(item.read_text() for item in bundle.rglob("*.py"))
     assert "-----BEGIN" not in texts
     assert not re.search(r"GOCSPX-\w|ya29\.\w", texts)
 
@@ -143,8 +143,10 @@ def test_every_requirement_is_pinned_with_hashes():
 
     assert direct
     assert len(locked) > len(direct)
-    assert direct.items() <= {name: one.version for name, one in locked.items()}.items()
-    assert [name for name, one in locked.items() if not one.hashes] == []
+    assert (
+        direct.items() <= {name: item.version for name, item in locked.items()}.items()
+    )
+    assert [name for name, item in locked.items() if not item.hashes] == []
 
 
 @pytest.fixture

@@ -24,8 +24,8 @@ OF_THE_PLATFORM = {"THREADS"}
 
 def environments(planned: Plan) -> dict[str, dict[str, str]]:
     return {
-        address: one["service_config"][0]["environment_variables"]
-        for address, one in planned.all("google_cloudfunctions2_function").items()
+        address: resource["service_config"][0]["environment_variables"]
+        for address, resource in planned.all("google_cloudfunctions2_function").items()
     }
 
 
@@ -59,7 +59,7 @@ def test_settings_class_accepts_what_is_given(
 
 
 def test_server_has_a_thread_for_every_call_at_once(planned: Plan):
-    for one in planned.all("google_cloudfunctions2_function").values():
-        service = one["service_config"][0]
+    for resource in planned.all("google_cloudfunctions2_function").values():
+        service = resource["service_config"][0]
         threads = service["environment_variables"]["THREADS"]
         assert threads == str(service["max_instance_request_concurrency"])

@@ -127,11 +127,11 @@ def grants(planned: Plan) -> set[tuple[str, str, str]]:
 
 
 def _grants(planned: Plan) -> Iterator[tuple[str, str, str]]:
-    for one in planned.raw["planned_values"]["root_module"]["resources"]:
-        kind: str = one["type"]
-        assert not kind.endswith(("_iam_binding", "_iam_policy")), one["address"]
+    for resource in planned.raw["planned_values"]["root_module"]["resources"]:
+        kind: str = resource["type"]
+        assert not kind.endswith(("_iam_binding", "_iam_policy")), resource["address"]
         if kind.endswith("_iam_member"):
-            values = one["values"]
+            values = resource["values"]
             yield values["member"], values["role"], _resource(kind, values)
 
 
@@ -202,8 +202,8 @@ def test_no_account_has_a_broad_role_or_a_secret_of_the_whole_project(planned: P
 
 def test_custom_roles_hold_exactly_what_the_gateways_call(planned: Plan):
     held = {
-        one["role_id"]: set(one["permissions"])
-        for one in planned.all("google_project_iam_custom_role").values()
+        resource["role_id"]: set(resource["permissions"])
+        for resource in planned.all("google_project_iam_custom_role").values()
     }
 
     assert held == {
@@ -223,8 +223,8 @@ def test_custom_roles_hold_exactly_what_the_gateways_call(planned: Plan):
 
 def test_every_function_runs_as_its_own_account(planned: Plan):
     accounts = [
-        one["service_config"][0]["service_account_email"]
-        for one in planned.all("google_cloudfunctions2_function").values()
+        resource["service_config"][0]["service_account_email"]
+        for resource in planned.all("google_cloudfunctions2_function").values()
     ]
 
     assert len(accounts) == len(set(accounts)) == len(FUNCTIONS)

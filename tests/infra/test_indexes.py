@@ -26,11 +26,11 @@ INDEXES = json.loads((TERRAFORM / "firestore.indexes.json").read_text())
 
 def _tuples(node: ast.expr | None) -> Iterator[list[str]]:
     """Constant texts of each inner tuple; a name that is no constant becomes `*`."""
-    for one in node.elts if isinstance(node, ast.Tuple) else ():
-        if isinstance(one, ast.Tuple):
+    for item in node.elts if isinstance(node, ast.Tuple) else ():
+        if isinstance(item, ast.Tuple):
             yield [
                 str(part.value) if isinstance(part, ast.Constant) else "*"
-                for part in one.elts
+                for part in item.elts
             ]
 
 
@@ -59,7 +59,7 @@ def queries() -> list[tuple[str, str, list[list[str]], list[list[str]]]]:
                 continue
             names = ("collection", "where", "order_by")
             given = dict(zip(names, node.args, strict=False)) | {
-                one.arg: one.value for one in node.keywords if one.arg
+                keyword.arg: keyword.value for keyword in node.keywords if keyword.arg
             }
             found.append(
                 (
@@ -87,7 +87,7 @@ def shape(fields: list[dict[str, str]]) -> tuple[frozenset[str], tuple[str, ...]
     """The filtered fields, in any order, and the last one with its direction."""
     last = fields[-1]
     return (
-        frozenset(one["fieldPath"] for one in fields[:-1]),
+        frozenset(field["fieldPath"] for field in fields[:-1]),
         (last["fieldPath"], last.get("order", "")),
     )
 
@@ -106,7 +106,7 @@ def wanted(
     if ranged:
         return [(frozenset(fields), (ranged[0], "ASCENDING"))]
     # Equalities beside an array: any order of the fields will do.
-    return [(frozenset(fields) - {one}, (one, "ASCENDING")) for one in fields]
+    return [(frozenset(fields) - {item}, (item, "ASCENDING")) for item in fields]
 
 
 def test_there_are_queries_to_look_at():
@@ -114,17 +114,17 @@ def test_there_are_queries_to_look_at():
 
 
 def test_every_query_that_needs_a_composite_index_has_one():
-    there = [shape(one["fields"]) for one in INDEXES["indexes"]]
+    there = [shape(index["fields"]) for index in INDEXES["indexes"]]
     for where_from, _, where, order_by in queries():
         if not needs_composite(where, order_by):
             continue
         fits = [
-            one
-            for one in wanted(where, order_by)
+            item
+            for item in wanted(where, order_by)
             if any(
-                one[1][1] == other[1][1]
-                and _same(one[0], other[0])
-                and _same({one[1][0]}, {other[1][0]})
+                item[1][1] == other[1][1]
+                and _same(item[0], other[0])
+                and _same({item[1][0]}, {other[1][0]})
                 for other in there
             )
         ]
@@ -140,9 +140,9 @@ def _same(some: set[str] | frozenset[str], others: set[str] | frozenset[str]) ->
 
 def test_no_query_needs_a_single_field_index_that_is_switched_off():
     without = {
-        (one["collectionGroup"], one["fieldPath"])
-        for one in INDEXES["fieldOverrides"]
-        if not one["indexes"]
+        (fieldoverride["collectionGroup"], fieldoverride["fieldPath"])
+        for fieldoverride in INDEXES["fieldOverrides"]
+        if not fieldoverride["indexes"]
     }
     groups = {group for group, _ in without}
     for where_from, collection, where, order_by in queries():
@@ -161,41 +161,42 @@ def test_the_collection_of_a_query_is_known():
 def test_terraform_makes_every_index_and_exemption(planned: Plan):
     made = {
         (
-            one["collection"],
+            resource["collection"],
             tuple(
                 (field["field_path"], field["order"], field["array_config"])
-                for field in one["fields"]
+                for field in resource["fields"]
             ),
         )
-        for one in planned.all("google_firestore_index").values()
+        for resource in planned.all("google_firestore_index").values()
     }
     fields = {
-        (one["collection"], one["field"])
-        for one in planned.all("google_firestore_field").values()
+        (resource["collection"], resource["field"])
+        for resource in planned.all("google_firestore_field").values()
     }
 
     assert made == {
         (
-            one["collectionGroup"],
+            index["collectionGroup"],
             tuple(
                 (field["fieldPath"], field.get("order") or None,
                  field.get("arrayConfig") or None)
-                for field in one["fields"]
+                for field in index["fields"]
             ),
         )
-        for one in INDEXES["indexes"]
+        for index in INDEXES["indexes"]
     }  # fmt: skip
     assert {
-        (one["collectionGroup"], one["fieldPath"]) for one in INDEXES["fieldOverrides"]
+        (fieldoverride["collectionGroup"], fieldoverride["fieldPath"])
+        for fieldoverride in INDEXES["fieldOverrides"]
     } <= fields
 
 
 def test_documents_with_an_expiry_are_deleted_by_firestore(planned: Plan):
     expiring = {
-        one["collection"]
-        for one in planned.all("google_firestore_field").values()
-        if one["ttl_config"]
+        resource["collection"]
+        for resource in planned.all("google_firestore_field").values()
+        if resource["ttl_config"]
     }
 
     assert source.modules_that_write_an_expiry() == set(EXPIRING)
-    assert expiring == {one for some in EXPIRING.values() for one in some}
+    assert expiring == {item for some in EXPIRING.values() for item in some}

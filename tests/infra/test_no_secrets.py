@@ -34,7 +34,7 @@ def committed() -> list[Path]:
         check=True,
     )
     paths = [ROOT / name.decode() for name in listed.stdout.split(b"\0") if name]
-    return [one for one in paths if one.is_file()]
+    return [path for path in paths if path.is_file()]
 
 
 def test_no_file_holds_what_looks_like_a_secret():

@@ -25,14 +25,15 @@ def test_configuration_is_formatted_valid_and_passes_its_own_tests():
 
 def test_plan_holds_no_secret_value(planned: Plan):
     kinds = {
-        one["type"] for one in planned.raw["planned_values"]["root_module"]["resources"]
+        resource["type"]
+        for resource in planned.raw["planned_values"]["root_module"]["resources"]
     }
 
     assert "google_secret_manager_secret" in kinds
     assert "google_secret_manager_secret_version" not in kinds
     assert not any(
-        one["service_config"][0]["secret_environment_variables"]
-        for one in planned.all("google_cloudfunctions2_function").values()
+        resource["service_config"][0]["secret_environment_variables"]
+        for resource in planned.all("google_cloudfunctions2_function").values()
     )
 
 
@@ -95,9 +96,9 @@ def test_policy_scanner_finds_nothing(tmp_path: Path):
 
 def test_nothing_that_runs_leaves_behind_is_in_the_repository():
     left = [
-        one
-        for one in TERRAFORM.rglob("*")
-        if one.name == ".terraform.lock.hcl" or ".tfstate" in one.name
+        item
+        for item in TERRAFORM.rglob("*")
+        if item.name == ".terraform.lock.hcl" or ".tfstate" in item.name
     ]
 
     assert left == [], f"{sys.platform}: of a run by hand; a lock belongs to a release"

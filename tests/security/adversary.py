@@ -49,11 +49,11 @@ def texts_for(pattern: re.Pattern[Any], size: int) -> Iterator[str]:
             for end in _ENDS[:2]:
                 yield beginning + pump * (size - len(beginning)) + end
         yield (beginning or "a") * (size // max(1, len(beginning)))
-    for one in pumps:
+    for item in pumps:
         for other in pumps:
-            if one < other:
-                yield (one + other) * (size // 2)
-                yield one * (size // 2) + other * (size // 2)
+            if item < other:
+                yield (item + other) * (size // 2)
+                yield item * (size // 2) + other * (size // 2)
     for end in _ENDS:
         yield example * (size // max(1, len(example))) + end
 

@@ -154,16 +154,16 @@ class TwoTenants:
         aside = call("GET", "/quarantine")["items"]
         assert len(aside) == 2
         said = d.conversation(c, s)
-        in_gmail = [one.held_by[0].gmail_message_id for one in said]
+        in_gmail = [message.held_by[0].gmail_message_id for message in said]
         known = {
             "subaccount": [s],
             "user": [u],
             "contact": [c],
-            "message": [one.id for one in said],
+            "message": [message.id for message in said],
             "attachment": ["0"],
-            "id": [audit, backfill, *(one["id"] for one in aside)],
+            "id": [audit, backfill, *(item["id"] for item in aside)],
             "gmail_message_id": [*in_gmail, aside[-1]["gmail_message_id"] or "g"],
-            "rfc822_message_id": [one.rfc822_message_id for one in said],
+            "rfc822_message_id": [message.rfc822_message_id for message in said],
         }
         for parameter, found in known.items():
             self.ids.setdefault(parameter, []).extend(map(str, found))
@@ -216,9 +216,9 @@ def _queries(tenants: TwoTenants) -> list[dict[str, Any]]:
         {"page_size": 1},
         {"address": VICTIM},
         *(
-            {name: one}
+            {name: message_id}
             for name in ("gmail_message_id", "rfc822_message_id")
-            for one in tenants.ids[name]
+            for message_id in tenants.ids[name]
         ),
     ]
 
@@ -226,7 +226,9 @@ def _queries(tenants: TwoTenants) -> list[dict[str, Any]]:
 def every_call(tenants: TwoTenants) -> Iterator[Call]:
     """Each route with each combination of ids and queries, by backend and user."""
     for route in ROUTES:
-        for ids in itertools.product(*(tenants.ids[one] for one in route.parameters)):
+        for ids in itertools.product(
+            *(tenants.ids[parameter] for parameter in route.parameters)
+        ):
             for query in _queries(tenants) if route.query else [{}]:
                 for sub in ("crm", "u"):
                     yield Call(route, ids, _plain_body(route), query, sub)
@@ -241,7 +243,12 @@ def calls(tenants: TwoTenants) -> st.SearchStrategy[Call]:
         return st.builds(
             Call,
             st.just(route),
-            st.tuples(*(st.sampled_from(tenants.ids[one]) for one in route.parameters)),
+            st.tuples(
+                *(
+                    st.sampled_from(tenants.ids[parameter])
+                    for parameter in route.parameters
+                )
+            ),
             body if model is None else body | _bodies(model, tenants),
             st.sampled_from(_queries(tenants) if route.query else [{}]),
             st.sampled_from(["crm", "u"]),
@@ -253,7 +260,7 @@ def calls(tenants: TwoTenants) -> st.SearchStrategy[Call]:
 def _bodies(model: type[BaseModel], tenants: TwoTenants) -> st.SearchStrategy[Any]:
     """Bodies of this model that name whatever there is."""
     schema = model.model_json_schema(by_alias=True)
-    named = [one for values in tenants.ids.values() for one in values]
+    named = [value for values in tenants.ids.values() for value in values]
     return _values(schema, schema.get("$defs", {}), named)
 
 
@@ -263,12 +270,12 @@ def _values(schema: Any, defined: Any, named: list[str]) -> st.SearchStrategy[An
     if "enum" in schema:
         return st.sampled_from(schema["enum"])
     if "anyOf" in schema:
-        return st.one_of(*(_values(one, defined, named) for one in schema["anyOf"]))
+        return st.one_of(*(_values(item, defined, named) for item in schema["anyOf"]))
     kind = schema["type"]
     if kind == "object":
         fields = {
-            name: _values(one, defined, named)
-            for name, one in schema.get("properties", {}).items()
+            name: _values(item, defined, named)
+            for name, item in schema.get("properties", {}).items()
         }
         needed = {name: fields.pop(name) for name in schema.get("required", ())}
         return st.fixed_dictionaries(needed, optional=fields)

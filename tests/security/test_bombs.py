@@ -136,12 +136,12 @@ def test_a_bomb_is_dealt_with_once_and_stops_nothing(
     # Gmail's own answer, the mail in base64 in JSON, is most of it.
     assert peak < 6 * len(raw) + 48 * MIB
 
-    recorded = [one.subject for one in deployment.conversation("c")]
+    recorded = [message.subject for message in deployment.conversation("c")]
     caller = Caller("crm", frozenset({SubaccountId("s")}))
     aside: Any = deployment.services.quarantine.items(caller)
     assert "After" in recorded
     assert (len(recorded), len(aside)) in {(2, 0), (1, 1)}
-    assert all(one.attempts == 1 for one in aside)
+    assert all(item.attempts == 1 for item in aside)
     stored = sum(len(repr(data)) for data in meter.inner.dump().values())
     assert stored < 4 * MIB
     contacts = [path for path in meter.inner.dump() if "/contacts/" in path]

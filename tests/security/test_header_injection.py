@@ -58,7 +58,7 @@ TRICKS = [
     "a.txt\r\nContent-Type: text/html",
     "../../etc/passwd",
 ]
-PERMITTED = [one for one in TRICKS if is_clean(one)]
+PERMITTED = [trick for trick in TRICKS if is_clean(trick)]
 
 
 def texts(tricks: list[str], letters: Any) -> st.SearchStrategy[str]:
@@ -109,9 +109,9 @@ def post(
 
 def what_left(deployment: Deployment) -> list[tuple[str, bytes]]:
     """Recipient and bytes of every copy, by Gmail or by the provider."""
-    left = [(one.recipient, one.raw) for one in deployment.world.outside]
+    left = [(item.recipient, item.raw) for item in deployment.world.outside]
     for sent in deployment.relay.taken:
-        left += [(one, sent.mail) for one in sent.recipients]
+        left += [(recipient, sent.mail) for recipient in sent.recipients]
     deployment.world.outside.clear()
     deployment.relay.taken.clear()
     return left
@@ -140,13 +140,13 @@ def check(raw: bytes, asked: dict[str, Any], files: list[str]) -> None:
     assert set(names) == meant  # no Bcc
     assert not old.defects
     sender = "news@agency.test" if provider else MIA
-    assert [one.addr_spec for one in new["From"].addresses] == [sender]
-    assert [one.addr_spec for one in new["To"].addresses] == [CARLA]
-    copied = {normalise(one["address"]) for one in asked["cc"]} - {CARLA}
+    assert [address.addr_spec for address in new["From"].addresses] == [sender]
+    assert [address.addr_spec for address in new["To"].addresses] == [CARLA]
+    copied = {normalise(recipient["address"]) for recipient in asked["cc"]} - {CARLA}
     assert len(new["Cc"].addresses if "Cc" in new else ()) == len(copied)
     if "=?" not in asked["subject"]:
         assert plain(new["Subject"]) == plain(asked["subject"])
-    parts = [one for one in new.walk() if one.get_content_disposition()]
+    parts = [item for item in new.walk() if item.get_content_disposition()]
     assert len(parts) == len(files)
     for part in parts:
         assert set(part.keys()) == {
@@ -198,8 +198,8 @@ def test_no_value_adds_a_header_or_a_recipient(deployment: Deployment) -> None:
             assert answer.status_code in {400, 422}
             assert left == []
             return
-        meant = {CARLA, *(normalise(one["address"]) for one in cc + bcc)}
-        assert sorted(one for one, _ in left) == sorted(meant)
+        meant = {CARLA, *(normalise(item["address"]) for item in cc + bcc)}
+        assert sorted(item for item, _ in left) == sorted(meant)
         for _, raw in left:
             check(raw, asked, files)
 

@@ -71,9 +71,9 @@ def _patterns_in(value: Any) -> Iterator[re.Pattern[Any]]:
     if isinstance(value, re.Pattern):
         yield value
     elif isinstance(value, dict):
-        yield from (p for one in value.values() for p in _patterns_in(one))
+        yield from (p for item in value.values() for p in _patterns_in(item))
     elif isinstance(value, tuple | list):
-        yield from (p for one in value for p in _patterns_in(one))
+        yield from (p for item in value for p in _patterns_in(item))
 
 
 def _inline(path: Path) -> Iterator[tuple[int, ast.expr]]:
@@ -345,12 +345,12 @@ def _repeated(*words: str) -> Callable[[int], str]:
 FAMILIES: dict[str, Callable[[int], str]] = {
     **{f"{word!r}": _repeated(word) for word in WORDS},
     **{
-        f"{one!r} then {other!r}": _repeated(one, other)
-        for one, other in zip(WORDS, WORDS[7:] + WORDS[:7], strict=True)
+        f"{item!r} then {other!r}": _repeated(item, other)
+        for item, other in zip(WORDS, WORDS[7:] + WORDS[:7], strict=True)
     },
     **{
-        f"{one!r} and {other!r} by turns": _repeated(one + other)
-        for one, other in zip(WORDS, WORDS[3:] + WORDS[:3], strict=True)
+        f"{item!r} and {other!r} by turns": _repeated(item + other)
+        for item, other in zip(WORDS, WORDS[3:] + WORDS[:3], strict=True)
     },
     "open, then other ends": _repeated("<b>", "<i></i>"),
     "cells in spans in a cell": lambda n: (

@@ -209,15 +209,17 @@ TRIED: set[str] = set()
 
 def hidden_in(text: str) -> list[str]:
     """The canaries in a text, also as base64 would write them."""
-    coded = [base64.b64encode(one.encode()).decode()[:20] for one in (SECRET, TEXT)]
+    coded = [base64.b64encode(item.encode()).decode()[:20] for item in (SECRET, TEXT)]
     forms = [WORD, SECRET, MIA, "customer.test", *coded]
-    return [one for one in forms if one.lower() in text.lower()]
+    return [form for form in forms if form.lower() in text.lower()]
 
 
 def told(d: Canaries) -> str:
     """All answers but the good ones, which may say what their reader may know."""
     return "\n".join(
-        f"{one.headers} {one.text}" for one in d.answers if one.status_code >= 400
+        f"{answer.headers} {answer.text}"
+        for answer in d.answers
+        if answer.status_code >= 400
     )
 
 
@@ -247,7 +249,9 @@ def test_no_canary_is_logged_or_told_whatever_fails(
     tries = [(number, next(kinds)) for number in range(1, len(calls) + 1)]
     methods = {*calls} - TRIED
     TRIED.update(methods)
-    tries += [(calls.index(one) + 1, fault) for one in methods for fault in FAULTS]
+    tries += [
+        (calls.index(method) + 1, fault) for method in methods for fault in FAULTS
+    ]
     lines = 0
     for number, fault in tries:
         capfd.readouterr()

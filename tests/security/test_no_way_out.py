@@ -36,11 +36,14 @@ def imported(tree: ast.AST) -> set[str]:
     names: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            names |= {one.name for one in node.names}
+            names |= {name.name for name in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            names |= {node.module, *(f"{node.module}.{one.name}" for one in node.names)}
+            names |= {
+                node.module,
+                *(f"{node.module}.{name.name}" for name in node.names),
+            }
     # Faults to be caught are no way out.
-    return {one for one in names if not one.startswith("requests.exceptions")}
+    return {name for name in names if not name.startswith("requests.exceptions")}
 
 
 def ways_out(source: str) -> set[str]:
@@ -48,7 +51,9 @@ def ways_out(source: str) -> set[str]:
     tree = ast.parse(source)
     names = imported(tree)
     found = {
-        way for way in WAYS_OUT if any(f"{one}.".startswith(f"{way}.") for one in names)
+        way
+        for way in WAYS_OUT
+        if any(f"{name}.".startswith(f"{way}.") for name in names)
     }
     calls = {
         node.func.id

@@ -62,7 +62,7 @@ def test_m13_mail_leaves_for_the_address_as_it_was_given(
     (message,) = system.post(to=(asked,)).ids
     record = system.services.reading.message(S, message)
     assert record.envelope is not None
-    assert [one.shown for one in record.envelope.to] == [given]
+    assert [recipient.shown for recipient in record.envelope.to] == [given]
     system.send_all()
     (left,) = system.world.outside
     assert left.recipient == written_to(given)
@@ -86,7 +86,7 @@ def test_m13_the_provider_gets_it_as_it_was_given(
     assert recipients(taken.mail) == [written_to(given)]
     record = system.services.reading.message(S, message)
     assert record.envelope is not None
-    assert [one.shown for one in record.envelope.to] == [given]
+    assert [recipient.shown for recipient in record.envelope.to] == [given]
 
 
 def test_m13_the_answer_is_that_contacts_and_shown_as_it_was_written(
@@ -116,9 +116,9 @@ def test_s7_the_same_mail_is_the_same_however_an_address_is_written(
     put(system, "ada@post.example")
     first, again = (
         system.post(
-            to=(Asked("/to/0", address="ada@post.example", written=one),), key="k"
+            to=(Asked("/to/0", address="ada@post.example", written=item),), key="k"
         )
-        for one in ("Ada@post.example", "ada@post.example")
+        for item in ("Ada@post.example", "ada@post.example")
     )
     assert first.ids == again.ids
 
@@ -126,4 +126,4 @@ def test_s7_the_same_mail_is_the_same_however_an_address_is_written(
 def recipients(mail: Any) -> list[str]:
     raw = mail if isinstance(mail, bytes) else b"".join(mail)
     parsed = message_from_string(raw.decode(), policy=policy.default)
-    return [one.addr_spec for one in parsed["To"].addresses]
+    return [address.addr_spec for address in parsed["To"].addresses]

@@ -61,11 +61,11 @@ def deliver(
 def shown(system: System, contact: str = "ada") -> list[tuple[str, str, list[str]]]:
     return sorted(
         (
-            (one.envelope.text or "").strip() if one.envelope else "",
-            one.authenticity,
-            sorted(held.address for held in one.held_by),
+            (message.envelope.text or "").strip() if message.envelope else "",
+            message.authenticity,
+            sorted(held.address for held in message.held_by),
         )
-        for one in system.conversation(contact)
+        for message in system.conversation(contact)
     )
 
 
@@ -96,11 +96,11 @@ def test_m9_the_authenticated_mail_is_the_record_in_either_order(
         deliver(system, forged, MATE, auth)
     assert shown(system) == TRUE
     told = system.decisions(message_id=str(true["Message-ID"]))
-    assert sorted((one.outcome, one.rule, one.mailbox) for one in told) == [
+    assert sorted((item.outcome, item.rule, item.mailbox) for item in told) == [
         ("ignored", "M9", MATE),
         ("recorded", "M5", ME),
     ]
-    events = [one["type"] for one in system.events()].count("message.recorded")
+    events = [event["type"] for event in system.events()].count("message.recorded")
     assert events == 1 + forged_first
     of_forged = audit(system, "v")
     assert [(d["outcome"], d["rule"]) for d in of_forged["differences"]] == [
@@ -161,7 +161,7 @@ def test_m9_a_forgery_in_a_foreign_thread_leaves_it_with_all_it_brought() -> Non
     assert len(system.conversation("bob")) == 2
     deliver(system, true, ME)
     assert shown(system) == TRUE
-    assert [one.subject for one in system.conversation("bob")] == ["Offer"]
+    assert [message.subject for message in system.conversation("bob")] == ["Offer"]
     figures = {
         c: system.outside.documents.get([f"subaccounts/s/contacts/{c}"])[0].data[
             "messages"
@@ -294,7 +294,7 @@ def test_m9_a_copy_that_m3_forbids_joins_only_the_email_it_is(
     true = bill(system, both)
     copy = true if alike else twisted(true, MATE)
     mine, colleagues = (true, ME, "pass"), (copy, MATE, auth)
-    for one in (colleagues, mine) if colleague_first else (mine, colleagues):
-        deliver(system, *one)
+    for item in (colleagues, mine) if colleague_first else (mine, colleagues):
+        deliver(system, *item)
     joins = alike and auth == "pass"
     assert shown(system) == [("Pay to REAL-111", "pass", [MATE, ME] if joins else [ME])]

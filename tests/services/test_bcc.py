@@ -96,7 +96,7 @@ def test_b2_a_mail_from_another_client_makes_contact_conversation_and_event(
     contacts = system.contacts()
     assert set(contacts) == {ADA, BOB}
     assert (contacts[ADA]["name"], contacts[BOB]["name"]) == ("Lovelace, Ada", BOB)
-    assert {one["assigned_to"] for one in contacts.values()} == {"u"}
+    assert {contact["assigned_to"] for contact in contacts.values()} == {"u"}
     (message,) = system.said(ADA)
     assert (message.direction, message.user, message.route) == ("outbound", "u", "bcc")
     assert (message.status, message.rule) == ("sent", "B2")
@@ -104,8 +104,8 @@ def test_b2_a_mail_from_another_client_makes_contact_conversation_and_event(
     assert contacts[ADA]["last_message_at"] == message.sent_at
     assert system.said(BOB) == []
     created = system.published("contact.created")
-    assert {one["data"]["contact"] for one in created} == {
-        one["id"] for one in contacts.values()
+    assert {item["data"]["contact"] for item in created} == {
+        contact["id"] for contact in contacts.values()
     }
     assert len(system.published("message.recorded")) == 1
 
@@ -138,7 +138,7 @@ def test_b3_mail_of_a_logged_contact_syncs_from_then_on(system: BccSystem) -> No
     system.settle()
     system.arrives(ADA, ME, "After")
     system.settle()
-    assert [one.subject for one in system.said(ADA)] == ["Logged", "After"]
+    assert [message.subject for message in system.said(ADA)] == ["Logged", "After"]
 
 
 def test_b3_an_existing_contact_of_a_colleague_becomes_established(
@@ -149,7 +149,10 @@ def test_b3_an_existing_contact_of_a_colleague_becomes_established(
     system.settle()
     system.arrives(ADA, ME, "Later")
     system.settle()
-    assert [one.subject for one in system.conversation("c")] == ["Logged", "Later"]
+    assert [message.subject for message in system.conversation("c")] == [
+        "Logged",
+        "Later",
+    ]
     assert system.published("contact.created") == []
     assert system.contacts()[ADA]["assigned_to"] == "colleague"
 
@@ -183,7 +186,7 @@ def test_b2_a_contact_id_that_the_crm_gave_another_address_is_not_used_again(
     system.outlook(subject="Again")
     system.settle()
     assert system.contacts()[ADA]["id"] != made
-    assert [one.subject for one in system.said(ADA)] == ["Again"]
+    assert [message.subject for message in system.said(ADA)] == ["Again"]
 
 
 # --- B4: two routes, one record --------------------------------------------------
@@ -207,9 +210,9 @@ def test_b4_both_routes_make_one_record_in_either_order(order: Any) -> None:
         system.settle()
     (message,) = system.said(ADA)
     assert (message.route, message.rule, message.user) == ("bcc", "B2", "u")
-    assert {one.user for one in message.held_by} == {"u", LOGGING}
+    assert {copy.user for copy in message.held_by} == {"u", LOGGING}
     assert message.envelope is not None
-    shown = [(one.name, one.address) for one in message.envelope.bcc]
+    shown = [(recipient.name, recipient.address) for recipient in message.envelope.bcc]
     assert shown == [(None, "blind@client.example"), ("BCC address", "")]
     assert len(system.published("message.recorded")) == 1
     assert len(system.published("contact.created")) == 2
@@ -337,7 +340,7 @@ def test_b6_the_address_is_shown_without_its_secret(
     (message,) = system.said(ADA)
     assert message.envelope is not None
     where = message.envelope.bcc if field == "Bcc" else message.envelope.cc
-    assert [(one.name, one.address) for one in where] == [("BCC address", "")]
+    assert [(item.name, item.address) for item in where] == [("BCC address", "")]
     assert len(system.contacts()) == 1
     token = address.partition("+")[2].partition("@")[0]
     assert token not in repr(system.outside.documents.dump())
@@ -358,7 +361,7 @@ def test_b6_a_reply_all_that_reaches_it_is_a_normal_inbound_mail(
     system.settle()
     _, answer = system.said(ADA)
     assert (answer.direction, answer.route, answer.rule) == ("inbound", "gmail", "T2")
-    assert {one.user for one in answer.held_by} == {"u", LOGGING}
+    assert {copy.user for copy in answer.held_by} == {"u", LOGGING}
     assert BOB not in system.contacts()
 
 
@@ -373,7 +376,9 @@ def test_b6_an_answer_reaches_the_crm_of_a_user_without_gmail() -> None:
     _, answer = system.said(ADA)
     assert (answer.direction, answer.route, answer.rule) == ("inbound", "bcc", "B6")
     for refused in (forged, other):
-        assert [one.rule for one in system.decisions(message_id=refused)] == ["B5"]
+        assert [decision.rule for decision in system.decisions(message_id=refused)] == [
+            "B5"
+        ]
     assert len(system.contacts()) == 1
 
 
@@ -411,7 +416,9 @@ def test_b7_m12_a_mail_to_somebody_listed_is_not_logged(
         system.subaccount(never_log=(ADA,))
     refused = system.outlook(to=f"{ADA}, {BOB}")
     system.settle()
-    assert [one.rule for one in system.decisions(message_id=refused)] == ["M12"]
+    assert [decision.rule for decision in system.decisions(message_id=refused)] == [
+        "M12"
+    ]
     assert (system.recorded(), system.contacts()) == ([], {})
 
 
@@ -468,7 +475,7 @@ def test_b4_the_logging_mailbox_is_watched_swept_and_resynced(
 
 def test_b4_events_of_the_logging_mailbox_name_no_user(system: BccSystem) -> None:
     events = system.published("connection.connected")
-    (event,) = [one for one in events if "logging" in one["subject"]]
+    (event,) = [item for item in events if "logging" in item["subject"]]
     assert event["subject"] == "/v1/logging-mailbox/connection"
     assert event["data"] == {"address": LOG}
 
@@ -489,7 +496,7 @@ def test_b2_old_mail_that_is_read_again_does_not_bring_an_erased_contact_back(
     """Data protection: a resync after the erasure reads the logged mail once more."""
     system.outlook()
     system.settle()
-    (contact,) = (one["id"] for one in system.contacts().values())
+    (contact,) = (item["id"] for item in system.contacts().values())
     system.clock.advance(seconds=5)
     system.services.directory.delete_contact(S, ContactId(contact))
     system.world.expire_history(LOG)

@@ -161,8 +161,10 @@ def named(system: System) -> list[str]:
         if name in data
     )
     keys = system.outside.blobs.keys()
-    assert not [one for one in documents if one.startswith((WHERE, "erasures/"))]
-    assert not [one for one in keys if not one.startswith(prefixes)]
+    assert not [
+        document for document in documents if document.startswith((WHERE, "erasures/"))
+    ]
+    assert not [key for key in keys if not key.startswith(prefixes)]
     return list(keys)
 
 
@@ -174,7 +176,7 @@ def before_commit(system: System, which: str, then: Callable[[], object]) -> Non
 
     def commit(writes: Any) -> Any:
         if not done and any(
-            isinstance(one, Create) and which in one.path for one in writes
+            isinstance(write, Create) and which in write.path for write in writes
         ):
             done.append(True)
             then()
@@ -224,14 +226,14 @@ def test_a_quarantined_message_leaves_no_blob(
     real = system.outside.documents.commit
 
     def always(writes: Any) -> Any:
-        if any("/messages/" in one.path for one in writes):
+        if any("/messages/" in write.path for write in writes):
             refuse()
         return real(writes)
 
     monkeypatch.setattr(system.outside.documents, "commit", always)
     system.world.deliver_from_outside(big(system), [ME], "pass")
     system.settle()
-    rows = [one for one in system.outside.documents.dump() if "quarantine/" in one]
+    rows = [path for path in system.outside.documents.dump() if "quarantine/" in path]
     assert len(rows) == 1
     assert named(system) == []
 
@@ -317,7 +319,9 @@ def test_a_big_envelope_that_is_written_anew_leaves_no_old_one(system: System) -
     assert system.deliver(mine)
     (record,) = system.conversation("ada")
     assert record.envelope is not None
-    assert [one.address for one in record.envelope.bcc] == ["bob@client.example"]
+    assert [recipient.address for recipient in record.envelope.bcc] == [
+        "bob@client.example"
+    ]
     (after,) = named(system)
     assert after != before
 

@@ -28,7 +28,10 @@ class Watched:
 
     def commit(self, writes: Sequence[Write]) -> Any:
         if (
-            sum(isinstance(one, Create) and "/messages/" in one.path for one in writes)
+            sum(
+                isinstance(write, Create) and "/messages/" in write.path
+                for write in writes
+            )
             > 1
         ):
             self.seen += 1
@@ -62,7 +65,9 @@ def burst(system: System) -> None:
 
 
 def recorded(system: System) -> list[str]:
-    return [one["id"] for one in system.events() if one["type"] == "message.recorded"]
+    return [
+        event["id"] for event in system.events() if event["type"] == "message.recorded"
+    ]
 
 
 @pytest.mark.parametrize("fault", [Permanent, Conflict, Transient])

@@ -149,7 +149,7 @@ def test_c2_mail_that_comes_while_the_watch_begins_is_brought_in(
     system.connect("u", ME)
     system.pushes.clear()
     system.settle()
-    assert [one.subject for one in system.conversation("ada")] == ["Just now"]
+    assert [message.subject for message in system.conversation("ada")] == ["Just now"]
 
 
 def test_c2_mail_from_before_stays_out(system: System) -> None:
@@ -179,7 +179,7 @@ def test_c3_a_consumer_address(setting: str, code: str, warned: bool) -> None:
     assert (result.code, result.warning is not None) == (code, warned)
     if code == "connected":
         view = system.services.connections.view(UserId("u"))
-        codes = [one["code"] for one in view["warnings"]]
+        codes = [warning["code"] for warning in view["warnings"]]
         assert codes == (["consumer_address"] if warned else [])
     else:
         account = system.world.account("rep@gmail.com")

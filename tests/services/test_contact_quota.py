@@ -41,16 +41,18 @@ def test_b7_above_the_cap_mail_to_strangers_is_not_recorded_and_says_so() -> Non
     refused = log(system, *people(1))
     assert set(system.contacts()) == {ADA, BOB}
     assert len(system.recorded()) == 2
-    assert [one.rule for one in system.decisions(message_id=refused)] == ["B7"]
+    assert [decision.rule for decision in system.decisions(message_id=refused)] == [
+        "B7"
+    ]
 
 
 def test_b7_above_the_cap_mail_to_a_known_contact_is_logged_without_new_ones() -> None:
     system = capped(1)
     log(system, ADA)
     mixed = log(system, *people(1), ADA, subject="To both")
-    assert [one.subject for one in system.said(ADA)] == ["Hello", "To both"]
+    assert [message.subject for message in system.said(ADA)] == ["Hello", "To both"]
     assert set(system.contacts()) == {ADA}
-    assert [one.rule for one in system.decisions(message_id=mixed)] == ["B7"]
+    assert [decision.rule for decision in system.decisions(message_id=mixed)] == ["B7"]
     assert len(system.published("contact.created")) == 1
 
 
@@ -157,7 +159,7 @@ def points(first: int) -> list[Any]:
     system.restart(plan)
     system.settle()
     # Only commits change what is counted; tests/faults dies at every call.
-    return [(first, one) for one in plan.points() if one.name.endswith("commit")]
+    return [(first, point) for point in plan.points() if point.name.endswith("commit")]
 
 
 @pytest.mark.parametrize(("first", "point"), points(1), ids=str)

@@ -45,7 +45,7 @@ def arrives_without_header(
 
 def held(system: SendingSystem) -> list[list[str]]:
     return [
-        sorted(one.address for one in record.held_by)
+        sorted(copy.address for copy in record.held_by)
         for record in system.conversation("c")
     ]
 

@@ -211,7 +211,7 @@ def test_two_puts_at_the_same_moment_never_mix(
             return
         failed.append(one)
 
-    workers = [threading.Thread(target=put, args=(one,)) for one in wanted]
+    workers = [threading.Thread(target=put, args=(item,)) for item in wanted]
     for worker in workers:
         worker.start()
     for worker in workers:
@@ -219,7 +219,9 @@ def test_two_puts_at_the_same_moment_never_mix(
     assert failed == []
     (winner,) = directory.contact("a", "c1").emails
     holders = [
-        one.emails[0] for one in wanted if entry(memory, one.emails[0]).get("contacts")
+        item.emails[0]
+        for item in wanted
+        if entry(memory, item.emails[0]).get("contacts")
     ]
     assert holders == [winner]
 
@@ -269,8 +271,8 @@ def record(memory: Memory, message: Any) -> None:
     document = messages.to_document(message)
     prefix = messages.blob_prefix(message.subaccount, message.id)
     document.put_blob(put_under(memory.blobs, prefix))
-    for one in message.envelope.attachments:
-        key = messages.attachment_key(message, one.id)
+    for attachment in message.envelope.attachments:
+        key = messages.attachment_key(message, attachment.id)
         memory.blobs.put(key, b"x", "text/plain")
     record_into(memory.documents, message, document.data)
 
@@ -278,21 +280,21 @@ def record(memory: Memory, message: Any) -> None:
 def check_erased(memory: Memory) -> None:
     documents = memory.documents
     assert not documents.get(["subaccounts/a/contacts/c1"])[0].exists
-    assert [one.id for one in documents.query(Query("subaccounts/a/messages"))] == [
-        "k1"
-    ]
-    assert [one.id for one in documents.query(Query("subaccounts/a/threads"))] == [
-        "t-k1"
-    ]
+    assert [
+        document.id for document in documents.query(Query("subaccounts/a/messages"))
+    ] == ["k1"]
+    assert [
+        document.id for document in documents.query(Query("subaccounts/a/threads"))
+    ] == ["t-k1"]
     (ids,) = documents.query(Query("subaccounts/a/message_ids"))
     assert list(ids.data["entries"]) == ["k1"]
-    assert [one.id for one in documents.query(Query("outbox"))] == ["ekeep"]
+    assert [document.id for document in documents.query(Query("outbox"))] == ["ekeep"]
     # Of an address that is nobody's any more only the moment stays (B2).
     address, *emptied = sorted(
         documents.query(Query("subaccounts/a/addresses")),
         key=lambda one: "contacts" not in one.data,
     )
-    assert all(set(one.data) == {"erased_at"} for one in emptied)
+    assert all(set(item.data) == {"erased_at"} for item in emptied)
     assert list(address.data["contacts"]) == ["keep"]
     assert memory.blobs.keys() == []
 
@@ -351,7 +353,7 @@ def test_a_row_in_conflict_does_not_stop_its_batch(
     real = memory.documents.commit
 
     def commit(writes: Any) -> None:
-        if any(one.path.endswith("/contacts/busy") for one in writes):
+        if any(write.path.endswith("/contacts/busy") for write in writes):
             raise Conflict
         real(writes)
 
@@ -361,7 +363,7 @@ def test_a_row_in_conflict_does_not_stop_its_batch(
         job.add(Row(line, contact(c, (f"{c}@example.org",))))
     done = job.finish()
     assert done.imported == 2
-    assert [(one.line, one.code) for one in done.failed] == [(2, "conflict")]
+    assert [(item.line, item.code) for item in done.failed] == [(2, "conflict")]
 
 
 def test_a_batch_stays_within_one_commit(memory: Memory, directory: Directory) -> None:

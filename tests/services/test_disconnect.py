@@ -29,15 +29,15 @@ def status(system: System, user: str = "u") -> str:
 
 
 def subjects(system: System) -> list[str]:
-    return [one.subject for one in system.conversation("ada")]
+    return [message.subject for message in system.conversation("ada")]
 
 
 def events(system: System) -> list[str]:
-    return [one["type"] for one in system.events() if "connection" in one["type"]]
+    return [event["type"] for event in system.events() if "connection" in event["type"]]
 
 
 def order_of(system: System, *methods: str) -> list[str]:
-    return [one.method for one in system.world.calls if one.method in methods]
+    return [call.method for call in system.world.calls if call.method in methods]
 
 
 # --- C6 ----------------------------------------------------------------------------

@@ -132,8 +132,12 @@ def test_m9_the_authenticated_mail_is_the_record_although_its_thread_is_full(
     fill(system, paths.thread(SubaccountId("s"), root.thread), {})
     system.world.deliver_from_outside(true.as_bytes(), [ME], "pass")
     system.settle()
-    shown = [one for one in system.conversation("ada") if one.subject == "second"]
-    assert [(one.authenticity, one.thread) for one in shown] == [("pass", root.thread)]
+    shown = [
+        message for message in system.conversation("ada") if message.subject == "second"
+    ]
+    assert [(item.authenticity, item.thread) for item in shown] == [
+        ("pass", root.thread)
+    ]
     assert shown[0].envelope
     assert shown[0].envelope.text
     assert shown[0].envelope.text.strip() == "the true words"
@@ -147,7 +151,7 @@ def test_b3_mail_is_logged_although_its_address_holds_no_more() -> None:
     fill(system, paths.address(SubaccountId("s"), ADA), {})
     system.outlook(subject="Logged")
     system.settle()
-    assert [one.subject for one in system.conversation("c")] == ["Logged"]
+    assert [message.subject for message in system.conversation("c")] == ["Logged"]
     assert system.services.quarantine.items(CRM) == ()
     assert_all_fit(system)
 
@@ -178,7 +182,9 @@ def test_m9_a_record_lists_copies_up_to_a_cap() -> None:
     assert joined is not None
     assert len(joined.held_by) == MAX_COPIES_LISTED
     assert MailboxId(joined.held_by[-1].mailbox) == more[0].mailbox
-    stored = {"held_by": {str(n): vars_of(one) for n, one in enumerate(joined.held_by)}}
+    stored = {
+        "held_by": {str(n): vars_of(item) for n, item in enumerate(joined.held_by)}
+    }
     assert document_size("subaccounts/s/messages/m", stored) < MAX_DOCUMENT_BYTES
 
 

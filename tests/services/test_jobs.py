@@ -69,27 +69,32 @@ def test_e4_finds_names_and_repairs_what_is_missing(
     removed = remove(system, "removed")
     result = audit(system)
     assert (result["gmail"], result["recorded"]) == (3, 1)
-    found = {one["gmail_message_id"]: one for one in result["differences"]}
+    found = {
+        difference["gmail_message_id"]: difference
+        for difference in result["differences"]
+    }
     assert len(found) == 2
     assert removed in found
     # The thread of the removed one is still known by Gmail's thread id.
     assert found.pop(removed)["rule"] == "T2"
     (other,) = found.values()
     assert (other["outcome"], other["rule"]) == ("recorded", "M5")
-    for one in result["differences"]:
-        assert not one["repaired"]
-        assert one["subaccounts"][0]["contact"] == "ada"
+    for difference in result["differences"]:
+        assert not difference["repaired"]
+        assert difference["subaccounts"][0]["contact"] == "ada"
     assert len(system.conversation("ada")) == 1
 
     repaired = audit(system, repair=True)["differences"]
-    assert [one["repaired"] for one in repaired] == [True, True]
-    subjects = [one.subject for one in system.conversation("ada")]
+    assert [item["repaired"] for item in repaired] == [True, True]
+    subjects = [message.subject for message in system.conversation("ada")]
     assert sorted(subjects) == ["kept", "removed", "skipped"]
     contact = system.services.directory.contact(SubaccountId("s"), ContactId("ada"))
     assert contact is not None
     assert contact.messages == 3
     assert audit(system, repair=True) == {"gmail": 3, "recorded": 3, "differences": []}
-    ids = [one["id"] for one in system.events() if one["type"] == "message.recorded"]
+    ids = [
+        event["id"] for event in system.events() if event["type"] == "message.recorded"
+    ]
     assert len(set(ids)) == 3
 
 
@@ -201,7 +206,7 @@ def test_e5_brings_in_mail_since_the_connection_and_never_before(
     system.settle()
     done, result = system.services.jobs.view(CRM, job.id)
     assert (done.status, result) == ("done", {"gmail": 31, "recorded": 31})
-    subjects = [one.subject for one in system.conversation("bob")]
+    subjects = [message.subject for message in system.conversation("bob")]
     assert subjects == [*(f"from {n}" for n in range(30)), "to"]
     again = system.services.jobs.backfill(SubaccountId("s"), ContactId("bob"))
     system.settle()
@@ -242,7 +247,7 @@ def test_e5_an_address_that_is_the_contacts_no_more_is_left_out(
     system.services.jobs.backfill(SubaccountId("s"), ContactId("bob"))
     system.contact("bob", CLEO)
     system.settle()
-    assert [one.sender.address for one in system.conversation("bob")] == [CLEO]
+    assert [message.sender.address for message in system.conversation("bob")] == [CLEO]
 
 
 def test_e5_touches_no_other_subaccount(system: System) -> None:
@@ -282,7 +287,7 @@ def test_e4_a_record_that_does_not_list_the_copy_is_mended(system: System) -> No
     (found,) = audit(system, repair=True)["differences"]
     assert found["repaired"]
     (message,) = system.conversation("ada")
-    assert [one.address for one in message.held_by] == [ME]
+    assert [copy.address for copy in message.held_by] == [ME]
 
 
 @pytest.mark.parametrize("assigned_to", ["u", "v"])
@@ -298,7 +303,7 @@ def test_e5_every_mailbox_that_holds_the_mail_is_listed(
     system.services.jobs.backfill(SubaccountId("s"), ContactId("cleo"))
     system.settle()
     (message,) = system.conversation("cleo")
-    assert {one.address for one in message.held_by} == {ME, MATE}
+    assert {copy.address for copy in message.held_by} == {ME, MATE}
 
 
 def test_e4_a_copy_that_was_read_before_there_was_the_contact_is_listed(
@@ -308,7 +313,9 @@ def test_e4_a_copy_that_was_read_before_there_was_the_contact_is_listed(
     system.user("v", MATE)
     system.connect("v", MATE)
     system.arrives(CLEO, f"{ME}, {MATE}")
-    colleagues = next(one for one in system.pushes if MATE.encode() in one.event.data)
+    colleagues = next(
+        push for push in system.pushes if MATE.encode() in push.event.data
+    )
     system.pushes.remove(colleagues)
     system.settle()
     system.contact("cleo", CLEO, assigned_to="v")
@@ -316,4 +323,4 @@ def test_e4_a_copy_that_was_read_before_there_was_the_contact_is_listed(
     (found,) = audit(system, repair=True)["differences"]
     assert (found["rule"], found["repaired"]) == ("M9", True)
     (message,) = system.conversation("cleo")
-    assert {one.address for one in message.held_by} == {ME, MATE}
+    assert {copy.address for copy in message.held_by} == {ME, MATE}

@@ -42,7 +42,7 @@ def test_m13_full_width_letters_are_the_same_domain_and_must_be_authenticated() 
     )
     system.settle()
     assert system.conversation("ada") == []
-    assert [one.rule for one in system.decisions(message_id=forged)] == ["M2"]
+    assert [decision.rule for decision in system.decisions(message_id=forged)] == ["M2"]
 
 
 def test_b5_a_look_alike_of_the_user_logs_nothing() -> None:

@@ -17,11 +17,11 @@ def test_e1_a_subscriber_that_restarts_handles_each_event_once(tmp_path: Path) -
     system = BccSystem()
     system.outlook()
     system.settle()
-    raw = [one.data for one in system.outside.topics.published("crm-events")]
+    raw = [event.data for event in system.outside.topics.published("crm-events")]
     first = Inbox(tmp_path / "crm")
-    assert [first.take(one) for one in raw] == [True] * len(raw)
+    assert [first.take(item) for item in raw] == [True] * len(raw)
     second = Inbox(tmp_path / "crm")
-    assert [second.take(one) for one in [*raw, *raw]] == [False] * 2 * len(raw)
+    assert [second.take(item) for item in [*raw, *raw]] == [False] * 2 * len(raw)
     assert ("message.recorded") in dict(second.timeline())
 
 

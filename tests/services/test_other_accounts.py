@@ -311,8 +311,10 @@ def test_an_account_whose_end_nobody_knew_of_is_found_out(system: System) -> Non
     assert system.connect("new", ME).code == "connected"
     system.settle()
     assert view(system) == (ME, "reauth_required")
-    told = [one for one in system.events() if one["type"].endswith("reauth_required")]
-    assert [one["data"]["user"] for one in told] == ["u"]
+    told = [
+        event for event in system.events() if event["type"].endswith("reauth_required")
+    ]
+    assert [item["data"]["user"] for item in told] == ["u"]
 
 
 def test_the_end_of_either_leaves_the_other(system: System) -> None:

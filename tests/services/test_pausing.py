@@ -247,11 +247,11 @@ def test_a_crash_anywhere_in_a_pause_loses_and_doubles_nothing(point, drop):
     system.sweep(0)
     system.send_all()
     assert not system.services.pausing.of(S).paused
-    assert {one.status for one in system.conversation("b")} == (
+    assert {message.status for message in system.conversation("b")} == (
         {"failed"} if drop else {"sent"}
     )
     inbox = system.world.account(BOB).mailbox.messages
     once = 0 if drop else 1
     assert (len(inbox), len(system.relay.taken)) == (once, once)
-    assert len({one for _, one in system.new_events()}) == 2
+    assert len({item for _, item in system.new_events()}) == 2
     assert (system.under_way(), system.drafts()) == (0, 0)

@@ -58,7 +58,7 @@ def test_e3_poison_among_99_good_ones_blocks_nothing_and_is_replayed(
     assert system.services.quarantine.items(CRM) == ()
     messages = system.conversation("ada")
     assert len(messages) == 100
-    assert [one.subject for one in messages][40] == "Poison"
+    assert [message.subject for message in messages][40] == "Poison"
     (decision,) = system.decisions(gmail_id=item.gmail_message_id)
     assert decision.outcome == "recorded"
     with pytest.raises(Problem):

@@ -19,11 +19,11 @@ def status(system: System, user: str = "u") -> str:
 
 
 def events(system: System, kind: str) -> int:
-    return [one["type"] for one in system.events()].count(f"connection.{kind}")
+    return [event["type"] for event in system.events()].count(f"connection.{kind}")
 
 
 def subjects(system: System) -> list[str]:
-    return [one.subject for one in system.conversation("ada")]
+    return [message.subject for message in system.conversation("ada")]
 
 
 def _blocked(description: str, subtype: str | None) -> Callable[[System], None]:
@@ -97,7 +97,7 @@ def test_c7_the_renewal_notices_it_too(system: System, cause: str) -> None:
         {"action": "drop_before"},
         {"action": "drop_after"},
     ],
-    ids=lambda fault: "-".join(str(one) for one in fault.values()),
+    ids=lambda fault: "-".join(str(item) for item in fault.values()),
 )
 def test_a_token_endpoint_in_trouble_disconnects_nobody(
     system: System, fault: dict[str, object]
@@ -152,7 +152,9 @@ def test_c7_with_the_history_expired_every_mail_since_once(system: System) -> No
     system.settle(2000)
     assert subjects(system) == ["Before", *(f"Missed {n}" for n in range(60))]
     ids = [
-        one["data"]["message"] for one in system.events() if "message" in one["data"]
+        event["data"]["message"]
+        for event in system.events()
+        if "message" in event["data"]
     ]
     assert len(ids) == len(set(ids)) == 61
 
@@ -205,5 +207,5 @@ def test_c7_the_page_and_the_api_say_what_to_do(system: System) -> None:
     system.arrives(ADA, ME)
     system.settle()
     view = system.services.connections.view(UserId("u"))
-    assert [one["code"] for one in view["warnings"]] == ["reauth_required"]
+    assert [warning["code"] for warning in view["warnings"]] == ["reauth_required"]
     assert view["sends_left_today"] == 0

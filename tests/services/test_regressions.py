@@ -59,7 +59,7 @@ def test_m9_a_crash_after_the_record_does_not_lose_a_colleagues_earlier_copy(
     system.pushes.append(mine)
     system.settle()
     (message,) = system.conversation("ada")
-    assert {one.address for one in message.held_by} == {ME, MATE}
+    assert {copy.address for copy in message.held_by} == {ME, MATE}
 
 
 def _two_subaccounts() -> SendingSystem:
@@ -160,7 +160,7 @@ def test_w3_a_resync_finds_what_came_while_its_holder_was_stalled(
     monkeypatch.setattr(GmailMailbox, "history", history)
     system.settle()
     system.sweep(0)
-    subjects = [one.subject for one in system.conversation("ada")]
+    subjects = [message.subject for message in system.conversation("ada")]
     assert subjects == ["first", "second"]
 
 
@@ -172,7 +172,7 @@ def test_t2_an_answer_in_the_batch_of_the_mail_that_made_the_contact_joins_it() 
     system = BccSystem()
     sent = system.sends(bcc.ME, f"{bcc.ADA}, {bcc.BOB}", headers={"Bcc": system.drop()})
     system.arrives(bcc.BOB, bcc.ME, reply_to=f"<{sent.rfc822_id}>")
-    mine = next(one for one in system.pushes if bcc.ME.encode() in one.event.data)
+    mine = next(push for push in system.pushes if bcc.ME.encode() in push.event.data)
     assert system.deliver(mine)
     system.settle()
     assert len(system.said(bcc.ADA)) == 2

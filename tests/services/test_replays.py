@@ -48,7 +48,7 @@ def test_w2_ten_thousand_replays_in_the_life_of_a_token_are_bounded(
     units, _, writes = replays(system, push.event, 10_000, seconds=0.36)
     assert units <= 2 * 3600 / LOOK_AGAIN_SECONDS
     assert writes <= 2 * 3600 / LOOK_AGAIN_SECONDS
-    assert [one.subject for one in system.conversation("ada")] == ["Hello"]
+    assert [message.subject for message in system.conversation("ada")] == ["Hello"]
 
 
 def test_w2_replays_of_a_push_whose_change_is_never_shown_are_bounded_too(
@@ -69,7 +69,7 @@ def test_w2_a_newer_push_is_looked_after_at_once(system: System) -> None:
     replays(system, push.event, 3)
     system.arrives(ADA, ME, "Two")
     assert system.deliver(system.pushes.popleft())
-    assert [one.subject for one in system.conversation("ada")] == ["One", "Two"]
+    assert [message.subject for message in system.conversation("ada")] == ["One", "Two"]
 
 
 def test_w2_a_hint_equal_to_the_cursor_is_inspected_again_a_little_later(

@@ -44,7 +44,7 @@ def test_deliveries_before_retry_after_ask_gmail_nothing_and_come_again(
     assert len(system.world.calls) == calls
     system.clock.advance(seconds=1)
     assert system.deliver(push)
-    assert [one.subject for one in system.conversation("ada")] == ["One"]
+    assert [message.subject for message in system.conversation("ada")] == ["One"]
 
 
 def test_a_new_consent_ends_the_rest(system: System) -> None:

@@ -14,7 +14,7 @@ ME, ADA = "rep@ours.example", "ada@client.example"
 
 
 def subjects(system: System) -> list[str]:
-    return [one.subject for one in system.conversation("ada")]
+    return [message.subject for message in system.conversation("ada")]
 
 
 def every(system: System, count: int, **apart: float) -> None:
@@ -239,7 +239,7 @@ def test_w3_the_page_says_that_it_is_catching_up(system: System) -> None:
     system.world.expire_history(ME)
     _one_slice(system, stop_after=1)
     view = system.services.connections.view("u")
-    assert "catching_up" in [one["code"] for one in view["warnings"]]
+    assert "catching_up" in [warning["code"] for warning in view["warnings"]]
 
 
 def _one_slice(system: System, stop_after: int) -> Any:

@@ -33,7 +33,7 @@ def test_s1_individual_mail_goes_through_gmail_and_is_one_record(system):
     copy = system.world.account(MIA).mailbox.get(held.gmail_message_id)
     assert "SENT" in copy.labels
     assert record.sent_at == copy.internal_date
-    assert [one.id for one in system.conversation("c")] == [message]
+    assert [item.id for item in system.conversation("c")] == [message]
     assert [kind for kind, _ in system.new_events()] == ["message.sent"]
     assert (system.drafts(), system.under_way()) == (0, 0)
 
@@ -68,7 +68,10 @@ def test_m3_who_got_individual_mail_is_established(system):
     system.settle()
     system.arrives("x@other.test", MIA, "After")
     system.settle()
-    assert [one.subject for one in system.conversation("x")] == ["Offer", "After"]
+    assert [message.subject for message in system.conversation("x")] == [
+        "Offer",
+        "After",
+    ]
 
 
 def test_s4_a_reply_threads_by_headers_and_in_gmail(system):
@@ -150,7 +153,7 @@ def test_s9_the_first_contact_in_to_owns_the_conversation(system):
     (message,) = system.post(None, to=asked).ids
     system.settle()
     assert system.record(message).contact == "b"
-    assert [one.id for one in system.conversation("b")] == [message]
+    assert [item.id for item in system.conversation("b")] == [message]
 
 
 def test_s10_a_mail_to_nobody_we_know_is_refused(system):
@@ -212,10 +215,15 @@ def test_s2_bulk_and_workflow_ignore_the_connection(system):
     accepted = system.bulk("c", "b")
     (workflow,) = system.post(kind="workflow").ids
     system.send_all()
-    recipients = sorted(one.recipients for one in system.relay.taken)
+    recipients = sorted(item.recipients for item in system.relay.taken)
     assert recipients == [(BOB,), (CARLA,), (CARLA,)]
-    assert [system.record(one).contact for one in accepted.ids] == ["c", "b"]
-    assert {system.record(one).status for one in (*accepted.ids, workflow)} == {"sent"}
+    assert [system.record(message_id).contact for message_id in accepted.ids] == [
+        "c",
+        "b",
+    ]
+    assert {system.record(item).status for item in (*accepted.ids, workflow)} == {
+        "sent"
+    }
     assert system.left_today() == 500
     assert system.world.outside == []
     assert system.under_way() == 0
@@ -231,12 +239,12 @@ def test_s2_bulk_reaches_a_thousand_once_each(system):
     assert again == accepted
     system.send_all()
     assert len(system.relay.taken) == 1000
-    assert len({one.recipients for one in system.relay.taken}) == 1000
+    assert len({item.recipients for item in system.relay.taken}) == 1000
     assert len(set(accepted.ids)) == 1000
     assert system.under_way() == 0
     kept = system.outside.blobs.keys()
-    assert not [one for one in kept if "batches" in one]
-    assert len({one for _, one in system.new_events()}) == 1000
+    assert not [path for path in kept if "batches" in path]
+    assert len({item for _, item in system.new_events()}) == 1000
 
 
 def test_s7_the_same_key_gives_the_first_result(system):
@@ -436,8 +444,8 @@ def test_s7_a_fate_that_cannot_be_found_says_so(system):
     )
     assert not system.push_out(push)
     mailbox = system.world.account(MIA).mailbox
-    for one in list(mailbox.messages.values()):
-        mailbox.delete(one)
+    for item in list(mailbox.messages.values()):
+        mailbox.delete(item)
     system.outgoing.append(push)
     system.send_all(pause=120)
     record = system.record(message)
@@ -476,7 +484,7 @@ def test_a_contact_erased_meanwhile_gets_no_mail(system):
     assert system.world.outside == []
     assert (system.drafts(), system.under_way(), system.left_today()) == (0, 0, 500)
     kept = system.outside.blobs.keys()
-    assert not [one for one in kept if "messages" in one]
+    assert not [path for path in kept if "messages" in path]
 
 
 def test_c6_mail_waiting_when_the_user_leaves_is_not_sent(system):
@@ -526,10 +534,10 @@ def test_an_erased_contact_of_a_bulk_mail_leaves_nothing(system):
     system.bulk("c", "b", uploads=(upload,))
     system.services.directory.delete_contact("s", "c")
     system.send_all()
-    assert [one.recipients for one in system.relay.taken] == [(BOB,)]
+    assert [item.recipients for item in system.relay.taken] == [(BOB,)]
     (kept,) = system.conversation("b")
     blobs = system.outside.blobs.keys()
-    assert all(kept.id in one for one in blobs)
+    assert all(kept.id in blob for blob in blobs)
     assert system.under_way() == 0
 
 
@@ -539,6 +547,6 @@ def test_a_contact_with_an_erased_ones_id_gets_none_of_its_bulk_mail(system):
     system.services.directory.delete_contact("s", "c")
     system.contact("c", "dora@customer.test")
     system.send_all()
-    assert [one.recipients for one in system.relay.taken] == [(BOB,)]
+    assert [item.recipients for item in system.relay.taken] == [(BOB,)]
     assert system.conversation("c") == []
     assert system.under_way() == 0

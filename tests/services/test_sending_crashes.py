@@ -52,9 +52,9 @@ def recover(system):
 
 def assert_exactly_one(system):
     inbox = [
-        one
-        for one in system.world.account(BOB).mailbox.messages.values()
-        if one.subject == "Offer"
+        message
+        for message in system.world.account(BOB).mailbox.messages.values()
+        if message.subject == "Offer"
     ]
     assert len(inbox) == 1
     (record,) = system.conversation("b")
@@ -63,7 +63,7 @@ def assert_exactly_one(system):
     assert record.envelope.attachments[0].stored
     assert system.services.directory.contact("s", "b").messages == 1
     assert {kind for kind, _ in system.new_events()} == {"message.sent"}
-    assert len({one for _, one in system.new_events()}) == 1
+    assert len({item for _, item in system.new_events()}) == 1
     assert (system.drafts(), system.under_way()) == (0, 0)
     assert system.left_today() == 499
 
@@ -143,7 +143,7 @@ def test_s7_many_workers_and_callers_at_once():
         results = list(
             pool.map(lambda _: system.post("b", key="k", uploads=UPLOAD), range(8))
         )
-    assert len({one.ids for one in results}) == 1
+    assert len({result.ids for result in results}) == 1
     pushes = list(system.outgoing)
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(system.push_out, pushes))

@@ -30,7 +30,7 @@ def system() -> System:
 
 
 def subjects(system: System, c: str = "ada") -> list[str]:
-    return [one.subject for one in system.conversation(c)]
+    return [message.subject for message in system.conversation(c)]
 
 
 def six_days(system: System, *, deaf: bool) -> None:
@@ -175,10 +175,10 @@ def test_w2_leftover_events_are_published(system: System) -> None:
     topics.publish = down
     system.services.connections.disconnect(UserId("u"))
     topics.publish = publish
-    assert [one["type"] for one in system.events()] == ["connection.connected"]
+    assert [event["type"] for event in system.events()] == ["connection.connected"]
     system.clock.advance(minutes=15)
     system.sweep()
-    assert [one["type"] for one in system.events()] == [
+    assert [event["type"] for event in system.events()] == [
         "connection.connected",
         "connection.disconnected",
     ]
@@ -192,7 +192,7 @@ def test_w2_a_mailbox_that_can_not_be_read_is_shown_as_late(system: System) -> N
         while system.work:
             system.do_work(system.work.popleft())
     view = system.services.connections.view(UserId("u"))
-    assert [one["code"] for one in view["warnings"]] == ["sync_late"]
+    assert [warning["code"] for warning in view["warnings"]] == ["sync_late"]
     assert system.mailbox(ME).failure == "temporarily_unavailable"
     system.world.faults.clear()
     system.clock.advance(hours=1)

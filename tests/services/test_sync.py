@@ -54,7 +54,7 @@ def test_a_contact_writes_and_the_user_answers_from_gmail(system: System) -> Non
         "u",
     )
     assert asked.thread == answered.thread
-    assert [one["type"] for one in system.events()[1:]] == ["message.recorded"] * 2
+    assert [event["type"] for event in system.events()[1:]] == ["message.recorded"] * 2
 
 
 def test_t2_a_thread_within_one_batch_is_followed(system: System) -> None:
@@ -125,8 +125,10 @@ def test_m9_one_record_for_two_team_mailboxes(system: System) -> None:
     system.arrives(ADA, f"{ME}, {mate}", "Both")
     system.settle()
     (message,) = system.conversation("ada")
-    assert {one.address for one in message.held_by} == {ME, mate}
-    recorded = [one for one in system.events() if one["type"] == "message.recorded"]
+    assert {copy.address for copy in message.held_by} == {ME, mate}
+    recorded = [
+        event for event in system.events() if event["type"] == "message.recorded"
+    ]
     assert len(recorded) == 1
 
 
@@ -135,7 +137,7 @@ def test_c4_a_mailbox_of_two_users_is_read_once(system: System) -> None:
     system.connect("v", ME)
     assert system.units(lambda: (system.arrives(ADA, ME), system.settle())) == 42
     (message,) = system.conversation("ada")
-    assert {one.user for one in message.held_by} == {"u", "v"}
+    assert {copy.user for copy in message.held_by} == {"u", "v"}
 
 
 @pytest.mark.parametrize("colleague_first", [True, False])
@@ -158,7 +160,7 @@ def test_m9_a_second_copy_adds_the_bcc_that_only_the_sender_sees(
     system.settle()
     (message,) = system.conversation("ada")
     assert message.envelope is not None
-    assert [one.address for one in message.envelope.bcc] == [BOB]
+    assert [recipient.address for recipient in message.envelope.bcc] == [BOB]
     assert message.authenticity == "unknown"
     assert BOB in message.addresses
 

@@ -49,7 +49,7 @@ def scene() -> System:
 
 
 def event_ids(system: System) -> set[str]:
-    return {one["id"] for one in system.events()}
+    return {event["id"] for event in system.events()}
 
 
 @pytest.fixture(scope="module")
@@ -243,10 +243,10 @@ def test_a_message_that_kills_the_process_is_set_aside_and_the_rest_goes_on(
             system.clock.advance(seconds=10)
             system.pushes.append(push)
     assert not system.pushes
-    assert [one.subject for one in system.conversation("ada")] == ["before", "after"]
+    assert [item.subject for item in system.conversation("ada")] == ["before", "after"]
     (decision,) = [
-        one
-        for one in system.outside.documents.dump().values()
-        if one.get("outcome") == "quarantined"
+        path
+        for path in system.outside.documents.dump().values()
+        if path.get("outcome") == "quarantined"
     ]
     assert decision["rule"] == "E3"

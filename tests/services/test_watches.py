@@ -39,7 +39,7 @@ def left(system: System, number: int) -> float:
 
 def warnings(system: System, number: int) -> list[str]:
     view = system.services.connections.view(UserId(f"u{number}"))
-    return [one["code"] for one in view["warnings"]]
+    return [warning["code"] for warning in view["warnings"]]
 
 
 def test_w1_the_daily_job_renews_every_active_mailbox(system: System) -> None:
@@ -159,7 +159,7 @@ def test_w1_new_aliases_are_known_after_the_renewal(system: System) -> None:
         rep(0), system.mail("sales@ours.example", ADA, "From the alias").as_bytes()
     )
     system.settle()
-    assert [one.direction for one in system.conversation("ada")] == ["outbound"]
+    assert [message.direction for message in system.conversation("ada")] == ["outbound"]
 
 
 def test_w1_a_watch_that_ends_within_48_hours_is_seen_and_rescued(

@@ -23,7 +23,7 @@ def team() -> System:
 
 def rules(system: System, message_id: str) -> list[tuple[str, str]]:
     found = system.decisions(message_id=message_id)
-    return sorted((one.outcome, one.rule) for one in found)
+    return sorted((item.outcome, item.rule) for item in found)
 
 
 def test_m2_an_alias_that_was_added_a_minute_ago() -> None:
@@ -136,7 +136,7 @@ def test_t2_the_contact_answers_from_an_address_that_nobody_knows() -> None:
     system.arrives(HOME, ME, "Re: Offer", reply_to=offer, auth="fail")
     system.settle()
     records = system.conversation("ada")
-    assert [one.sender.address for one in records] == [ME, HOME]
+    assert [record.sender.address for record in records] == [ME, HOME]
     assert (records[1].direction, records[1].authenticity) == ("inbound", "fail")
     contacts = [p for p in system.state() if p.startswith("subaccounts/s/contacts/")]
     assert len(contacts) == 2
@@ -166,4 +166,4 @@ def test_t2_a_direct_answer_in_one_batch_with_what_it_answers() -> None:
     system.pushes_merged()
     system.settle()
     records = system.conversation("ada")
-    assert [one.sender.address for one in records] == [ME, HOME]
+    assert [record.sender.address for record in records] == [ME, HOME]

@@ -102,8 +102,8 @@ def _many(seeds: range, jobs: int) -> int:
         for future in as_completed(played):
             done += played[future]
             failures += future.result()
-            for one in future.result():
-                progress.console.print(str(one), markup=False, soft_wrap=True)
+            for item in future.result():
+                progress.console.print(str(item), markup=False, soft_wrap=True)
             speed = done / (time.perf_counter() - began)
             progress.update(task, completed=done, failed=len(failures), speed=speed)
             twentieths = (n * 20 // len(seeds) for n in (done - played[future], done))

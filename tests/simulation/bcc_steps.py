@@ -79,13 +79,15 @@ class BccSteps(MailSteps):
 
     def who_was_logged_writes(self) -> None:
         """B3: somebody whom a user has logged writes to that user, out of the blue."""
-        logged = [one for one in self.ledger.mails if one.drop in self.checks.drops]
+        logged = [item for item in self.ledger.mails if item.drop in self.checks.drops]
         if not logged:
             return
         before = self.rng.choice(logged)
         user = self.checks.drops[before.drop or ""]
         link = self.model.links.get(user)
-        outside = [one for one in before.to if account_of(one) is None]
+        outside = [
+            recipient for recipient in before.to if account_of(recipient) is None
+        ]
         if link is None or not outside:
             return
         mail = self.mail(self.rng.choice(outside), [link.account], [], None)

@@ -32,7 +32,7 @@ def a_fault_moves_the_cursor_past_its_mail(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(
         sync,
         "_before",
-        lambda cursor, todo, _: newest(cursor, *(one.history_id for one in todo)),
+        lambda cursor, todo, _: newest(cursor, *(task.history_id for task in todo)),
     )
 
 

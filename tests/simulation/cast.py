@@ -67,7 +67,7 @@ class Cast:
     def connecting(self) -> tuple[str, ...]:
         """The users who connect mailboxes."""
         users = dict.fromkeys(user for _, user in self.members)
-        return tuple(one for one in users if one != "dan")
+        return tuple(item for item in users if item != "dan")
 
     def owners(self, s: str) -> tuple[str | None, ...]:
         """To whom a contact of the subaccount is assigned."""

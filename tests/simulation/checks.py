@@ -53,7 +53,7 @@ class Checks:
             self._stage.wrong += self._direction(s, mail, write.data)
             may_be = self._ledger.may_be(s, mail)
             own = {made.get((s, contact)), self._ledger.made.get((s, contact))} - {None}
-            if not any(one and is_contact(one, contact, own) for one in may_be):
+            if not any(item and is_contact(item, contact, own) for item in may_be):
                 self._stage.wrong.append(
                     f"{mail} is recorded in {s} under {contact}, allowed is {may_be}"
                 )
@@ -74,9 +74,9 @@ class Checks:
 
     def _direction(self, s: str, mail: Mail, data: dict[str, Any]) -> Iterator[str]:
         """M2: ours is what the owner or a colleague wrote."""
-        held = [one["address"] for one in data["held_by"].values()]
+        held = [copy["address"] for copy in data["held_by"].values()]
         internal = self._model.internal
-        ours = mail.crm or any(internal(s, one, mail.writer) for one in held)
+        ours = mail.crm or any(internal(s, item, mail.writer) for item in held)
         if (data["direction"] == "outbound") != bool(ours):
             yield f"{mail} in {s} is {data['direction']}"
 
@@ -114,7 +114,7 @@ class Checks:
                 found[rest[0], number] = Found(
                     data["contact"],
                     data["thread"],
-                    frozenset(one["address"] for one in data["held_by"].values()),
+                    frozenset(copy["address"] for copy in data["held_by"].values()),
                     bool(data["exclusive"]),
                 )
             elif top == "outbox" or (
@@ -145,7 +145,7 @@ class Checks:
         known: list[str] = []
         for data in documents.values():
             known += data.get("prefixes", ())
-            known += (data[one] for one in ("blobs", "envelope_blob") if one in data)
+            known += (data[item] for item in ("blobs", "envelope_blob") if item in data)
         keys = self._stage.outside.blobs.keys()
         lost = [key for key in keys if not key.startswith(tuple(known))]
         yield from (f"nothing leads to the blob {key}" for key in lost)
@@ -158,20 +158,20 @@ class Checks:
         if data["sent_at"] not in dates and not mail.crm:
             yield f"{mail} in {s} has a date of its own"
         copies = {(copy.account, copy.gmail_id) for copy in mail.copies}
-        for one in data["held_by"].values():
-            if (one["address"], one["gmail_message_id"]) not in copies:
+        for item in data["held_by"].values():
+            if (item["address"], item["gmail_message_id"]) not in copies:
                 yield f"{mail} in {s} lists a copy that is none"
-            if (one["user"], one["address"]) not in self.ever_linked:
-                yield f"{mail} in {s} lists a mailbox that {one['user']} never had"
-            if (s, one["user"]) not in self._model.members and one["user"] != LOGGER:
+            if (item["user"], item["address"]) not in self.ever_linked:
+                yield f"{mail} in {s} lists a mailbox that {item['user']} never had"
+            if (s, item["user"]) not in self._model.members and item["user"] != LOGGER:
                 yield f"{mail} is recorded in a foreign subaccount {s}"
 
     def _attachments(self, s: str, number: int, data: dict[str, Any]) -> Iterator[str]:
         listed = json.loads(data["envelope"])["attachments"]
         if len(listed) != self._ledger.mails[number].attachments:
             yield f"#{number} in {s} has lost its attachment"
-        for one in listed:
-            key = f"{data.get('blobs')}attachments/{one['id']}"
+        for item in listed:
+            key = f"{data.get('blobs')}attachments/{item['id']}"
             if key not in self._stage.outside.blobs._blobs:
                 yield f"#{number} in {s}: an attachment is not stored"
 
@@ -208,10 +208,10 @@ class Checks:
 
     def _events(self, records: dict[tuple[str, int], dict[str, Any]]) -> Iterator[str]:
         told: dict[str, set[str]] = defaultdict(set)
-        for one in self._stage.outside.topics.published("crm-events"):
-            event = json.loads(one.data)
+        for item in self._stage.outside.topics.published("crm-events"):
+            event = json.loads(item.data)
             names_one = event["type"].startswith(("connection.", "contact."))
-            if MARK.encode() in one.data and not names_one:
+            if MARK.encode() in item.data and not names_one:
                 yield "an event tells more than ids"
             if event["type"] in {"message.recorded", "contact.created"}:
                 told[event["subject"]].add(event["id"])

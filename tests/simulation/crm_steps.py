@@ -90,7 +90,7 @@ class CrmSteps(Scene):
 
     def erase_what_was_made(self) -> None:
         """B2: a contact that BCC mail has made goes, and the mail is read once more."""
-        made = sorted(one for one in self.ledger.made if one in self.model.contacts)
+        made = sorted(item for item in self.ledger.made if item in self.model.contacts)
         if made:
             self.erase(*self.rng.choice(made))
             self.forget(LOG)
@@ -157,7 +157,7 @@ class CrmSteps(Scene):
             self.stage.world.faults.clear()
         else:
             self.fail([f"{user} cannot connect {account}: {result.code}"])
-        users = {u for u, one in self.model.links.items() if one.account == account}
+        users = {u for u, link in self.model.links.items() if link.account == account}
         if not users:
             self.checks.begun[account] += 1
         before = self.model.links.get(user)
@@ -190,7 +190,7 @@ class CrmSteps(Scene):
             return
         user = self.rng.choice(sorted(self.model.links))
         account = self.model.links[user].account
-        if [one.account for one in self.model.links.values()].count(account) > 1:
+        if [link.account for link in self.model.links.values()].count(account) > 1:
             self.stage.finish()
         self.tell(user, "disconnects", account)
         self.ledger.look()
@@ -198,7 +198,7 @@ class CrmSteps(Scene):
         self.ledger.look()
         self.stage.troubles += 1
         self.ask(lambda: self.stage.services.connections.disconnect(UserId(user)))
-        if all(one.account != account for one in self.model.links.values()):
+        if all(link.account != account for link in self.model.links.values()):
             self.ledger.dead.discard(account)
 
     def password(self) -> None:

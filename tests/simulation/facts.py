@@ -89,9 +89,9 @@ class Facts:
     def contact_of(self, s: str, address: str) -> str | None:
         """M8: the first created contact with this address."""
         having = [
-            (one.born, c)
-            for (at, c), one in self.contacts.items()
-            if at == s and address in one.emails
+            (contact.born, c)
+            for (at, c), contact in self.contacts.items()
+            if at == s and address in contact.emails
         ]
         return min(having)[1] if having else None
 
@@ -106,9 +106,9 @@ class Facts:
             return self.subs[s].logging == "all_contacts"
         known = {*self.established, *also}
         return any(
-            (one.assigned == user and address in one.emails)
+            (contact.assigned == user and address in contact.emails)
             for user in users
-            for (at, _), one in self.contacts.items()
+            for (at, _), contact in self.contacts.items()
             if (at, user) in self.members
         ) or any(
             known_address == address and (at, user) in self.members and user in users
@@ -118,7 +118,7 @@ class Facts:
     def listed(self, s: str, user: str, emails: Iterable[str]) -> bool:
         """M12: on the subaccount's never-log list, or on the user's own."""
         lists = (*self.subs[s].never_log, *self.own_lists.get((s, user), ()))
-        return any(covers(lists, one) for one in emails)
+        return any(covers(lists, email) for email in emails)
 
     def allowing(self, s: str, emails: Iterable[str], users: Iterable[str]) -> bool:
         """M12: whether for one of the users nothing is on a never-log list."""
@@ -128,4 +128,4 @@ class Facts:
 
 def covers(entries: Iterable[str], address: str) -> bool:
     """Whether a list of addresses and domains names this address."""
-    return any(one in (address, domain(address)) for one in entries)
+    return any(entry in (address, domain(address)) for entry in entries)

@@ -83,7 +83,7 @@ class FateSteps(Scene):
                 self.trouble(worker)
                 worker.shared = True
         workers = self.stage.workers
-        self.tell("at once:", *(one.delivery.push.delivery for one in workers))
+        self.tell("at once:", *(item.delivery.push.delivery for item in workers))
         for _ in range(self.rng.choice((5, 20, 80))):
             if not workers:
                 return

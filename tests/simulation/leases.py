@@ -17,9 +17,9 @@ LEASED = ("mailboxes/", "sends/")
 def under_lease(writes: Sequence[Any]) -> list[str]:
     """The documents with a lease that these writes change."""
     return [
-        one.path
-        for one in writes
-        if one.path.startswith(LEASED) and one.path.count("/") == 1
+        write.path
+        for write in writes
+        if write.path.startswith(LEASED) and write.path.count("/") == 1
     ]
 
 
@@ -30,7 +30,7 @@ def broken(
     now: int,
 ) -> Iterator[str]:
     """What is wrong with writes that were made; `fences` are the writer's own."""
-    stored = {one.path: _lease(one.data) for one in before}
+    stored = {item.path: _lease(item.data) for item in before}
     for write in writes:
         if write.path not in stored:
             continue

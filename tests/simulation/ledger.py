@@ -42,7 +42,7 @@ class Ledger(Views):
         """Somebody wrote a mail."""
         self.mails.append(mail)
         family = next(
-            (self.families[one.no] for one in mail.answers),
+            (self.families[answer.no] for answer in mail.answers),
             [],
         )
         family.append(mail)
@@ -56,7 +56,8 @@ class Ledger(Views):
         if old is not None:
             new.late = old.late
             new.before = {
-                s: {one for one in old.may(s) if one is not None} for s in old.allowed
+                s: {item for item in old.may(s) if item is not None}
+                for s in old.allowed
             }
         self.waiting[copy] = new
         if copy.account in self.expired and not fresh:
@@ -94,25 +95,25 @@ class Ledger(Views):
         person = self.model.contacts.pop((s, contact))
         made = self._made(s, contact)
         records = self.settled.setdefault(s, {})
-        gone_with_it = {one for one, rec in records.items() if rec.contact == contact}
+        gone_with_it = {item for item, rec in records.items() if rec.contact == contact}
         for mail in gone_with_it:
             del records[mail]
             self.erased.add((s, mail.no))
-        for copy, one in self.waiting.items():
+        for copy, item in self.waiting.items():
             # One that was read while its mail was recorded here has joined it (M9).
             joined = copy.mail in gone_with_it
             if joined or any(
-                rec and is_contact(rec, contact, made) for rec in one.may(s)
+                rec and is_contact(rec, contact, made) for rec in item.may(s)
             ):
-                one.need_not(s)
+                item.need_not(s)
                 self.erased.add((s, copy.mail.no))
         now = self.now()
         for address in person.emails:
             self.model.erased[s, address] = now
         gone = {
-            one
-            for one in self.model.established
-            if one[0] == s and one[1] in person.emails
+            item
+            for item in self.model.established
+            if item[0] == s and item[1] in person.emails
         }
         # Nothing says whether the user's relation to the address ends with the contact.
         self.model.established -= gone
@@ -121,8 +122,8 @@ class Ledger(Views):
     def is_erased(self, s: str, contact: str) -> None:
         """It is done: who gets the id next has nothing of all that."""
         made = self._made(s, contact)
-        for one in self.waiting.values():
-            for may in (one.allowed[s], one.joins[s], one.before.get(s, set())):
+        for item in self.waiting.values():
+            for may in (item.allowed[s], item.joins[s], item.before.get(s, set())):
                 may -= {
                     rec
                     for rec in may
@@ -132,12 +133,12 @@ class Ledger(Views):
 
     def look(self) -> None:
         """Note what the model says now of everything that is on its way."""
-        for copy, one in sorted(self.waiting.items(), key=lambda two: two[1].order):
+        for copy, item in sorted(self.waiting.items(), key=lambda two: two[1].order):
             for s in self.model.subs:
                 if not self.model.users_of(copy.account, s, copy.at):
-                    one.need_not(s)
+                    item.need_not(s)
                     continue
-                self._look_at(copy, one, s)
+                self._look_at(copy, item, s)
 
     def _look_at(self, copy: Copy, one: Waiting, s: str) -> None:
         views = list(self.views(copy, one, s))
@@ -166,7 +167,7 @@ class Ledger(Views):
 
     def may_make(self, s: str, address: str) -> str | None:
         """The user in whose name B2 may make a contact of this address now."""
-        found = (one.may_make(s, address) for one in self.waiting.values())
+        found = (item.may_make(s, address) for item in self.waiting.values())
         return next(filter(None, found), None)
 
     def adopt(self, s: str, contact: str, address: str) -> None:
@@ -223,8 +224,8 @@ class Ledger(Views):
         for records in self.settled.values():
             for mail, rec in records.items():
                 records[mail] = replace(rec, root=self._threads.now(rec.root))
-        for copy, one in closing.items():
-            yield from self._contacts(copy, one)
+        for copy, item in closing.items():
+            yield from self._contacts(copy, item)
         for copy in closing:
             del self.waiting[copy]
         self.expired &= self.dead
@@ -255,7 +256,7 @@ class Ledger(Views):
             self.certain += len(options) == 1
             self.open_questions += len(options) > 1
         if found is None:
-            if mail in records or any(None not in one.may(s) for one in read):
+            if mail in records or any(None not in item.may(s) for item in read):
                 yield f"{mail} is lost in {s}: should be {options}"
             return
         rec = self._as_rec(s, found, options)
@@ -268,7 +269,9 @@ class Ledger(Views):
         for copy in mail.copies:
             wanted = closing[copy].joins[s] if copy in closing else {None}
             made = self._made(s, rec.contact)
-            surely = all(one and is_contact(one, rec.contact, made) for one in wanted)
+            surely = all(
+                item and is_contact(item, rec.contact, made) for item in wanted
+            )
             if surely and copy.account not in found.held:
                 yield f"{mail} in {s} does not list the copy of {copy.account}"
 
@@ -278,11 +281,11 @@ class Ledger(Views):
         """Which of the options it is; one root is one thread, and the other way."""
         made = self._made(s, found.contact)
         fitting = {
-            one
-            for one in options
-            if one
-            and is_contact(one, found.contact, made)
-            and (one is ANY or one.only == found.only)
+            option
+            for option in options
+            if option
+            and is_contact(option, found.contact, made)
+            and (option is ANY or option.only == found.only)
         }
         root = self._threads.root(s, found, fitting)
         if root is None:

@@ -47,7 +47,7 @@ class MailSteps(Scene):
     ) -> tuple[str, list[str]]:
         """One who got it writes back to who wrote it."""
         known = {*self.cast.people, *cast.NEWCOMERS}
-        got_it = [one for one in (*parent.to, *parent.cc) if one in known]
+        got_it = [item for item in (*parent.to, *parent.cc) if item in known]
         if got_it:
             writer = self.rng.choice(got_it)
         return writer, [parent.writer] if account_of(parent.writer) else to
@@ -87,10 +87,12 @@ class MailSteps(Scene):
     def to_answer(self) -> Mail | None:
         self.post.discover()
         recent = [
-            one for one in self.ledger.mails[-6:] if one.twin is None and one.message_id
+            item
+            for item in self.ledger.mails[-6:]
+            if item.twin is None and item.message_id
         ]
         if self.sending and self.rng.random() < 0.5:
-            recent = [one for one in recent if one.crm] or recent
+            recent = [item for item in recent if item.crm] or recent
         if not recent:
             return None
         mail = self.rng.choice(recent)
@@ -124,8 +126,8 @@ class MailSteps(Scene):
             no,
             writer,
             tuple(to),
-            tuple(one for one in dict.fromkeys(cc) if one not in to),
-            tuple(one for one in bcc if one not in (*to, *cc)),
+            tuple(fromkey for fromkey in dict.fromkeys(cc) if fromkey not in to),
+            tuple(recipient for recipient in bcc if recipient not in (*to, *cc)),
             subject,
             answers,
             forward,
@@ -137,10 +139,10 @@ class MailSteps(Scene):
     def twin(self) -> None:
         """Another mail with a Message-ID that is in use (M9)."""
         leaves = [
-            one
-            for one in self.ledger.mails[-6:]
-            if one.twin is None
-            and not any(one in other.answers for other in self.ledger.mails)
+            item
+            for item in self.ledger.mails[-6:]
+            if item.twin is None
+            and not any(item in other.answers for other in self.ledger.mails)
         ]
         if not leaves:
             return

@@ -124,7 +124,7 @@ class Model(Facts):
             return {False}
         if asked.crm:
             return {True}
-        sent = any(one.sent and one.account in rec.held for one in asked.copies)
+        sent = any(item.sent and item.account in rec.held for item in asked.copies)
         if sent and len(rec.held) == 1:
             return {True}
         ours = sent or self.internal(s, copy.account, asked.writer)
@@ -140,7 +140,9 @@ class Model(Facts):
         known = set(users)
         people = {copy.mail.writer, *copy.others}
         open_ones = sorted(
-            one for one in self.perhaps if one[1] in people and one[2] in known
+            perhap
+            for perhap in self.perhaps
+            if perhap[1] in people and perhap[2] in known
         )
         if len(open_ones) > 3:
             return [frozenset(), frozenset(open_ones)]
@@ -190,19 +192,19 @@ class Model(Facts):
             for only in self._ways(rec, view)
         ]
         if view.also.intersection(copy.mail.answers):
-            return [replace(one, only=False) for one in beside] or [None]
+            return [replace(item, only=False) for item in beside] or [None]
         # Of Gmail's thread nobody can tell what the nearest ancestor is; an audit or a
         # backfill reads a mail again after those that came later.
         if any(
             lies_beside(mail, copy) or mail.no > copy.mail.no for mail in view.elsewhere
         ):
             return [*beside, None, ELSEWHERE]
-        sure = any(one.root < UNKNOWN for one in beside)
+        sure = any(item.root < UNKNOWN for item in beside)
         return [*beside] if sure else [*beside, None]
 
     def _ways(self, rec: Rec, view: View) -> set[bool]:
         """T3: a thread with mail of the CRM in it may count as its own, or not."""
-        mixed = any(one.only != rec.only for one in view.here.values())
+        mixed = any(item.only != rec.only for item in view.here.values())
         return {False, True} if mixed else {rec.only}
 
     def _may_be_in_its_thread(self, s: str, account: str, mail: Mail, rec: Rec) -> bool:
@@ -240,13 +242,13 @@ def _from(mail: Mail) -> tuple[str, ...]:
 
 def _bcc(mail: Mail, rec: Rec) -> tuple[str, ...]:
     """Bcc is known when the record lists the sender's own copy."""
-    sent = any(one.sent and one.account in rec.held for one in mail.copies)
+    sent = any(copy.sent and copy.account in rec.held for copy in mail.copies)
     return mail.bcc if sent else ()
 
 
 def lies_beside(mail: Mail, copy: Copy) -> bool:
     """Whether Gmail shows the mail in the thread of this copy."""
     return any(
-        one.account == copy.account and one.gmail_thread == copy.gmail_thread
-        for one in mail.copies
+        item.account == copy.account and item.gmail_thread == copy.gmail_thread
+        for item in mail.copies
     )

@@ -36,7 +36,7 @@ class FullModel(Model):
             return self._copy_of_ours(copy, s, view)
         logged = self.logged(copy, s, view)
         if logged is not None:
-            return {one.rec for one in logged}
+            return {item.rec for item in logged}
         if copy.account == LOG:
             return {None}
         return super().would_record(copy, s, view, whoever=whoever)

@@ -50,7 +50,7 @@ class OperatorSteps(CrmSteps):
         self.quiet()
         self.tell("an audit of", user, "and a repair" * repair)
         link = self.model.links[user]
-        mine = {s for s, one in self.model.members if one == user}
+        mine = {s for s, item in self.model.members if item == user}
         end = self.now() + 1000
         copies = [c for c in self._copies(link.account) if link.since <= c.at < end]
         wanted = {copy.gmail_id: self._differs(copy, mine) for copy in copies}
@@ -72,7 +72,9 @@ class OperatorSteps(CrmSteps):
             return
         if result["gmail"] != len(copies):
             self.fail([f"the audit saw {result['gmail']} of {len(copies)} messages"])
-        listed = {one["gmail_message_id"] for one in result["differences"]}
+        listed = {
+            difference["gmail_message_id"] for difference in result["differences"]
+        }
         for name, differs in wanted.items():
             if differs is not None and differs != (name in listed):
                 self.fail([f"the audit is wrong about {name}: {listed}"])
@@ -89,7 +91,7 @@ class OperatorSteps(CrmSteps):
             return
         self.tell("a backfill of", c, "in", s)
         emails = set(self.model.contacts[s, c].emails)
-        for account in {one.account for one in self.model.links.values()}:
+        for account in {link.account for link in self.model.links.values()}:
             if account in self.ledger.dead:
                 continue
             for copy in self._copies(account):

@@ -140,7 +140,7 @@ class Post:
         ]
         for name, addresses in everybody:
             if addresses:
-                spelled = [_spelled(one, rng.randrange(4)) for one in addresses]
+                spelled = [_spelled(address, rng.randrange(4)) for address in addresses]
                 lines.append(f"{name}: {', '.join(spelled)}")
         lines += [
             f"Subject: {mail.subject}",
@@ -149,7 +149,7 @@ class Post:
             "MIME-Version: 1.0",
         ]
         if mail.answers:
-            ids = [one.message_id for one in mail.answers]
+            ids = [answer.message_id for answer in mail.answers]
             lines.append(f"In-Reply-To: {ids[0]}")
             lines.append(f"References: {' '.join(reversed(ids))}")
         if mail.attachments:

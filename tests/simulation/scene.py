@@ -99,13 +99,13 @@ class Scene:
             "crm", frozenset(map(SubaccountId, self.model.subs)), deployment=True
         )
         items = self.stage.services.quarantine.items(caller)
-        for one in items:
-            if one.mailbox in self.ledger.dead:
+        for item in items:
+            if item.mailbox in self.ledger.dead:
                 continue
-            self.tell("replay of", one.gmail_message_id, one.code)
-            if one.gmail_message_id not in self.poisoned:
-                self.fail([f"set aside without a cause: {one}"])
-            self.stage.services.quarantine.replay(caller, one.id)
+            self.tell("replay of", item.gmail_message_id, item.code)
+            if item.gmail_message_id not in self.poisoned:
+                self.fail([f"set aside without a cause: {item}"])
+            self.stage.services.quarantine.replay(caller, item.id)
         return bool(items)
 
     def check(self, wrong: Iterable[str]) -> None:

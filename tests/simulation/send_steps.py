@@ -45,7 +45,7 @@ class SendSteps(MailSteps):
             s, contact, link.account if link else PROVIDER
         )
         to = Recipient("/to/0", contact=ContactId(contact))
-        cc = tuple(Recipient("/cc/0", address=one) for one in mail.cc)
+        cc = tuple(Recipient("/cc/0", address=recipient) for recipient in mail.cc)
         request = SendRequest(
             subaccount=SubaccountId(s),
             kind=kind,  # type: ignore[arg-type]
@@ -60,7 +60,7 @@ class SendSteps(MailSteps):
         self.ledger.is_sent_by_crm(mail, rec)
         self.ledger.look()
         if kind == "individual":
-            self.model.perhaps |= {(s, one, user) for one in (*mail.to, *mail.cc)}
+            self.model.perhaps |= {(s, item, user) for item in (*mail.to, *mail.cc)}
         try:
             ids = self._submit("sending", request, key)
         except Problem as refusal:
@@ -97,8 +97,8 @@ class SendSteps(MailSteps):
         """
         fits = {
             "invalid_request": any(
-                one.fate in {"failed", "unknown"} and one.mail in mail.answers[:1]
-                for one in self.sends.asked.values()
+                item.fate in {"failed", "unknown"} and item.mail in mail.answers[:1]
+                for item in self.sends.asked.values()
             ),
             "no_sender": account is None and s != "s1",
             "reauth_required": account in self.ledger.dead,
@@ -157,7 +157,7 @@ class SendSteps(MailSteps):
             ids: tuple[str, ...] = self.ask(submit)
         finally:
             self.stage.finish_calls()
-        if any(isinstance(one, tuple) and one != ids for one in said):
+        if any(isinstance(message, tuple) and message != ids for message in said):
             self.fail([f"{key} gave two answers at once"])
         return ids
 
@@ -177,7 +177,7 @@ class SendSteps(MailSteps):
 
     def change_cap(self) -> None:
         """S5: a mailbox gets a cap of its own, or the default one back."""
-        accounts = sorted({one.account for one in self.model.links.values()})
+        accounts = sorted({link.account for link in self.model.links.values()})
         if not accounts:
             return
         account = self.rng.choice(accounts)

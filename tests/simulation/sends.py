@@ -101,8 +101,8 @@ class Sends:
     def may_be_full(self, account: str) -> bool:
         """Whether the cap can have been reached: sent, under way, or of unknown fate."""
         return sum(
-            one.account == account and self._may_count(one)
-            for one in self.asked.values()
+            item.account == account and self._may_count(item)
+            for item in self.asked.values()
         ) >= self.cap.get(account, CAP)
 
     def _may_count(self, one: Asked) -> bool:
@@ -129,12 +129,12 @@ class Sends:
             if count > 1:
                 yield f"{key} was sent {count} times"
         times: dict[str, list[int]] = defaultdict(list)
-        for one in self.asked.values():
-            if one.account and one.mail:
-                sent = [copy for copy in one.mail.copies if copy.sent]
-                times[one.account] += [copy.at for copy in sent]
-                if any(copy.account != one.account for copy in sent):
-                    yield f"{one.mail} went out from another mailbox"
+        for item in self.asked.values():
+            if item.account and item.mail:
+                sent = [copy for copy in item.mail.copies if copy.sent]
+                times[item.account] += [copy.at for copy in sent]
+                if any(copy.account != item.account for copy in sent):
+                    yield f"{item.mail} went out from another mailbox"
         for account, moments in times.items():
             for at in moments:
                 within = sum(at <= other < at + DAY_MS for other in moments)
@@ -143,25 +143,25 @@ class Sends:
 
     def erase(self, s: str, contact: str) -> None:
         """A contact was erased, with what was sent to it."""
-        for one in self.asked.values():
-            if one.s != s:
+        for item in self.asked.values():
+            if item.s != s:
                 continue
-            for message, to in zip(one.messages, one.contacts, strict=True):
+            for message, to in zip(item.messages, item.contacts, strict=True):
                 if to == contact:
-                    one.erased.add(message)
+                    item.erased.add(message)
 
     def ended(self) -> Iterator[str]:
         """When all is quiet: each send has an end, and it is the true one."""
         emails = self._emails()
         events: dict[str, set[tuple[str, str]]] = defaultdict(set)
-        for one in self._stage.outside.topics.published("crm-events"):
-            event = json.loads(one.data)
+        for item in self._stage.outside.topics.published("crm-events"):
+            event = json.loads(item.data)
             events[event["subject"]].add((event["type"], event["id"]))
         documents = self._stage.outside.documents.dump()
-        for key, one in self.asked.items():
-            for message in one.messages:
-                path = f"subaccounts/{one.s}/messages/{message}"
-                if message in one.erased:
+        for key, item in self.asked.items():
+            for message in item.messages:
+                path = f"subaccounts/{item.s}/messages/{message}"
+                if message in item.erased:
                     if path in documents:
                         yield f"{key} is still there, its contact is not"
                 elif path not in documents:
@@ -169,7 +169,7 @@ class Sends:
                 else:
                     name = f"{key} {message}"
                     yield from self._told(name, path, documents[path], events)
-                    yield from self._end(name, one, documents[path], emails[message])
+                    yield from self._end(name, item, documents[path], emails[message])
 
     def _told(
         self,
@@ -210,9 +210,9 @@ class Sends:
     def _emails(self) -> Counter[str]:
         """How often each mail went out, by the id of its record."""
         sent: Counter[str] = Counter()
-        for one in self.asked.values():
-            copies = one.mail.copies if one.mail else ()
-            sent[one.messages[0]] += sum(copy.sent for copy in copies)
+        for item in self.asked.values():
+            copies = item.mail.copies if item.mail else ()
+            sent[item.messages[0]] += sum(copy.sent for copy in copies)
         for taken in self._stage.outside.relay.taken:
             mail = message_from_bytes(taken.mail)
             found = _OWN_ID.search(mail["Message-ID"])

@@ -123,8 +123,9 @@ class Stage(Watch):
     def is_troubled(self) -> bool:
         """Whether a fault of earlier may still break calls of Gmail."""
         return any(
-            one.action in BREAKING and (one.count is None or one.struck < one.count)
-            for one in self.world.faults
+            fault.action in BREAKING
+            and (fault.count is None or fault.struck < fault.count)
+            for fault in self.world.faults
         )
 
     # --- Pub/Sub ---------------------------------------------------------------------
@@ -232,7 +233,7 @@ class Stage(Watch):
 
     def finish_calls(self) -> None:
         """Let every call of the API come to its end."""
-        while calls := [one for one in self.workers if one.delivery is None]:
+        while calls := [worker for worker in self.workers if worker.delivery is None]:
             self.go_on(self.rng.choice(calls))
 
     def finish(self) -> None:
@@ -248,7 +249,7 @@ class Stage(Watch):
         if not self.bag:
             return None
         now = self.clock.now()
-        due = [one for one in self.bag if one.due <= now]
+        due = [item for item in self.bag if item.due <= now]
         if due:
             return self.rng.choice(due)
         first = min(self.bag, key=lambda one: one.due)
@@ -258,7 +259,9 @@ class Stage(Watch):
     def quieten(self, limit: int = 400) -> None:
         """Deliver everything, then sweep, until nothing is left to do."""
         self.finish()
-        poison = [one.__dict__ for one in self.world.faults if one.status == POISON]
+        poison = [
+            fault.__dict__ for fault in self.world.faults if fault.status == POISON
+        ]
         self.world.faults.replace(poison)
         self.dies_after = None
         for swept in (False, True):

@@ -68,7 +68,7 @@ def cursor_moves_before_the_work_is_durable(patch: pytest.MonkeyPatch) -> None:
     real = sync.Sync._record
 
     def early(self: Any, run: Any, todo: Any) -> None:
-        run.cursor = newest(run.cursor, *(one.history_id for one in todo))
+        run.cursor = newest(run.cursor, *(task.history_id for task in todo))
         self._holding.checkpoint(run)
         real(self, run, todo)
 

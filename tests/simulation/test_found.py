@@ -51,7 +51,7 @@ def test_a_dead_holder_takes_over_although_its_own_hint_has_become_old(
     system.clock.advance(seconds=10)
     system.pushes.append(holders)
     system.settle()
-    subjects = [one.subject for one in system.conversation("ada")]
+    subjects = [message.subject for message in system.conversation("ada")]
     assert subjects == ["first", "second", "third"]
 
 
@@ -67,7 +67,7 @@ def test_a_sweep_that_died_takes_over_although_the_mailbox_is_quiet_no_more(
     system.settle()
     system.clock.advance(seconds=5)
     system.services.sweep.sweep_all(0)
-    sweeps = next(one for one in system.work if b'"sync"' in one.event.data)
+    sweeps = next(item for item in system.work if b'"sync"' in item.event.data)
     system.work.clear()
 
     def history(*_: Any) -> Any:
@@ -83,4 +83,6 @@ def test_a_sweep_that_died_takes_over_although_the_mailbox_is_quiet_no_more(
     system.clock.advance(seconds=10)
     system.work.append(sweeps)
     system.settle()
-    assert [one.subject for one in system.conversation("ada")] == ["left to the sweep"]
+    assert [message.subject for message in system.conversation("ada")] == [
+        "left to the sweep"
+    ]

@@ -29,7 +29,9 @@ class Threads:
         """The root of a record's thread, by the options that fit it otherwise."""
         known = self._roots.get((s, found.thread))
         roots = {
-            (s, self.now(one.root), found.contact) for one in options if one is not ANY
+            (s, self.now(option.root), found.contact)
+            for option in options
+            if option is not ANY
         }
         if known is not None and (known in roots or ANY in options):
             return known[1]

@@ -121,8 +121,8 @@ class Views:
             for copy in other.copies
             if copy in self.waiting
             and any(
-                one and one.contact == rec.contact
-                for one in self.waiting[copy].joins[s] | self.waiting[copy].may(s)
+                item and item.contact == rec.contact
+                for item in self.waiting[copy].joins[s] | self.waiting[copy].may(s)
             )
         )
 

@@ -55,9 +55,9 @@ class Waiting:
         """The user whose contact B2 may make of this address."""
         return next(
             (
-                one.user
-                for one in self.logs.get(s, ())
-                if one is not None and address in one.contacts
+                item.user
+                for item in self.logs.get(s, ())
+                if item is not None and address in item.contacts
             ),
             None,
         )
@@ -72,9 +72,9 @@ class Waiting:
 
     def _always(self, s: str, what: str) -> frozenset[str]:
         said = self.logs.get(s, [])
-        if not said or any(one is None or one.rec is None for one in said):
+        if not said or any(message is None or message.rec is None for message in said):
             return frozenset()
-        sets: list[frozenset[str]] = [getattr(one, what) for one in said]
+        sets: list[frozenset[str]] = [getattr(message, what) for message in said]
         return frozenset.intersection(*sets)
 
 

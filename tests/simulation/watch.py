@@ -41,7 +41,7 @@ class Watch(System):
 
     def was_asked(self, worker: Worker | None, draft: str, *, sure: bool) -> None:
         """S7: one call of ours is one request to Gmail."""
-        requests = [one.method for one in self.world.calls[self._calls :]]
+        requests = [call.method for call in self.world.calls[self._calls :]]
         if requests.count("gmail.users.drafts.send") > 1:
             self.wrong.append("Gmail is asked to send a mail more than once")
         if worker is not None and not sure:
@@ -50,11 +50,13 @@ class Watch(System):
     def reads(self, worker: Worker, token: str) -> None:
         """One holder a mailbox, until the holder has been at it for ten seconds (C4)."""
         young = [
-            one
-            for one in self.workers
-            if self.clock.now() - one.since < timedelta(seconds=TAKE_OVER_SECONDS)
+            item
+            for item in self.workers
+            if self.clock.now() - item.since < timedelta(seconds=TAKE_OVER_SECONDS)
         ]
-        others = [one for one in young if one is not worker and token in one.reading]
+        others = [
+            item for item in young if item is not worker and token in item.reading
+        ]
         if worker in young and others:
             self.wrong.append("two holders read one mailbox")
         worker.reading.add(token)

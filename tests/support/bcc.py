@@ -77,8 +77,10 @@ class BccSystem(System):
     def recorded(self, s: str = "s") -> list[str]:
         """Paths of all messages of a subaccount."""
         prefix = f"subaccounts/{s}/messages/"
-        return [one for one in self.outside.documents.dump() if one.startswith(prefix)]
+        return [
+            path for path in self.outside.documents.dump() if path.startswith(prefix)
+        ]
 
     def published(self, kind: str) -> list[dict[str, Any]]:
         """Events of one type."""
-        return [one for one in self.events() if one["type"] == kind]
+        return [event for event in self.events() if event["type"] == kind]

@@ -75,13 +75,15 @@ def mail(
         labels=frozenset({*labels, "SENT" if sent else "INBOX"}),
         internal_date=at,
         sender=None if sender is None else Address(None, sender),
-        to=tuple(Address(None, one) for one in to),
-        cc=tuple(Address(None, one) for one in cc),
-        bcc=tuple(Address(None, one) for one in bcc),
+        to=tuple(Address(None, recipient) for recipient in to),
+        cc=tuple(Address(None, recipient) for recipient in cc),
+        bcc=tuple(Address(None, recipient) for recipient in bcc),
         subject=subject,
         rfc822_message_id=None if message_id is None else Rfc822MessageId(message_id),
-        in_reply_to=tuple(Rfc822MessageId(one) for one in in_reply_to),
-        references=tuple(Rfc822MessageId(one) for one in references),
+        in_reply_to=tuple(
+            Rfc822MessageId(in_reply_recipient) for in_reply_recipient in in_reply_to
+        ),
+        references=tuple(Rfc822MessageId(reference) for reference in references),
         authenticated=authenticated,
     )
 
@@ -115,22 +117,24 @@ class Crm:
         """A subaccount with these settings; the user belongs to it."""
         self.subaccounts[s] = SubaccountForMatching(SubaccountId(s), **settings)  # type: ignore[arg-type]
         user = self.users["u"]
-        if not any(one.subaccount == s for one in user.memberships):
+        if not any(membership.subaccount == s for membership in user.memberships):
             more = (*user.memberships, Membership(SubaccountId(s)))
             self.users["u"] = replace(user, memberships=more)
         return self
 
     def user(self, u: str, s: Iterable[str] = ("s",), since: int = CONNECTED) -> Crm:
         """One more user of the mailbox."""
-        memberships = tuple(Membership(SubaccountId(one)) for one in s)
+        memberships = tuple(Membership(SubaccountId(item)) for item in s)
         self.users[u] = UserForMatching(UserId(u), since, memberships)
         return self
 
     def never_log(self, *entries: str, u: str = "u", s: str = "s") -> Crm:
         """The user's own never-log list in one subaccount."""
         memberships = tuple(
-            replace(one, never_log=entries) if one.subaccount == s else one
-            for one in self.users[u].memberships
+            replace(membership, never_log=entries)
+            if membership.subaccount == s
+            else membership
+            for membership in self.users[u].memberships
         )
         self.users[u] = replace(self.users[u], memberships=memberships)
         return self
@@ -156,12 +160,12 @@ class Crm:
     ) -> Crm:
         """A contact with this address, assigned to the user unless said otherwise."""
         every = tuple(dict.fromkeys((address, *emails)))
-        for one in every:
-            fact = self.addresses.get((s, one), AddressFact())
+        for item in every:
+            fact = self.addresses.get((s, item), AddressFact())
             contact = ContactAtAddress(
                 ContactId(c), created, UserId(assigned) if assigned else None, every
             )
-            self.addresses[s, one] = replace(fact, contacts=(*fact.contacts, contact))
+            self.addresses[s, item] = replace(fact, contacts=(*fact.contacts, contact))
         self.emails[s, c] = every
         return self
 

@@ -63,7 +63,9 @@ class SendingSystem(System):
 
     def new_events(self) -> list[tuple[str, str]]:
         """Type and id of the events since `forget_events`."""
-        return [(one["type"], one["id"]) for one in self.events()[self._seen_events :]]
+        return [
+            (event["type"], event["id"]) for event in self.events()[self._seen_events :]
+        ]
 
     def restart(self, plan: CrashPlan | None = None) -> None:
         at: Any = self.outside
@@ -166,8 +168,8 @@ class SendingSystem(System):
     def outside_mail(self) -> list[Any]:
         """Mail that left the simulated Gmail, parsed."""
         return [
-            message_from_bytes(one.raw, policy=policy.default)
-            for one in self.world.outside
+            message_from_bytes(item.raw, policy=policy.default)
+            for item in self.world.outside
         ]
 
     def under_way(self) -> int:

@@ -227,7 +227,7 @@ class System:
         if reply_to:
             message["In-Reply-To"] = message["References"] = reply_to
         everybody = f"{to},{message.get('Cc', '')}"
-        rcpt = [one.strip() for one in everybody.split(",") if one.strip()]
+        rcpt = [item.strip() for item in everybody.split(",") if item.strip()]
         self.world.deliver_from_outside(message.as_bytes(), rcpt, auth, spam=spam)
         return str(message["Message-ID"])
 
@@ -314,7 +314,7 @@ class System:
         documents: Documents = self.outside.documents
         query = messages.conversation(SubaccountId(s), ContactId(c), limit=1000)
         found = documents.query(query)
-        loaded = [messages.from_snapshot(one, self.outside.blobs) for one in found]
+        loaded = [messages.from_snapshot(item, self.outside.blobs) for item in found]
         return list(reversed(loaded))
 
     def decisions(self, s: str = "s", **by: str) -> list[Any]:
@@ -326,7 +326,8 @@ class System:
     def events(self) -> list[dict[str, Any]]:
         """CloudEvents that were published."""
         return [
-            json.loads(one.data) for one in self.outside.topics.published("crm-events")
+            json.loads(event.data)
+            for event in self.outside.topics.published("crm-events")
         ]
 
     def state(self) -> dict[str, Any]:

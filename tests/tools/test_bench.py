@@ -38,7 +38,9 @@ def taped(theatre) -> Recording:
 
 
 def calls(tape: list[Call]) -> Counter[str]:
-    return Counter(f"{one.port}.{one.method}" for one in tape if one.port != "google")
+    return Counter(
+        f"{item.port}.{item.method}" for item in tape if item.port != "google"
+    )
 
 
 def test_the_floor_makes_the_products_calls_and_leaves_the_products_state(
@@ -52,12 +54,12 @@ def test_the_floor_makes_the_products_calls_and_leaves_the_products_state(
         tape.clear()
         recorded_mails.append(play(stage, LOAD, program).recorded)
         # Gmail's are compared as Gmail saw them.
-        asked.append(calls([one for one in tape if one.port != "gmail"]))
+        asked.append(calls([item for item in tape if item.port != "gmail"]))
         # The product fetches its own access token, the floor is given one.
         made = stage.post.calls()[begun:]
-        seen.append([one for one in made if one.startswith("gmail.")])
+        seen.append([item for item in made if item.startswith("gmail.")])
         dump = sorted(stage.outside.documents.dump())
-        names.append([one for one in dump if "oauth" not in one])
+        names.append([path for path in dump if "oauth" not in path])
     for ours, theirs in (recorded_mails, asked, seen, names):
         assert ours == theirs
 
@@ -73,9 +75,9 @@ def test_the_tutorial_way_records_the_same_mails_and_tells_of_each(theatre, tape
         play(stage, LOAD, contenders(taped.tapes)[name](stage))
         found[name] = stage.outside.documents.query(Query(collection))
         told = stage.outside.topics.published("crm-events")[before:]
-        assert len([one for one in told if b"connection" not in one.data]) == 2
-    gmail_ids = [one.data["gmail_message_ids"][0] for one in found["product"]]
-    assert sorted(gmail_ids) == sorted(one.id for one in found["tutorial"])
+        assert len([item for item in told if b"connection" not in item.data]) == 2
+    gmail_ids = [item.data["gmail_message_ids"][0] for item in found["product"]]
+    assert sorted(gmail_ids) == sorted(item.id for item in found["tutorial"])
     assert len(gmail_ids) == 2
 
 
@@ -87,8 +89,8 @@ def test_a_burst_has_the_same_number_of_waits_whatever_its_size(theatre):
 
 def test_a_mail_is_recorded_a_moment_after_each_contender_is_called(theatre):
     found = latency.in_memory(theatre, mails=2, rounds=1, say=lambda _: None)
-    assert {one.contender for one in found} == {"product", "floor", "tutorial"}
-    assert all(one.mails == 2 and 0 < one.median <= one.longest for one in found)
+    assert {item.contender for item in found} == {"product", "floor", "tutorial"}
+    assert all(item.mails == 2 and 0 < item.median <= item.longest for item in found)
 
 
 def test_a_mail_costs_the_same_calls_with_more_contacts(theatre):

@@ -50,7 +50,7 @@ def test_a_question_that_gmail_refuses_stays_open_and_the_next_is_asked():
 
     found = questions.ask(project.mailbox, project)
 
-    assert [one.answer.startswith("Open:") for one in found] == [
+    assert [item.answer.startswith("Open:") for item in found] == [
         True,
         True,
         True,

@@ -189,6 +189,8 @@ def test_the_core_is_well_tested_and_the_report_of_it_fresh() -> None:
 
 
 def test_what_is_called_equivalent_has_survived() -> None:
-    survivors = {one.id for kept in results.load().values() for one in kept.survivors}
+    survivors = {
+        survivor.id for kept in results.load().values() for survivor in kept.survivors
+    }
     gone = set(results.equivalent()) - survivors
     assert not gone, f"take them out of equivalent.toml: {sorted(gone)}"

@@ -71,9 +71,9 @@ def test_indexes_that_are_said_to_be_hot_are_not_switched_off():
     """Whoever exempts one of them has to take its row out of the table, or back in."""
     indexes = json.loads((TERRAFORM / "firestore.indexes.json").read_text())
     off = {
-        (one["collectionGroup"], one["fieldPath"])
-        for one in indexes["fieldOverrides"]
-        if not one["indexes"]
+        (fieldoverride["collectionGroup"], fieldoverride["fieldPath"])
+        for fieldoverride in indexes["fieldOverrides"]
+        if not fieldoverride["indexes"]
     }
 
     assert off.isdisjoint({("outbox", "at"), ("sends", "look_at")})

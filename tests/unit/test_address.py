@@ -585,11 +585,13 @@ def test_m13_different_letters_are_different_mailboxes(given: str, other: str) -
 
 def test_m13_an_address_beyond_ascii_is_never_taken_for_one_in_ascii() -> None:
     """Of all letters: whatever lower case and normalisation do, they stay apart."""
-    letters = [chr(one) for one in range(0x80, 0x110000) if not 0xD800 <= one < 0xE000]
-    found = [one for one in letters if fold(one).isascii()]
+    letters = [
+        chr(item) for item in range(0x80, 0x110000) if not 0xD800 <= item < 0xE000
+    ]
+    found = [letter for letter in letters if fold(letter).isascii()]
     assert found == []
     assert normalise("\u212aim@post.example") != normalise("kim@post.example")
-    assert all(fold(fold(one)) == fold(one) for one in letters)
+    assert all(fold(fold(letter)) == fold(letter) for letter in letters)
 
 
 @pytest.mark.parametrize(
@@ -614,10 +616,10 @@ def test_m13_an_address_is_kept_as_it_was_written(
     header: str, written: str | None
 ) -> None:
     """Matching goes by the normal form, showing and sending by what was given."""
-    for one in parse_list([header]):
-        assert one.written == written
-        assert one.shown == (written or one.address)
-        assert normalise(one.shown) == one.address
+    for item in parse_list([header]):
+        assert item.written == written
+        assert item.shown == (written or item.address)
+        assert normalise(item.shown) == item.address
 
 
 def test_m13_a_sender_is_kept_as_written_however_the_name_is() -> None:

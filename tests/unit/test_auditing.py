@@ -25,7 +25,7 @@ from tests.support.crm import ME, Crm, mail
 MAILBOX = Crm().mailbox()
 MAIL = mail()
 OWN = message_id(MAIL, MAILBOX.id)
-S, S2, S3 = (SubaccountId(one) for one in ("s", "s2", "s3"))
+S, S2, S3 = (SubaccountId(item) for item in ("s", "s2", "s3"))
 HERE = HeldBy("u", MAILBOX.id, ME, MAIL.gmail_message_id, MAIL.gmail_thread_id)
 
 
@@ -140,7 +140,7 @@ def test_e4_each_record_is_judged_by_itself() -> None:
 
 def test_e4_one_message_can_be_missing_here_and_too_much_there() -> None:
     decided = Decision("M5", (place(S),), refusals={S2: "M7"})
-    assert [one.outcome for one in compared(decided, record(S2))] == [
+    assert [item.outcome for item in compared(decided, record(S2))] == [
         "recorded",
         "ignored",
     ]
@@ -149,7 +149,7 @@ def test_e4_one_message_can_be_missing_here_and_too_much_there() -> None:
 def test_m9_where_another_email_has_the_id_two_more_are_looked_for() -> None:
     key, other = record(held_by=HELD_ELSEWHERE[0])
     ids = apart_ids(OWN, MAIL, MAILBOX.id)
-    assert records_apart(MAIL, MAILBOX, {key: other}) == tuple((S, one) for one in ids)
+    assert records_apart(MAIL, MAILBOX, {key: other}) == tuple((S, id_) for id_ in ids)
     assert records_apart(MAIL, MAILBOX, dict([record()])) == ()
     mine = (S, ids[1]), replace(record()[1], id=ids[1])
     assert compared(Decision("M5", (place(),)), (key, other), mine) == ()
@@ -184,7 +184,7 @@ def test_m9_a_copy_that_is_refused_is_told() -> None:
     assert compare(forged, MAILBOX, decided, (S,), found) == (
         difference("ignored", "M9", DifferencePlace(S, "c", OWN)),
     )
-    unproven = {key: replace(one, authenticity="fail") for key, one in found.items()}
+    unproven = {key: replace(item, authenticity="fail") for key, item in found.items()}
     assert compare(forged, MAILBOX, decided, (S,), unproven) == (
         difference("recorded", "M5", DifferencePlace(S, "c", OWN)),
     )

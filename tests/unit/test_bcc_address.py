@@ -143,7 +143,7 @@ def test_b6_what_only_the_envelope_names_is_shown_in_bcc_once() -> None:
 def test_b1_a_mail_to_a_crowd_of_addresses_is_looked_up_for_ten() -> None:
     assert FORM is not None
     tokens = [f"{letter * 20}" for letter in "abcdefghijkl"]
-    message = mail(ME, [FORM.address(one) for one in tokens])
+    message = mail(ME, [FORM.address(token) for token in tokens])
     veiled = bcc.veil(message, FORM)
     assert veiled.drops == tuple(tokens[:10])
     assert (veiled.to, veiled.cc) == ((), (HIDDEN,))

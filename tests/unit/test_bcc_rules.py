@@ -53,7 +53,7 @@ class BccCrm(Crm):
                 U,
                 next(m.never_log for m in user.memberships if m.subaccount == S),
                 frozenset({ME, ALIAS, PROFILE}),
-                tuple(one.subaccount for one in user.memberships),
+                tuple(membership.subaccount for membership in user.memberships),
             )
         }
 
@@ -127,7 +127,7 @@ def test_b2_a_forward_begins_a_thread_and_is_not_linked_to_gmails() -> None:
 def test_b2_a_new_contact_is_named_by_its_display_name() -> None:
     message = replace(logged(), to=(Address("Ada L.", ADA), Address(None, BOB)))
     (place,) = BccCrm().at_logging_mailbox(message).places
-    assert [one.name for one in place.new_contacts] == ["Ada L.", BOB]
+    assert [new_contact.name for new_contact in place.new_contacts] == ["Ada L.", BOB]
 
 
 def test_t3_logged_in_a_thread_that_exists_here_only() -> None:
@@ -153,7 +153,9 @@ def taken_ids(crm: BccCrm, count: int, *, by: str = BOB) -> BccCrm:
 @pytest.mark.parametrize(("taken", "used"), [(0, 0), (1, 1), (7, 7)])
 def test_b2_an_id_that_the_crm_gave_away_is_passed_over(taken: int, used: int) -> None:
     (place,) = taken_ids(BccCrm(), taken).decide(logged()).places
-    assert [one.id for one in place.new_contacts] == [bcc.contact_id(S, ADA, used)]
+    assert [new_contact.id for new_contact in place.new_contacts] == [
+        bcc.contact_id(S, ADA, used)
+    ]
 
 
 def test_b2_where_every_id_is_taken_no_contact_is_made() -> None:
@@ -163,7 +165,9 @@ def test_b2_where_every_id_is_taken_no_contact_is_made() -> None:
 def test_b2_a_contact_that_another_copy_made_meanwhile_keeps_its_id() -> None:
     """Making it again fails, and then the mail is decided anew."""
     (place,) = taken_ids(BccCrm(), 1, by=ADA).decide(logged()).places
-    assert [one.id for one in place.new_contacts] == [bcc.contact_id(S, ADA, 0)]
+    assert [new_contact.id for new_contact in place.new_contacts] == [
+        bcc.contact_id(S, ADA, 0)
+    ]
 
 
 @pytest.mark.parametrize(("erased_at", "made"), [(-1, 1), (0, 0), (1, 0)])
@@ -174,7 +178,9 @@ def test_b2_mail_from_before_an_erasure_makes_no_contact(
     at = message.internal_date + erased_at
     crm.addresses["s", ADA] = AddressFact(erased_at=at)
     (place,) = crm.decide(message).places
-    assert [one.address for one in place.new_contacts] == [ADA, BOB][1 - made :]
+    assert [new_contact.address for new_contact in place.new_contacts] == [ADA, BOB][
+        1 - made :
+    ]
 
 
 def test_b2_both_mailboxes_give_the_same_place_but_for_the_holders() -> None:
@@ -228,7 +234,7 @@ def test_t3_mail_that_bcc_logs_where_its_thread_is_goes_nowhere_else() -> None:
     crm = BccCrm().contact(ADA).subaccount("s2").contact(ADA, "c2", "s2")
     crm.known("<1@x>", exclusive=True, participants=[ADA])
     decision = crm.decide(logged(in_reply_to=["<1@x>"]))
-    assert [one.subaccount for one in decision.places] == ["s"]
+    assert [place.subaccount for place in decision.places] == ["s"]
     assert decision.refusals == {"s2": "T3"}
 
 
@@ -301,7 +307,7 @@ def test_b6_only_a_participant_answers(
     )
     decision = crm.at_logging_mailbox(message)
     assert decision.rule == ("B6" if recorded else "B5")
-    assert [one.direction for one in decision.places] == ["inbound"] * recorded
+    assert [place.direction for place in decision.places] == ["inbound"] * recorded
 
 
 def test_b6_an_answer_is_recorded_whole() -> None:
@@ -357,7 +363,7 @@ def test_m12_a_listed_first_recipient_keeps_the_mail_out(whose: str) -> None:
         crm.subaccount(never_log=(ADA,))
     assert crm.at_logging_mailbox(logged([ADA, BOB])).rule == "M12"
     (place,) = crm.at_logging_mailbox(logged([BOB, ADA])).places
-    assert [one.address for one in place.new_contacts] == [BOB]
+    assert [new_contact.address for new_contact in place.new_contacts] == [BOB]
 
 
 @pytest.mark.parametrize("first", [ADA, "new@client.example"])
@@ -419,7 +425,7 @@ def test_b7_above_the_daily_cap_the_never_log_list_still_comes_first() -> None:
 def test_b7_mail_that_makes_no_contact_does_not_ask_what_is_left() -> None:
     crm = BccCrm(contacts_left=0).contact(ADA)
     assert crm.at_logging_mailbox(logged()).rule == "B2"
-    assert not any(isinstance(one, QuotaKey) for one in crm.asked)
+    assert not any(isinstance(item, QuotaKey) for item in crm.asked)
 
 
 def test_b7_colleagues_do_not_count_for_the_cap() -> None:
@@ -432,7 +438,10 @@ def test_b7_colleagues_do_not_count_for_the_cap() -> None:
 def test_b2_logs_in_the_subaccount_of_the_address_and_m_in_the_others() -> None:
     crm = BccCrm().subaccount("s2").contact(ADA, "c2", "s2")
     places = crm.decide(logged(sender=ME)).places
-    assert [(one.subaccount, one.rule) for one in places] == [("s", "B2"), ("s2", "M6")]
+    assert [(place.subaccount, place.rule) for place in places] == [
+        ("s", "B2"),
+        ("s2", "M6"),
+    ]
     assert SubaccountId("s2") not in crm.at_logging_mailbox(logged(sender=ME)).refusals
 
 
@@ -443,7 +452,7 @@ def test_two_addresses_of_one_subaccount_log_once() -> None:
     crm.own = lambda: {TOKEN: own, "b" * 20: other}  # type: ignore[method-assign]
     for drops in ((TOKEN, "b" * 20), ("b" * 20, TOKEN)):
         decision = crm.at_logging_mailbox(replace(logged(), drops=drops))
-        assert [one.user for one in decision.places] == [U]
+        assert [place.user for place in decision.places] == [U]
 
 
 def test_b1_of_several_addresses_that_may_log_the_first_of_each_subaccount_counts() -> (
@@ -456,7 +465,7 @@ def test_b1_of_several_addresses_that_may_log_the_first_of_each_subaccount_count
     crm.own = lambda: {TOKEN: first, "b" * 20: second, "c" * 20: there}  # type: ignore[method-assign]
     message = replace(logged(), drops=(TOKEN, "b" * 20, "c" * 20))
     places = crm.at_logging_mailbox(message).places
-    assert [(one.subaccount, one.user) for one in places] == [("s", U), ("s2", U)]
+    assert [(place.subaccount, place.user) for place in places] == [("s", U), ("s2", U)]
 
 
 def test_m12_one_users_list_does_not_close_anothers_address() -> None:
@@ -495,7 +504,7 @@ def test_m3_a_sender_logged_in_one_subaccount_can_be_a_contact_in_another() -> N
     """The address is looked up in every subaccount of the user, logged or not."""
     crm = BccCrm().subaccount("s2").contact(PROFILE, "c2", "s2").contact(ADA)
     decision = crm.decide(logged([ADA, ME]))
-    assert [(one.subaccount, one.rule) for one in decision.places] == [
+    assert [(place.subaccount, place.rule) for place in decision.places] == [
         ("s", "B2"),
         ("s2", "M5"),
     ]

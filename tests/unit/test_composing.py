@@ -84,7 +84,7 @@ def test_s10_names_and_subjects_of_any_script_come_back_as_they_were(
         phrase, _, _ = legacy[header].rpartition("<")
         if "=?" in phrase:
             assert str(make_header(decode_header(phrase.strip()))) == wanted
-        assert [one.name for one in parse_list([legacy[header]])] == [wanted]
+        assert [item.name for item in parse_list([legacy[header]])] == [wanted]
     assert raw.isascii()
     assert max(map(len, raw.split(b"\r\n"))) <= 78
     assert not re.search(rb"(?<!\r)\n|\r(?!\n)", raw)
@@ -109,8 +109,8 @@ def test_s6_file_names_and_bytes_come_back_as_they_were(names, bodies, cut):
     pieces = [[b[i : i + cut] for i in range(0, len(b), cut)] for b in bodies]
     raw, parsed = built(pieces, attachments=parts, text="see attached")
     found = list(parsed.iter_attachments())
-    assert [one.get_filename() for one in found] == [part.filename for part in parts]
-    assert [one.get_content() for one in found] == bodies[: len(parts)]
+    assert [item.get_filename() for item in found] == [part.filename for part in parts]
+    assert [item.get_content() for item in found] == bodies[: len(parts)]
     assert parsed.get_body().get_content().rstrip("\r\n") == "see attached"
     assert mail_size(
         MailToBuild(**BASE, attachments=parts, text="see attached")
@@ -140,7 +140,7 @@ def test_s1_html_brings_its_own_text_and_shows_images_inline():
     related, pdf = parsed.iter_parts()
     assert related.get_content_type() == "multipart/related"
     words, image = related.iter_parts()
-    assert [one.get_content_type() for one in words.iter_parts()] == [
+    assert [iter_part.get_content_type() for iter_part in words.iter_parts()] == [
         "text/plain",
         "text/html",
     ]
@@ -286,7 +286,7 @@ def test_s1_a_mail_may_be_empty_and_a_given_text_is_kept():
 def test_s6_the_size_is_known_before_the_bytes_are():
     parts = tuple(PartToBuild("é" * 30, "x/y", size) for size in (0, 1, 57, 1000))
     fields = {"attachments": parts, "html": "<p>é</p>", "bcc": BASE["to"]}
-    raw, _ = built([[b"x" * one.size] for one in parts], **fields)
+    raw, _ = built([[b"x" * part.size] for part in parts], **fields)
     assert mail_size(MailToBuild(**BASE, **fields)) == len(raw)
 
 
@@ -384,9 +384,11 @@ def test_s10_as_many_recipients_come_out_as_went_in():
     )
     _, parsed = built(to=everybody[:3], cc=everybody[3:6], bcc=everybody[6:])
     found = [
-        one.addr_spec for name in ("To", "Cc", "Bcc") for one in parsed[name].addresses
+        address.addr_spec
+        for name in ("To", "Cc", "Bcc")
+        for address in parsed[name].addresses
     ]
-    assert found == [one.address for one in everybody]
+    assert found == [person.address for person in everybody]
 
 
 def test_bcc_is_left_out_for_a_relay():

@@ -78,7 +78,7 @@ def test_t3_a_mail_marked_by_one_subaccounts_crm_is_in_no_other(
 ) -> None:
     crm = Crm().contact(ADA).subaccount("s2").contact(ADA, c="c2", s="s2")
     decision = crm.decide(marked(mark))
-    found = {one.subaccount: one.rule for one in decision.places}
+    found = {place.subaccount: place.rule for place in decision.places}
     assert {**found, **decision.refusals} == where
 
 

@@ -142,7 +142,7 @@ def test_every_refusal_says_in_a_sentence_what_is_wrong() -> None:
             r"(Gmail|Gmail's|The) [a-zA-Z ]+( \(status \d+\))?\.", sentence
         )
         assert type(sentence) is str
-    classes = {one.__doc__ for one in (Permanent, Misconfigured, Transient)}
+    classes = {item.__doc__ for item in (Permanent, Misconfigured, Transient)}
     assert not told & classes
 
 

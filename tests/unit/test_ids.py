@@ -106,7 +106,7 @@ def test_what_is_stored_is_found_again_by_every_later_version(
 
 def test_a_digest_tells_lists_of_parts_apart() -> None:
     lists = [("ab", "c"), ("a", "bc"), ("abc",), ("abc", ""), ("\ud800",)]
-    assert len({digest(*one) for one in lists}) == len(lists)
+    assert len({digest(*item) for item in lists}) == len(lists)
 
 
 def test_keys_of_different_things_differ() -> None:

@@ -29,7 +29,7 @@ CANARIES = [
 
 
 def lines(capsys: pytest.CaptureFixture[str]) -> Any:
-    return [json.loads(one) for one in capsys.readouterr().out.splitlines()]
+    return [json.loads(item) for item in capsys.readouterr().out.splitlines()]
 
 
 @pytest.mark.parametrize("canary", CANARIES)
@@ -50,7 +50,7 @@ def test_a_canary_never_passes_as_the_event(
     capsys: pytest.CaptureFixture[str], canary: Any
 ) -> None:
     log.info(canary)
-    assert [one["message"] for one in lines(capsys)] == ["withheld"]
+    assert [line["message"] for line in lines(capsys)] == ["withheld"]
 
 
 @given(st.dictionaries(st.text(), st.one_of(st.text(), st.binary(), st.integers())))

@@ -210,7 +210,7 @@ def test_m3(logging: str, situation: str, recorded: bool, sender: str) -> None:
     decision = crm.decide(message)
     assert decision.recorded is recorded
     assert recorded or decision.rule == "M3"
-    assert recorded or [one.holders for one in decision.copies] == [("u",)]
+    assert recorded or [copy.holders for copy in decision.copies] == [("u",)]
 
 
 @pytest.mark.parametrize("logging", ["established", "all_contacts", "threads"])
@@ -651,7 +651,7 @@ def test_t1_a_mail_without_message_id_begins_a_thread_of_its_own() -> None:
     nameless = mail(ADA, message_id=None)
     elsewhere = replace(nameless, gmail_message_id="g2")
     first, again, other = (
-        only_place(crm.decide(one)).thread for one in (nameless, nameless, elsewhere)
+        only_place(crm.decide(item)).thread for item in (nameless, nameless, elsewhere)
     )
     assert first == again
     assert first != other
@@ -897,13 +897,13 @@ def test_invariants(crm: Crm, message: object) -> None:
         internal = {ME, ALIAS, MATE}
         everybody = {
             message.sender.address,  # type: ignore[attr-defined]
-            *(one.address for one in (*message.to, *message.cc, *message.bcc)),  # type: ignore[attr-defined]
+            *(item.address for item in (*message.to, *message.cc, *message.bcc)),  # type: ignore[attr-defined]
         }
         external = {
-            one
-            for one in everybody
-            if one not in internal
-            and one.rpartition("@")[2] not in settings.internal_domains
+            person
+            for person in everybody
+            if person not in internal
+            and person.rpartition("@")[2] not in settings.internal_domains
         }
         assert external, "internal mail is never recorded"
         assert message.internal_date >= CONNECTED  # type: ignore[attr-defined]
@@ -946,8 +946,10 @@ def from_group(
     return replace(
         mail(sender, cc=cc or (), sent=False, **more),
         sender=Address(name, sender),
-        original_senders=tuple(Address("Ann Lee", one) for one in original or ()),
-        reply_to=tuple(Address(None, one) for one in reply_to or ()),
+        original_senders=tuple(Address("Ann Lee", item) for item in original or ()),
+        reply_to=tuple(
+            Address(None, reply_recipient) for reply_recipient in reply_to or ()
+        ),
         is_list=is_list,
         authenticity="pass",
     )

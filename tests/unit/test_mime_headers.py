@@ -175,7 +175,9 @@ def test_encoded_words_hold_whole_characters_on_full_lines(subject: str) -> None
     assert max(map(len, found)) <= 76
     # A character takes at most 4 bytes, which are 8 digits of base64 at the worst.
     assert all(len(line) > 76 - 8 for line in found[:-1])
-    words = [re.fullmatch(r"(?:Subject:)? (=\?utf-8\?B\?\S+\?=)", one) for one in found]
+    words = [
+        re.fullmatch(r"(?:Subject:)? (=\?utf-8\?B\?\S+\?=)", item) for item in found
+    ]
     assert all(words)
     assert read(text_field("Subject", subject)) == subject
 
@@ -238,8 +240,8 @@ def test_s6_a_long_file_name_is_cut_between_escapes(filename: str) -> None:
         for n, section in enumerate(sections)
     ]
     assert all(values)
-    assert all(57 < len(one[1]) <= 60 for one in values[:-1] if one)
-    assert all(one.endswith(";") for one in sections[:-1])
+    assert all(57 < len(value[1]) <= 60 for value in values[:-1] if value)
+    assert all(item.endswith(";") for item in sections[:-1])
 
 
 def test_s6_an_encoded_name_of_one_section_is_not_numbered() -> None:

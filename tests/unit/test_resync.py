@@ -88,7 +88,7 @@ def test_w3_windows_cover_every_second_once_and_in_order(
     read: list[int] = []
     while state is not None:
         end = 10**9 if state.window_end >= state.end else state.window_end
-        found = [one for one in moments if state.begin <= one < end]
+        found = [moment for moment in moments if state.begin <= moment < end]
         if len(found) > page and not state.is_narrow:
             state = narrowed(state)
             continue

@@ -34,7 +34,7 @@ PART = AttachmentPart("0", "a.pdf", "application/pdf", 9)
 
 
 def people(some: list[str]) -> tuple[Address, ...]:
-    return tuple(Address(None, one) for one in some)
+    return tuple(Address(None, item) for item in some)
 
 
 def record(
@@ -215,8 +215,8 @@ def test_m9_only_a_proven_copy_tells_hidden_recipients() -> None:
 
 def test_m9_a_decision_without_the_places_that_refused() -> None:
     here, there = (
-        Place(one, "c", "t", "inbound", rule, ("u",))  # type: ignore[arg-type]
-        for one, rule in (("a", "M5"), ("b", "T2"))
+        Place(item, "c", "t", "inbound", rule, ("u",))  # type: ignore[arg-type]
+        for item, rule in (("a", "M5"), ("b", "T2"))
     )
     decided = Decision("M5", (here, there), refusals={"c": "M7"})  # type: ignore[dict-item]
     assert decided.without({}) is decided

@@ -56,7 +56,7 @@ def test_s5_no_24_hours_ever_hold_more_than_the_cap(moments, cap, taken):
         else:
             window = send_window.release(window, MessageId(str(number)))
     for start in sent:
-        assert sum(start <= one < start + WINDOW_MS for one in sent) <= cap
+        assert sum(start <= item < start + WINDOW_MS for item in sent) <= cap
 
 
 def test_s5_a_new_window_is_empty():

@@ -59,7 +59,7 @@ def test_lines_do_not_depend_on_how_the_bytes_come(size: int, cut: int) -> None:
     pieces = [data[at : at + cut] for at in range(0, size, cut)]
     written = b"".join(base64_lines(pieces))
     lines = [data[at : at + 57] for at in range(0, size, 57)]
-    assert written == b"".join(base64.b64encode(one) + b"\r\n" for one in lines)
+    assert written == b"".join(base64.b64encode(line) + b"\r\n" for line in lines)
     assert base64_size(size) == len(written)
 
 

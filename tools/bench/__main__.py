@@ -71,7 +71,7 @@ def measure(figures: report.Figures, say: Say, *, quick: bool) -> None:
     figures.memory = memory.measured()
     say("Cold start")
     some = ("api", "inbound") if quick else sorted(cold_start.CLIENTS)
-    figures.cold = [cold_start.measure(one, 1 if quick else 3) for one in some]
+    figures.cold = [cold_start.measure(item, 1 if quick else 3) for item in some]
 
 
 def _profiles(theatre: Theatre, *, quick: bool) -> list[profiling.Profile]:
@@ -100,10 +100,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     figures.seconds = time.monotonic() - began
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(report.write(figures, LEARNT.read_text().strip()))
-    for one in figures.not_measured:
-        say(f"NOT MEASURED: {one}")
-    for one in report.misses(figures):
-        say(f"MISSED: {one}")
+    for item in figures.not_measured:
+        say(f"NOT MEASURED: {item}")
+    for miss in report.misses(figures):
+        say(f"MISSED: {miss}")
     say(f"Written: {out}")
     return 0
 

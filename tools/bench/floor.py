@@ -137,17 +137,17 @@ class _InMemory:
         return lambda: self._seen(self._documents.query(query))
 
     def commit(self, writes: Sequence[Write]) -> Step:
-        paths = [one.path for one in writes]
+        paths = [write.path for write in writes]
 
         def step() -> None:
-            told = self._documents.commit([self._current(one) for one in writes])
+            told = self._documents.commit([self._current(write) for write in writes])
             self._versions.update(zip(paths, told, strict=True))
 
         return step
 
     def _seen(self, found: Sequence[Any]) -> None:
-        for one in found:
-            self._versions[one.path] = one.version
+        for item in found:
+            self._versions[item.path] = item.version
 
     def _current(self, write: Write) -> Write:
         """The write as of what this run has read: versions differ between runs."""
@@ -191,19 +191,19 @@ class _Firestore:
 
     def commit(self, writes: Sequence[Write]) -> Step:
         unversioned = [
-            replace(one, version=None) if isinstance(one, Put | Update) else one
-            for one in writes
+            replace(write, version=None) if isinstance(write, Put | Update) else write
+            for write in writes
         ]
         changes = document_rules.prepared(unversioned)
-        names = [f"{self._root}/documents/{one.path}" for one in writes]
+        names = [f"{self._root}/documents/{write.path}" for write in writes]
         ready = [
-            encoded(one, change, name)
-            for one, change, name in zip(unversioned, changes, names, strict=True)
+            encoded(item, change, name)
+            for item, change, name in zip(unversioned, changes, names, strict=True)
         ]
         versioned = [
-            (one.path, type(message).pb(message).current_document)
-            for one, message in zip(writes, ready, strict=True)
-            if isinstance(one, Put | Update) and one.version is not None
+            (write.path, type(message).pb(message).current_document)
+            for write, message in zip(writes, ready, strict=True)
+            if isinstance(write, Put | Update) and write.version is not None
         ]
 
         def step() -> None:
@@ -213,10 +213,10 @@ class _Firestore:
             batch._add_write_pbs(ready)  # noqa: SLF001  (as our own gateway does)
             told = batch.commit(timeout=_SECONDS)
             # As the product does: it writes again what it wrote, without reading it.
-            for one, result in zip(writes, told, strict=True):
-                if isinstance(one, Put):
+            for write, result in zip(writes, told, strict=True):
+                if isinstance(write, Put):
                     version = result.update_time.timestamp_pb()
-                    self._versions[one.path] = version
+                    self._versions[write.path] = version
 
         return step
 

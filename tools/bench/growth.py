@@ -86,7 +86,7 @@ class Probe:
             1 / statistics.median(seconds),
             1000 * cpu / total,
             # A batch is one call on the wire, and a call for each message in it.
-            len([one for one in asked if one.startswith("gmail.")]) / total,
+            len([item for item in asked if item.startswith("gmail.")]) / total,
             (spent.gets + spent.queries + spent.commits) / total,
             spent.reads / total,
             (spent.writes + spent.deletes) / total,

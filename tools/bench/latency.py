@@ -95,7 +95,7 @@ class _Noting:
 
     def commit(self, writes: Sequence[Write]) -> Any:
         told = self._inner.commit(writes)
-        if any(one.path.startswith(_RECORDS) for one in writes):
+        if any(write.path.startswith(_RECORDS) for write in writes):
             self.recorded_at = time.perf_counter()
         return told
 
@@ -149,7 +149,7 @@ def _records(contender: str, tapes: Tapes) -> list[str]:
     """The document of each mail, which the tape knows beforehand."""
     if contender == "tutorial":
         ids = [call.arguments[0][0] for call in _calls(tapes, "gmail", "contents")]
-        return [f"{MESSAGES}/{one}" for one in ids]
+        return [f"{MESSAGES}/{message_id}" for message_id in ids]
     prefix = paths.messages(SUBACCOUNT)
     return [
         write.path
@@ -170,8 +170,8 @@ def _said(
     stage: str, found: dict[str, list[float]], say: Callable[[str], None]
 ) -> list[Latency]:
     summaries = [_summary(stage, name, each) for name, each in found.items()]
-    for one in summaries:
-        say(f"{stage}, {one.contender}: median {one.median:.1f} ms")
+    for summary in summaries:
+        say(f"{stage}, {summary.contender}: median {summary.median:.1f} ms")
     return summaries
 
 

@@ -111,7 +111,7 @@ class LocalPost:
 
     def calls(self) -> list[str]:
         """Methods called since the last reset."""
-        return [one.method for one in self._world.calls]
+        return [call.method for call in self._world.calls]
 
     def requests(self) -> int:
         """HTTP requests since the last reset; a batch is one."""

@@ -93,10 +93,10 @@ def _read(profiler: cProfile.Profile, into: Profile) -> Profile:
             layers[layer] += each
             continue
         # What is built in counts for its callers.
-        total = sum(one[2] for one in callers.values()) or 1.0
-        for (caller, _, _), one in callers.items():
+        total = sum(item[2] for item in callers.values()) or 1.0
+        for (caller, _, _), item in callers.items():
             where = _layer(caller) or "the rest of Python"
-            layers[where] += each * one[2] / total
+            layers[where] += each * item[2] / total
     into.layers = dict(sorted(layers.items(), key=lambda one: -one[1]))
     return into
 
@@ -113,6 +113,6 @@ def _layer(file: str) -> str | None:
     inside = file.partition("site-packages/")[2] or file.partition("/python3")[2]
     inside = inside if "site-packages" in file else inside.partition("/")[2]
     for beginnings, layer in _LIBRARIES:
-        if any(inside.startswith(one) for one in beginnings):
+        if any(inside.startswith(beginning) for beginning in beginnings):
             return layer
     return "the rest of Python"

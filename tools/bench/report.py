@@ -60,18 +60,18 @@ def write(figures: Figures, learnt: str) -> str:
         *map(_profile, figures.profiles),
         learnt,
     ]
-    return "\n\n".join(one for one in sections if one) + "\n"
+    return "\n\n".join(section for section in sections if section) + "\n"
 
 
 def misses(figures: Figures) -> list[str]:
     """Targets that this run has missed, by name."""
     found: list[str] = []
-    for one in figures.speed:
+    for result in figures.speed:
         for other, wanted in (("floor", FLOOR), ("tutorial", TUTORIAL)):
-            ratio = statistics.median(one.times_as_fast_as(other))
+            ratio = statistics.median(result.times_as_fast_as(other))
             if ratio < wanted:
                 found.append(
-                    f"speed, {one.stage}, {one.load.name}: {ratio:.2f} times the "
+                    f"speed, {result.stage}, {result.load.name}: {ratio:.2f} times the "
                     f"{other}, {wanted} wanted"
                 )
     found += [
@@ -80,9 +80,9 @@ def misses(figures: Figures) -> list[str]:
         if times > memory.LIMIT
     ]
     found += [
-        f"cold start, {one.function}: {one.ratio:.2f}, {cold_start.LIMIT} wanted"
-        for one in figures.cold
-        if one.ratio > cold_start.LIMIT
+        f"cold start, {start.function}: {start.ratio:.2f}, {cold_start.LIMIT} wanted"
+        for start in figures.cold
+        if start.ratio > cold_start.LIMIT
     ]
     return found
 
@@ -90,7 +90,7 @@ def misses(figures: Figures) -> list[str]:
 def _head(figures: Figures) -> str:
     clients = ", ".join(f"{name} {version(name)}" for name in _CLIENTS)
     cores = os.cpu_count()
-    lacking = "".join(f"\n- **NOT MEASURED**: {one}" for one in figures.not_measured)
+    lacking = "".join(f"\n- **NOT MEASURED**: {item}" for item in figures.not_measured)
     return f"""\
 # Performance
 
@@ -112,7 +112,7 @@ def _targets(figures: Figures) -> str:
     missed = misses(figures)
     if not missed:
         return "Every target is met."
-    return "## Targets missed\n\n" + "\n".join(f"- {one}" for one in missed)
+    return "## Targets missed\n\n" + "\n".join(f"- {item}" for item in missed)
 
 
 def _table(head: Sequence[str], rows: Iterator[Sequence[str]]) -> str:
@@ -123,14 +123,14 @@ def _table(head: Sequence[str], rows: Iterator[Sequence[str]]) -> str:
 
 def _speed(results: Sequence[Result]) -> str:
     def rows() -> Iterator[Sequence[str]]:
-        for one in results:
+        for result in results:
             names = ("product", "floor", "tutorial")
             yield (
-                f"{one.stage}: {one.load.name}",
-                *(f"{one.per_second(name):.0f}" for name in names),
-                _spread(one.times_as_fast_as("floor")),
-                _spread(one.times_as_fast_as("tutorial")),
-                " / ".join(f"{one.cpu_ms(name):.1f}" for name in names),
+                f"{result.stage}: {result.load.name}",
+                *(f"{result.per_second(name):.0f}" for name in names),
+                _spread(result.times_as_fast_as("floor")),
+                _spread(result.times_as_fast_as("tutorial")),
+                " / ".join(f"{result.cpu_ms(name):.1f}" for name in names),
             )
 
     head = ("mails per second", "product", "floor", "tutorial")
@@ -179,13 +179,13 @@ def _latency(found: Sequence[Latency]) -> str:
         return ""
     rows = (
         (
-            f"{one.stage}: {one.contender}",
-            f"{one.mails}",
-            f"{one.median:.1f} ms",
-            f"{one.p95:.1f} ms",
-            f"{one.longest:.1f} ms",
+            f"{latency.stage}: {latency.contender}",
+            f"{latency.mails}",
+            f"{latency.median:.1f} ms",
+            f"{latency.p95:.1f} ms",
+            f"{latency.longest:.1f} ms",
         )
-        for one in found
+        for latency in found
     )
     return f"""\
 ## From the notification to the record
@@ -200,15 +200,15 @@ memory: from the call of the contender to the end of the commit.
 def _growth(points: Sequence[Point]) -> str:
     rows = (
         (
-            f"{one.size:,} {one.what} ({one.stage})",
-            f"{one.per_second:.0f}",
-            f"{one.cpu_ms:.1f}",
-            f"{one.gmail_calls:.2f}",
-            f"{one.firestore_calls:.2f}",
-            f"{one.reads:.2f}",
-            f"{one.writes:.2f}",
+            f"{point.size:,} {point.what} ({point.stage})",
+            f"{point.per_second:.0f}",
+            f"{point.cpu_ms:.1f}",
+            f"{point.gmail_calls:.2f}",
+            f"{point.firestore_calls:.2f}",
+            f"{point.reads:.2f}",
+            f"{point.writes:.2f}",
         )
-        for one in points
+        for point in points
     )
     head = ("with", "mails/s", "CPU ms", "Gmail calls", "Firestore calls")
     return f"""\
@@ -257,7 +257,9 @@ CPU time of our thread, under the profiler, which makes Python slower than it is
 
 def _processor() -> str:
     with Path("/proc/cpuinfo").open() as lines:
-        names = [one.partition(":")[2] for one in lines if one.startswith("model name")]
+        names = [
+            line.partition(":")[2] for line in lines if line.startswith("model name")
+        ]
     return names[0].strip() if names else platform.machine()
 
 

@@ -56,12 +56,12 @@ class Result:
 
     def per_second(self, contender: str) -> float:
         """Mails per second in the median round."""
-        seconds = statistics.median(one.seconds for one in self.rounds[contender])
+        seconds = statistics.median(round_.seconds for round_ in self.rounds[contender])
         return self.load.total / seconds
 
     def cpu_ms(self, contender: str) -> float:
         """CPU milliseconds of our process for one mail, in the median round."""
-        cpu = statistics.median(one.cpu for one in self.rounds[contender])
+        cpu = statistics.median(round_.cpu for round_ in self.rounds[contender])
         return cpu * 1000 / self.load.total
 
     def times_as_fast_as(self, other: str) -> list[float]:

@@ -175,15 +175,17 @@ def on_emulators(
         return
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     running = [emulators.start(kind) for kind in KINDS]
-    hosts = {f"{one.kind.upper()}_EMULATOR_HOST": one.host for one in running}
+    hosts = {
+        f"{emulator.kind.upper()}_EMULATOR_HOST": emulator.host for emulator in running
+    }
     before = {name: os.environ.get(name) for name in hosts}
     os.environ.update(hosts)
     try:
         with tempfile.TemporaryDirectory() as folder:
             yield OnEmulators(post, folder)
     finally:
-        for one in running:
-            one.stop()
+        for emulator in running:
+            emulator.stop()
         for name, value in before.items():
             if value is None:
                 del os.environ[name]

@@ -90,10 +90,12 @@ class Tutorial:
 
     def _record(self, message: Mapping[str, Any]) -> None:
         payload = message["payload"]
-        head = {one["name"].lower(): one["value"] for one in payload["headers"]}
+        head = {
+            header["name"].lower(): header["value"] for header in payload["headers"]
+        }
         who = getaddresses([head[name] for name in _WHO if name in head])
         found = [self.store.contact(address.lower()) for _, address in who]
-        contact = next((one for one in found if one is not None), None)
+        contact = next((item for item in found if item is not None), None)
         if contact is None:
             return
         self.store.add(
@@ -122,7 +124,7 @@ def _added(service: Any, start: str) -> list[str]:
     while request is not None:
         page = request.execute()
         for record in page.get("history", ()):
-            names += [one["message"]["id"] for one in record.get("messagesAdded", ())]
+            names += [item["message"]["id"] for item in record.get("messagesAdded", ())]
         request = history.list_next(request, page)
     return names
 
@@ -159,7 +161,7 @@ class _Firestore:
     def contact(self, address: str) -> str | None:
         contacts = self._client.collection(CONTACTS)
         asked = contacts.where(filter=FieldFilter("email", "==", address)).limit(1)
-        return next((str(one.id) for one in asked.stream()), None)
+        return next((str(item.id) for item in asked.stream()), None)
 
     def add(self, name: str, message: Mapping[str, Any]) -> None:
         self._client.collection(MESSAGES).document(name).set(message)

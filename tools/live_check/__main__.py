@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     text = questions.report(findings, f"{where}, {day}")
     given.report.write_text(text, encoding="utf-8")
     sys.stdout.write(text)
-    return int(any(one.answer.startswith("Open:") for one in findings))
+    return int(any(finding.answer.startswith("Open:") for finding in findings))
 
 
 def _rehearse() -> list[questions.Finding]:

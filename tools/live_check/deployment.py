@@ -93,10 +93,10 @@ class Deployment:
             got = self._call("POST", f"{url}:pull", {"maxMessages": 100})
             received = got.get("receivedMessages", ())
             if received:
-                ids = [one["ackId"] for one in received]
+                ids = [received_message["ackId"] for received_message in received]
                 self._call("POST", f"{url}:acknowledge", {"ackIds": ids})
-            for one in received:
-                data = json.loads(base64.b64decode(one["message"]["data"]))
+            for received_message in received:
+                data = json.loads(base64.b64decode(received_message["message"]["data"]))
                 newer = int(data["historyId"]) > after
                 if newer and str(data["emailAddress"]).lower() == address.lower():
                     return int(data["historyId"])

@@ -101,8 +101,8 @@ class Mailbox:
         """A message's headers, names in lower case."""
         found = self.must("GET", f"messages/{message}", format="metadata")
         return {
-            str(one["name"]).lower(): str(one["value"])
-            for one in found.body["payload"]["headers"]
+            str(header["name"]).lower(): str(header["value"])
+            for header in found.body["payload"]["headers"]
         }
 
     def history_id(self) -> int:

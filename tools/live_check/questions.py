@@ -115,13 +115,15 @@ def concurrent_sends(mailbox: Mailbox, _project: Project) -> Finding:
             both = list(pool.map(mailbox.send, (draft, draft)))
         time.sleep(_LOOK_AGAIN_SECONDS)
         copies = {
-            one
-            for one in mailbox.added_since(start)
-            if _is_sent_copy(mailbox, one, mark)
+            item
+            for item in mailbox.added_since(start)
+            if _is_sent_copy(mailbox, item, mark)
         }
         doubled += len(copies) > 1
         outcomes.append(
-            " and ".join(sorted("taken" if one.is_ok else one.reason for one in both))
+            " and ".join(
+                sorted("taken" if answer.is_ok else answer.reason for answer in both)
+            )
         )
     return Finding(
         "What do two concurrent sends of one draft do?",
@@ -178,9 +180,9 @@ def ask(
 def report(findings: list[Finding], heading: str) -> str:
     """The findings as Markdown; holds no address, no id and no text of a mail."""
     lines = [f"# Live check: {heading}", ""]
-    for one in findings:
-        lines += [f"## {one.question}", "", one.answer, ""]
-        lines += [f"- {name}: {value}" for name, value in one.facts]
+    for finding in findings:
+        lines += [f"## {finding.question}", "", finding.answer, ""]
+        lines += [f"- {name}: {value}" for name, value in finding.facts]
         lines.append("")
     return "\n".join(lines).rstrip() + "\n"
 
@@ -199,8 +201,8 @@ def _is_sent_copy(mailbox: Mailbox, message: str, mark: str) -> bool:
     if not found.is_ok or "SENT" not in found.body.get("labelIds", ()):
         return False
     return any(
-        str(one["name"]).lower() == "x-live-check" and one["value"] == mark
-        for one in found.body["payload"]["headers"]
+        str(header["name"]).lower() == "x-live-check" and header["value"] == mark
+        for header in found.body["payload"]["headers"]
     )
 
 

@@ -77,8 +77,12 @@ class _Modules:
         mutants = mutants_of(path, source)
         before = results.load().get(path)
         known = before is not None and before.source == digest(source) and not anew
-        survived = {one.id for one in before.survivors} if before and known else set()
-        waiting = [one for one in mutants if one.id in survived or not known]
+        survived = (
+            {survivor.id for survivor in before.survivors}
+            if before and known
+            else set()
+        )
+        waiting = [mutant for mutant in mutants if mutant.id in survived or not known]
         outcomes = self._try(path, waiting)
         result = Result(
             source=digest(source),
@@ -86,9 +90,9 @@ class _Modules:
             timeouts=list(outcomes.values()).count("timeout")
             + (before.timeouts if before and known else 0),
             survivors=tuple(
-                Survivor(one.id, one.where, one.change)
-                for one in waiting
-                if outcomes[one.id] == "survived"
+                Survivor(item.id, item.where, item.change)
+                for item in waiting
+                if outcomes[item.id] == "survived"
             ),
         )
         results.keep(path, result)

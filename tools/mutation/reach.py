@@ -112,8 +112,12 @@ class Chooser:
                 if used in self._tests[test.partition("[")[0]].uses
             }
             found |= dict.fromkeys(self._narrow_first(tests))
-            defined = [(piece.path, one) for piece in users for one in piece.defines]
-            names += [one for one in dict.fromkeys(defined) if one not in names]
+            defined = [
+                (piece.path, define) for piece in users for define in piece.defines
+            ]
+            names += [
+                fromkey for fromkey in dict.fromkeys(defined) if fromkey not in names
+            ]
         return found
 
     def _narrow_first(self, tests: Iterable[str]) -> list[str]:

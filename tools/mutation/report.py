@@ -127,17 +127,19 @@ def _equivalent(
     """One line for each reason: where, and how often where it is more than once."""
     places: dict[str, dict[str, Counter[str]]] = defaultdict(dict)
     for path, result in results.items():
-        for one in result.survivors:
-            if one.id in reasons:
-                of_path = places[reasons[one.id]].setdefault(_short(path), Counter())
-                of_path[one.where] += 1
+        for survivor in result.survivors:
+            if survivor.id in reasons:
+                of_path = places[reasons[survivor.id]].setdefault(
+                    _short(path), Counter()
+                )
+                of_path[survivor.where] += 1
     for reason, by_path in places.items():
         where = (f"{path} {_counted(names)}" for path, names in by_path.items())
         yield f"- {reason} ({'; '.join(where)})\n"
 
 
 def _counted(names: Counter[str]) -> str:
-    return ", ".join(f"`{one}`" + f" {n}x" * (n > 1) for one, n in names.items())
+    return ", ".join(f"`{item}`" + f" {n}x" * (n > 1) for item, n in names.items())
 
 
 def _line(path: str, survivor: Survivor) -> str:

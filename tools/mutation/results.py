@@ -72,11 +72,13 @@ def equivalent() -> Mapping[str, str]:
     """Survivors that were judged: why no test could notice them, by id."""
     text = _EQUIVALENT.read_text(encoding="utf-8")
     return {
-        one: group["reason"]
+        mutant: group["reason"]
         for group in tomllib.loads(text)["equivalent"]
-        for one in group["mutants"]
+        for mutant in group["mutants"]
     }
 
 
 def _result(survivors: list[dict[str, str]], **kept: Any) -> Result:
-    return Result(**kept, survivors=tuple(Survivor(**one) for one in survivors))
+    return Result(
+        **kept, survivors=tuple(Survivor(**survivor) for survivor in survivors)
+    )

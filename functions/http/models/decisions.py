@@ -54,7 +54,7 @@ class DecisionQuery(PageQuery):
     @model_validator(mode="after")
     def _exactly_one(self) -> DecisionQuery:
         given = (self.rfc822_message_id, self.gmail_message_id, self.address)
-        if sum(one is not None for one in given) != 1:
+        if sum(value is not None for value in given) != 1:
             raise ValueError(
                 "give exactly one of rfc822_message_id, gmail_message_id and address"
             )

@@ -38,7 +38,11 @@ class KnownThread:
 def references_nearest_first(message: MessageHeaders) -> tuple[Rfc822MessageId, ...]:
     """In-Reply-To, then References from last to first, without the message itself."""
     ids = (*message.in_reply_to, *reversed(message.references))
-    return tuple(dict.fromkeys(one for one in ids if one != message.rfc822_message_id))
+    return tuple(
+        dict.fromkeys(
+            message_id for message_id in ids if message_id != message.rfc822_message_id
+        )
+    )
 
 
 def new_thread(
@@ -83,7 +87,9 @@ def find_threads(
     """
     found: dict[SubaccountId, KnownThread] = {}
     for piece in _pieces(message):
-        open_ones = [one for one in subaccounts if one not in found]
+        open_ones = [
+            subaccount for subaccount in subaccounts if subaccount not in found
+        ]
         if not open_ones:
             return found
         yield from known.ask(*(MessageIdKey(s, i) for i in piece for s in open_ones))
@@ -92,7 +98,7 @@ def find_threads(
             if not found and (exclusive := _exclusive(here)):
                 return exclusive
             found = here | found
-    open_ones = [one for one in subaccounts if one not in found]
+    open_ones = [subaccount for subaccount in subaccounts if subaccount not in found]
     here = yield from _in_gmail_thread(known, message, mailbox, open_ones)
     if not found and (exclusive := _exclusive(here)):
         return exclusive
@@ -101,13 +107,13 @@ def find_threads(
 
 def is_exclusive(threads: Mapping[SubaccountId, KnownThread]) -> bool:
     """T3: the nearest ancestor of all forbids every other subaccount."""
-    return bool(threads) and all(one.exclusive for one in threads.values())
+    return bool(threads) and all(thread.exclusive for thread in threads.values())
 
 
 def _exclusive(
     threads: dict[SubaccountId, KnownThread],
 ) -> dict[SubaccountId, KnownThread]:
-    return {s: one for s, one in threads.items() if one.exclusive}
+    return {s: thread for s, thread in threads.items() if thread.exclusive}
 
 
 def _in_gmail_thread(

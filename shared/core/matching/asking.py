@@ -106,13 +106,15 @@ class Known:
 
     def is_contact(self, subaccount: SubaccountId, contact: ContactId) -> bool:
         """Say whether an address that has been asked for shows that it exists."""
-        return any(one.id == contact for one in self._at_addresses(subaccount))
+        return any(
+            at_address.id == contact for at_address in self._at_addresses(subaccount)
+        )
 
     def emails(self, subaccount: SubaccountId, contact: ContactId) -> tuple[str, ...]:
         """All addresses of a contact, by whichever fact tells them."""
-        for one in self._at_addresses(subaccount):
-            if one.id == contact:
-                return one.emails
+        for at_address in self._at_addresses(subaccount):
+            if at_address.id == contact:
+                return at_address.emails
         return self.contact(subaccount, contact).emails
 
     def _at_addresses(self, subaccount: SubaccountId) -> Iterator[ContactAtAddress]:

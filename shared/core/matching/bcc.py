@@ -126,10 +126,10 @@ def _split(
 ) -> tuple[tuple[Address, ...], list[str]]:
     people: list[Address] = []
     tokens: list[str] = []
-    for one in addresses:
-        token = form.token_of(one.address)
+    for address in addresses:
+        token = form.token_of(address.address)
         if token is None:
-            people.append(one)
+            people.append(address)
         else:
             tokens.append(token)
     return tuple(people), tokens

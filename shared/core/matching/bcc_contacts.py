@@ -19,13 +19,15 @@ def new_contacts(
     copy: MailboxCopy, subaccount: SubaccountId, user: UserId, to: Sequence[str]
 ) -> Asking[tuple[NewContact, ...]]:
     """Make a contact of every address that is nobody's yet, assigned to the user."""
-    names = {one.address: one.name for one in copy.message.to}
-    unknown = [one for one in to if _is_nobodys(copy, subaccount, one)]
+    names = {recipient.address: recipient.name for recipient in copy.message.to}
+    unknown = [
+        recipient for recipient in to if _is_nobodys(copy, subaccount, recipient)
+    ]
     ids = yield from _free_ids(copy.known, subaccount, unknown)
     return tuple(
-        NewContact(ids[one], one, names[one] or one, user)
-        for one in unknown
-        if one in ids
+        NewContact(ids[address], address, names[address] or address, user)
+        for address in unknown
+        if address in ids
     )
 
 
@@ -43,7 +45,7 @@ def first_contact(
     parties: Parties, addresses: Iterable[str], made: Iterable[NewContact]
 ) -> ContactId | None:
     """Whose conversation it is: the first address with a contact, old or new."""
-    new = {one.address: one.id for one in made}
+    new = {new_contact.address: new_contact.id for new_contact in made}
     for address in addresses:
         contact = parties.contact(address)
         if contact is not None:
@@ -68,11 +70,13 @@ def _free_ids(
     ids: dict[str, ContactId] = {}
     for attempt in range(_ID_ATTEMPTS):
         tried = {
-            one: ContactId(contact_id(subaccount, one, attempt))
-            for one in addresses
-            if one not in ids
+            email: ContactId(contact_id(subaccount, email, attempt))
+            for email in addresses
+            if email not in ids
         }
-        yield from known.ask(*(ContactKey(subaccount, one) for one in tried.values()))
+        yield from known.ask(
+            *(ContactKey(subaccount, address) for address in tried.values())
+        )
         ids |= {
             address: contact
             for address, contact in tried.items()

@@ -50,7 +50,7 @@ def drops_of(known: Known, message: MessageHeaders) -> Asking[tuple[DropFact, ..
     """Find whose BCC addresses the message names; unknown and old ones are nobody's."""
     yield from known.ask(*(DropKey(token) for token in message.drops))
     found = (known.drop(token) for token in message.drops)
-    return tuple(one for one in found if one is not None)
+    return tuple(drop for drop in found if drop is not None)
 
 
 def logged(
@@ -64,8 +64,12 @@ def logged(
     ours = copy.mailbox.own_addresses
     answers: dict[SubaccountId, Answer] = {}
     cases = [
-        _Case(copy, one, Parties(copy.known, one.subaccount, ours | one.addresses))
-        for one in drops
+        _Case(
+            copy,
+            bcc_token,
+            Parties(copy.known, bcc_token.subaccount, ours | bcc_token.addresses),
+        )
+        for bcc_token in drops
     ]
     # The sender's own address says more than another's that is in copy.
     for case in sorted(filter(_counts, cases), key=_may_log, reverse=True):
@@ -115,9 +119,15 @@ def _own_mail(case: _Case) -> Asking[Answer]:
     if exclusive and thread is None:
         return "T3"
     forward = yield from parties.is_forward(message.subject, thread, external)
-    to = tuple(one.address for one in message.to if one.address in external)
+    to = tuple(
+        recipient.address for recipient in message.to if recipient.address in external
+    )
     crowd = len(to) > MAX_NEW_CONTACTS
-    wanted = () if crowd else tuple(one for one in to if not _never_logs(case, one))
+    wanted = (
+        ()
+        if crowd
+        else tuple(recipient for recipient in to if not _never_logs(case, recipient))
+    )
     made = yield from new_contacts(copy, subaccount, user, wanted)
     capped = not (yield from may_make(copy.known, subaccount, user, len(made)))
     if capped:
@@ -131,7 +141,9 @@ def _own_mail(case: _Case) -> Asking[Answer]:
         if first is None:
             return "B7" if crowd or capped else "M7"
         contact, name = first, new_thread(message, mailbox, first, forward=forward)
-    emails = tuple(one.address for one in made if one.id == contact)
+    emails = tuple(
+        new_contact.address for new_contact in made if new_contact.id == contact
+    )
     shown_to = case.holders(emails or copy.known.emails(subaccount, contact))
     if not shown_to:
         return "M12"
@@ -161,13 +173,13 @@ def _to_establish(
 ) -> tuple[str, ...]:
     """B3: contacts in To, old and new, and all addresses of the conversation's."""
     parties, user = case.parties, case.drop.user
-    logged_to = {one for one in wanted if parties.contact(one) is not None}
-    logged_to.update(one.address for one in made)
+    logged_to = {address for address in wanted if parties.contact(address) is not None}
+    logged_to.update(new_contact.address for new_contact in made)
     return tuple(
-        one
-        for one in external
-        if one in logged_to or parties.is_contacts(one, contact)
-        if user not in parties.known.address(case.subaccount, one).established
+        address
+        for address in external
+        if address in logged_to or parties.is_contacts(address, contact)
+        if user not in parties.known.address(case.subaccount, address).established
     )
 
 

@@ -67,8 +67,8 @@ def _named(
         return
     named = record_named_by(copy.message.rfc822_message_id or "")
     if named is not None:
-        for one in sorted(subaccounts):
-            yield CrmMessageKey(one, named)
+        for subaccount_id in sorted(subaccounts):
+            yield CrmMessageKey(subaccount_id, named)
 
 
 def _indexed(
@@ -84,22 +84,24 @@ def _indexed(
     ours = sorted(subaccounts)
     if "SENT" not in copy.message.labels and not copy.is_own:
         looked_at = [
-            one.id for one in copy.mailbox.subaccounts if one.id in subaccounts
+            subaccount.id
+            for subaccount in copy.mailbox.subaccounts
+            if subaccount.id in subaccounts
         ]
         yield from copy.ask_addresses(looked_at, (copy.sender,))
         ours = [
-            one.id
-            for one in copy.mailbox.subaccounts
-            if one.id in looked_at
-            and Parties(copy.known, one, copy.mailbox.own_addresses).is_internal(
+            subaccount.id
+            for subaccount in copy.mailbox.subaccounts
+            if subaccount.id in looked_at
+            and Parties(copy.known, subaccount, copy.mailbox.own_addresses).is_internal(
                 copy.sender
             )
         ]
-    yield from copy.known.ask(*(MessageIdKey(one, name) for one in ours))
+    yield from copy.known.ask(*(MessageIdKey(our, name) for our in ours))
     return [
-        CrmMessageKey(one, known.id)
-        for one in ours
-        for known in copy.known.messages(one, name)
+        CrmMessageKey(our, known.id)
+        for our in ours
+        for known in copy.known.messages(our, name)
         if known.exclusive
     ]
 

@@ -52,7 +52,7 @@ def matched(
 ) -> Asking[dict[SubaccountId, Answer]]:
     """M4: answer for each of the subaccounts, but those where BCC has answered."""
     answers: dict[SubaccountId, Answer] = {}
-    todo = [one for one in ids if one not in done]
+    todo = [subaccount_id for subaccount_id in ids if subaccount_id not in done]
     if not todo:
         return answers
     first = recipients(copy.message) if copy.is_own else (copy.sender,)
@@ -91,7 +91,7 @@ def _decide(case: _Case) -> Asking[Answer]:
         return "M2"
     if not copy.is_sent:
         named = (*copy.message.original_senders, *copy.message.reply_to)
-        yield from copy.ask_addresses(case.ids, [one.address for one in named])
+        yield from copy.ask_addresses(case.ids, [address.address for address in named])
         if is_rewritten(copy.message, parties.is_internal):
             return (yield from _passed_on(case))
     if copy.is_marked_for_another(case.subaccount):
@@ -139,8 +139,8 @@ def _anybody_belongs(case: _Case, thread: KnownThread) -> Asking[bool]:
     everybody = recipients(case.copy.message)
     yield from case.copy.ask_addresses(case.ids, everybody)
     return any(
-        one in took_part or case.parties.contact(one) is not None
-        for one in case.parties.external(everybody)
+        address in took_part or case.parties.contact(address) is not None
+        for address in case.parties.external(everybody)
     )
 
 
@@ -173,7 +173,9 @@ def _outbound(case: _Case, external: tuple[str, ...]) -> Asking[Answer]:
     ]
     if not known:
         return "M10" if forward else "M7"
-    address, contact = next((one for one in known if _permits(case, one[0])), known[0])
+    address, contact = next(
+        (pair for pair in known if _permits(case, pair[0])), known[0]
+    )
     return _by_contact(case, address, contact, "outbound", rule)
 
 
@@ -188,7 +190,8 @@ def _permits(case: _Case, address: str) -> bool:
 def _is_established(case: _Case, user: UserForMatching, address: str) -> bool:
     """M3: the user and the address have a relationship, in any of the subaccounts."""
     facts = [
-        case.copy.known.address(one.subaccount, address) for one in user.memberships
+        case.copy.known.address(membership.subaccount, address)
+        for membership in user.memberships
     ]
     return any(
         user.id in fact.established
@@ -260,8 +263,8 @@ def _sending_user(case: _Case) -> UserId | None:
     if copy.is_own:
         return min(case.members, key=lambda user: (user.since, user.id)).id
     spellings = (copy.sender, mailbox_key(copy.sender))
-    facts = [copy.known.address(case.subaccount, one) for one in spellings]
-    return min((user for one in facts for user in one.members), default=None)
+    facts = [copy.known.address(case.subaccount, spelling) for spelling in spellings]
+    return min((user for fact in facts for user in fact.members), default=None)
 
 
 def _participants(case: _Case) -> tuple[str, ...]:

@@ -76,8 +76,8 @@ class MailboxCopy:
 
         Also for the spelling by which a colleague is known whatever is written (M11).
         """
-        others = [one for one in addresses if not self.mailbox.is_own(one)]
+        others = [address for address in addresses if not self.mailbox.is_own(address)]
         spellings = dict.fromkeys((*others, *map(mailbox_key, others)))
         yield from self.known.ask(
-            *(AddressKey(s, one) for s in subaccounts for one in spellings)
+            *(AddressKey(s, spelling) for s in subaccounts for spelling in spellings)
         )

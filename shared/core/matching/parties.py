@@ -33,7 +33,7 @@ class Parties:
 
     def external(self, addresses: Iterable[str]) -> tuple[str, ...]:
         """Those that are not internal."""
-        return tuple(one for one in addresses if not self.is_internal(one))
+        return tuple(address for address in addresses if not self.is_internal(address))
 
     def participants(self, addresses: Iterable[str]) -> tuple[str, ...]:
         """Those that are external as far as they have been asked for, each once.
@@ -43,12 +43,12 @@ class Parties:
         participants are looked at.
         """
         return tuple(
-            one
-            for one in dict.fromkeys(addresses)
-            if not self._is_ours(one)
+            fromkey
+            for fromkey in dict.fromkeys(addresses)
+            if not self._is_ours(fromkey)
             and not (
-                self.known.has_address(self.subaccount.id, one)
-                and self._is_members(one)
+                self.known.has_address(self.subaccount.id, fromkey)
+                and self._is_members(fromkey)
             )
         )
 
@@ -59,7 +59,7 @@ class Parties:
     def is_contacts(self, address: str, contact: ContactId) -> bool:
         """Say whether it is an address of this contact, be it the first one or not."""
         contacts = self.known.address(self.subaccount.id, address).contacts
-        return any(one.id == contact for one in contacts)
+        return any(known.id == contact for known in contacts)
 
     def took_part(self, thread: KnownThread) -> Asking[frozenset[str]]:
         """External addresses of the thread's messages so far."""
@@ -78,8 +78,8 @@ class Parties:
             return False
         took_part = yield from self.took_part(thread)
         return not any(
-            one in took_part or self.is_contacts(one, thread.contact)
-            for one in external
+            address in took_part or self.is_contacts(address, thread.contact)
+            for address in external
         )
 
     def _is_ours(self, address: str) -> bool:
@@ -92,13 +92,14 @@ class Parties:
     def _is_members(self, address: str) -> bool:
         spellings = (address, mailbox_key(address))
         return any(
-            self.known.address(self.subaccount.id, one).members for one in spellings
+            self.known.address(self.subaccount.id, spelling).members
+            for spelling in spellings
         )
 
 
 def is_any_listed(emails: Iterable[str], never_log: Collection[str]) -> bool:
     """M12: a contact is listed when one of its addresses is."""
-    return any(is_listed(one, never_log) for one in emails)
+    return any(is_listed(email, never_log) for email in emails)
 
 
 def holders(
@@ -115,7 +116,8 @@ def holders(
         for user in users
         if user.id == LOGGING
         or any(
-            one.subaccount == subaccount and not is_any_listed(emails, one.never_log)
-            for one in user.memberships
+            membership.subaccount == subaccount
+            and not is_any_listed(emails, membership.never_log)
+            for membership in user.memberships
         )
     )

@@ -78,7 +78,7 @@ class Decision:
         """The decision when it turned out that it is not recorded in some places."""
         if not refused:
             return self
-        left = tuple(one for one in self.places if one.subaccount not in refused)
+        left = tuple(place for place in self.places if place.subaccount not in refused)
         rule = left[0].rule if left else next(iter(refused.values()))
         return replace(
             self, rule=rule, places=left, refusals={**self.refusals, **refused}
@@ -88,4 +88,6 @@ class Decision:
 def recipients(message: MessageHeaders) -> tuple[str, ...]:
     """Addresses of To, Cc and Bcc in this order, each once; no BCC address (B6)."""
     everybody = (*message.to, *message.cc, *message.bcc)
-    return tuple(dict.fromkeys(one.address for one in everybody if one.address))
+    return tuple(
+        dict.fromkeys(person.address for person in everybody if person.address)
+    )

@@ -90,9 +90,9 @@ def compose(
         automated=message.automated,
         authenticity=message.authenticity,
         held_by=held_by(message, mailbox, place),
-        addresses=tuple(dict.fromkeys(one.address for one in everybody if one.address))[
-            :MAX_INDEXED_ADDRESSES
-        ],
+        addresses=tuple(
+            dict.fromkeys(person.address for person in everybody if person.address)
+        )[:MAX_INDEXED_ADDRESSES],
         envelope=Envelope(
             to=message.to,
             cc=message.cc,
@@ -127,8 +127,12 @@ def join(
     `place` is where the copy would be recorded by itself: it can tell a better route.
     """
     message = without_unproven(message)
-    have = {(one.user, one.gmail_message_id) for one in recorded.held_by}
-    more = tuple(one for one in holders if (one.user, one.gmail_message_id) not in have)
+    have = {(copy.user, copy.gmail_message_id) for copy in recorded.held_by}
+    more = tuple(
+        holder
+        for holder in holders
+        if (holder.user, holder.gmail_message_id) not in have
+    )
     more = more[: max(0, MAX_COPIES_LISTED - len(have))]
     envelope = recorded.envelope
     if envelope is not None and len(message.bcc) > len(envelope.bcc):
@@ -159,7 +163,11 @@ def join(
             dict.fromkeys(
                 (
                     *recorded.addresses,
-                    *(one.address for one in message.bcc if one.address),
+                    *(
+                        recipient.address
+                        for recipient in message.bcc
+                        if recipient.address
+                    ),
                 )
             )
         )[:MAX_INDEXED_ADDRESSES],

@@ -22,7 +22,10 @@ def is_rewritten(message: MessageHeaders, is_internal: Callable[[str], bool]) ->
     Groups name the original sender of every mail, a colleague's too.
     """
     if message.original_senders:
-        return any(not is_internal(one.address) for one in message.original_senders)
+        return any(
+            not is_internal(original_sender.address)
+            for original_sender in message.original_senders
+        )
     return bool(message.sender and _VIA.search(message.sender.name or "")) or (
         message.is_list and bool(_external(message.reply_to, is_internal))
     )
@@ -35,7 +38,7 @@ def true_sender(
     named = message.original_senders or message.reply_to
     found = _external(named, is_internal)
     if message.original_senders and len(found) != len(
-        {one.address for one in message.original_senders}
+        {original_sender.address for original_sender in message.original_senders}
     ):
         return None
     return next(iter(found.values())) if len(found) == 1 else None
@@ -53,4 +56,6 @@ def as_recorded(message: MessageHeaders, place: Place) -> MessageHeaders:
 def _external(
     some: tuple[Address, ...], is_internal: Callable[[str], bool]
 ) -> dict[str, Address]:
-    return {one.address: one for one in some if not is_internal(one.address)}
+    return {
+        address.address: address for address in some if not is_internal(address.address)
+    }

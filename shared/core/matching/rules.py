@@ -38,14 +38,19 @@ def decide(message: MessageHeaders, mailbox: MailboxForMatching) -> Asking[Decis
     known = Known()
     drops = yield from drops_of(known, message)
     logging = any(user.id == LOGGING for user in users)
-    concerns = tuple(sorted({one.user for one in drops})) if logging else ()
+    concerns = tuple(sorted({bcc_token.user for bcc_token in drops})) if logging else ()
     if message.sender is None:
         return Decision("M13", concerns=concerns)
-    ids = sorted({one.subaccount for user in users for one in user.memberships})
+    ids = sorted(
+        {membership.subaccount for user in users for membership in user.memberships}
+    )
     if not ids and not logging:
         return Decision("M4")
     copy = MailboxCopy(message, message.sender.address, mailbox, users, known)
-    reach = {*ids, *(one for drop in drops if logging for one in drop.memberships)}
+    reach = {
+        *ids,
+        *(membership for drop in drops if logging for membership in drop.memberships),
+    }
     sent_by_crm = yield from copy_of_crm_mail(copy, reach)
     if sent_by_crm is not None:
         return Decision(sent_by_crm.rule, (sent_by_crm,))
@@ -59,10 +64,12 @@ def _sum_up(
 ) -> Decision:
     """One decision of the subaccounts' answers, in the order of their ids."""
     ordered = dict(sorted(answers.items()))
-    found = [one for one in ordered.values() if isinstance(one, Place)]
-    places = tuple(one for one in found if one.rule != "M3")
-    copies = tuple(one for one in found if one.rule == "M3")
-    refusals = {s: one for s, one in ordered.items() if isinstance(one, str)}
-    refusals |= {one.subaccount: one.rule for one in copies}
+    found = [place for place in ordered.values() if isinstance(place, Place)]
+    places = tuple(place for place in found if place.rule != "M3")
+    copies = tuple(place for place in found if place.rule == "M3")
+    refusals = {
+        s: outcome for s, outcome in ordered.items() if isinstance(outcome, str)
+    }
+    refusals |= {copy.subaccount: copy.rule for copy in copies}
     rule = places[0].rule if places else most_telling(refusals.values())
     return Decision(rule, places, copies, concerns, refusals)

@@ -39,7 +39,8 @@ def said_by(content: Content) -> Said:
     return Said(
         _words(content.text, content.html),
         tuple(
-            (one.filename, one.content_type, one.size) for one in content.attachments
+            (attachment.filename, attachment.content_type, attachment.size)
+            for attachment in content.attachments
         ),
     )
 
@@ -52,7 +53,8 @@ def said_in(record: Message) -> Said:
     return Said(
         _words(envelope.text, envelope.html_original),
         tuple(
-            (one.filename, one.content_type, one.size) for one in envelope.attachments
+            (attachment.filename, attachment.content_type, attachment.size)
+            for attachment in envelope.attachments
         ),
     )
 
@@ -70,7 +72,10 @@ def is_proven_record(record: Message) -> bool:
 def lists(record: Message, mailbox: MailboxId, message: MessageHeaders) -> bool:
     """Whether the record names this mailbox's copy."""
     copy = (mailbox, message.gmail_message_id)
-    return any((one.mailbox, one.gmail_message_id) == copy for one in record.held_by)
+    return any(
+        (held_copy.mailbox, held_copy.gmail_message_id) == copy
+        for held_copy in record.held_by
+    )
 
 
 def is_outdone(record: Message, message: MessageHeaders) -> bool:
@@ -157,7 +162,9 @@ def without_unproven(message: MessageHeaders) -> MessageHeaders:
 
 def _named(*lists_of: Iterable[Address]) -> frozenset[str]:
     """Addresses that are named; a BCC address shows none."""
-    return frozenset(one.address for some in lists_of for one in some if one.address)
+    return frozenset(
+        address.address for some in lists_of for address in some if address.address
+    )
 
 
 def _named_in(record: Message) -> frozenset[str]:
@@ -172,7 +179,7 @@ def _bcc(record: Message) -> tuple[Address, ...]:
 def _both_named(record: Message, mailbox: MailboxForMatching) -> bool:
     named = _named_in(record)
     return not named.isdisjoint(mailbox.own_addresses) and any(
-        one.address in named for one in record.held_by
+        copy.address in named for copy in record.held_by
     )
 
 

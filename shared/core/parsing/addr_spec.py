@@ -104,7 +104,7 @@ def fold(text: str) -> str:
     if text.isascii():
         return text.lower()
     parts = _TWIN.split(text)
-    return "".join(one if _TWIN.fullmatch(one) else _lowered(one) for one in parts)
+    return "".join(part if _TWIN.fullmatch(part) else _lowered(part) for part in parts)
 
 
 def _lowered(text: str) -> str:

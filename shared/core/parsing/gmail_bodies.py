@@ -59,29 +59,34 @@ def _best(bodies: Sequence[Body], level: int) -> Shown:
         shown(list(group), level + 1)
         for _, group in groupby(bodies, lambda body: body.path[level][1])
     ]
-    html = next((one.html for one in reversed(children) if one.html is not None), None)
-    texts = [one for one in children if one.text is not None]
+    html = next(
+        (child.html for child in reversed(children) if child.html is not None), None
+    )
+    texts = [child for child in children if child.text is not None]
     # What was written as text counts before what was made from HTML.
     texts.sort(key=lambda one: one.html is None)
     return Shown(texts[-1].text if texts else None, html)
 
 
 def _side_by_side(pieces: list[Shown]) -> Shown:
-    if any(one.html is not None for one in pieces):
+    if any(piece.html is not None for piece in pieces):
         # Gateways put empty texts around what they pass on.
-        pieces = [one for one in pieces if one.html is not None or _has_words(one)]
+        pieces = [
+            piece for piece in pieces if piece.html is not None or _has_words(piece)
+        ]
     if len(pieces) < 2:  # noqa: PLR2004
         return pieces[0] if pieces else Shown(None, None)
     text = html = None
-    if any(one.text is not None for one in pieces):
+    if any(piece.text is not None for piece in pieces):
         texts = [
-            text_from_html(one.html or "") if one.text is None else one.text
-            for one in pieces
+            text_from_html(piece.html or "") if piece.text is None else piece.text
+            for piece in pieces
         ]
         text = "\n".join([*(t.removesuffix("\n") for t in texts[:-1]), texts[-1]])
-    if any(one.html is not None for one in pieces):
+    if any(piece.html is not None for piece in pieces):
         html = "\n".join(
-            _as_html(one.text or "") if one.html is None else one.html for one in pieces
+            _as_html(piece.text or "") if piece.html is None else piece.html
+            for piece in pieces
         )
     return Shown(text, html)
 

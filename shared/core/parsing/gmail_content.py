@@ -249,6 +249,6 @@ def _with_places(
     """Mark what the HTML shows at a place of its own as inline."""
     named = {unquote(name) for name in _CID.findall(html)}
     return tuple(
-        replace(one, inline=one.inline or one.content_id in named)
-        for one in attachments
+        replace(attachment, inline=attachment.inline or attachment.content_id in named)
+        for attachment in attachments
     )

@@ -96,7 +96,7 @@ class _Walk:
         """Go on behind this tag, and give what is written for it."""
         if tag.closing:
             return self._end()
-        found = {one.name: one for one in attributes_of(html, tag)}
+        found = {attribute.name: attribute for attribute in attributes_of(html, tag)}
         style = found["style"].value if "style" in found else ""
         gone = "hidden" in found or style == GONE
         if tag.name in VOID:

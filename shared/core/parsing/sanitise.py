@@ -133,7 +133,10 @@ def _page_style(html: str) -> str:
     tag = next(starts, None)
     if tag is None:
         return ""  # it was in a comment
-    said = {one.name: old_colour(one.value) for one in attributes_of(html, tag)}
+    said = {
+        attribute.name: old_colour(attribute.value)
+        for attribute in attributes_of(html, tag)
+    }
     style = {
         name: said[attribute]
         for attribute, name in (("text", "color"), ("background", "background-image"))

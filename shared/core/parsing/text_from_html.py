@@ -73,7 +73,7 @@ def style_of(html: str, tag: Tag) -> Style:
     """The style of a start tag, with what its old attributes say of colours."""
     if not _TELLING.search(html, tag.start, tag.end):
         return {}
-    found = {one.name: one.value for one in attributes_of(html, tag)}
+    found = {attribute.name: attribute.value for attribute in attributes_of(html, tag)}
     style = {
         name: old_colour(found[attribute])
         for attribute, name in (("bgcolor", "background-color"), ("color", "color"))

@@ -141,8 +141,12 @@ def _head(mail: MailToBuild, *, with_bcc: bool) -> bytes:
 
 def _body(mail: MailToBuild, contents: Contents) -> Iterator[bytes]:
     """Mixed around related around alternative, as far as they are needed."""
-    inline = [i for i, one in enumerate(mail.attachments) if one.content_id]
-    apart = [i for i, one in enumerate(mail.attachments) if not one.content_id]
+    inline = [
+        i for i, attachment in enumerate(mail.attachments) if attachment.content_id
+    ]
+    apart = [
+        i for i, attachment in enumerate(mail.attachments) if not attachment.content_id
+    ]
 
     def attached(number: int, kind: str) -> Iterator[bytes]:
         return _attachment(mail.attachments[number], contents(number), kind)

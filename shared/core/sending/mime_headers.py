@@ -61,13 +61,15 @@ def text_field(name: str, value: str) -> bytes:
 def address_field(name: str, addresses: Sequence[Address]) -> bytes:
     """A field of addresses, one on each line; raises Malformed."""
     first = LINE - len(name) - 2
-    return _field(name, ",\r\n ".join(_mailbox(one, name, first) for one in addresses))
+    return _field(
+        name, ",\r\n ".join(_mailbox(address, name, first) for address in addresses)
+    )
 
 
 def ids_field(name: str, ids: Iterable[str]) -> bytes:
     """A field of Message-IDs, one on each line; raises Malformed."""
     found = list(ids)
-    if not all(is_message_id(one) for one in found):
+    if not all(is_message_id(message_id) for message_id in found):
         raise Malformed(f"{name} holds what is no Message-ID.")
     return _field(name, "\r\n ".join(found))
 
@@ -161,5 +163,5 @@ def _encoded(text: str, first: int) -> str:
         piece += raw
     pieces.append(piece)
     return "\r\n ".join(
-        f"=?utf-8?B?{base64.b64encode(one).decode()}?=" for one in pieces
+        f"=?utf-8?B?{base64.b64encode(chunk).decode()}?=" for chunk in pieces
     )

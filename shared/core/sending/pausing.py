@@ -37,15 +37,17 @@ class Switches:
     @property
     def paused(self) -> int:
         """How many are set."""
-        return sum(one.paused for one in (self.deployment, *self.subaccounts.values()))
+        return sum(
+            switch.paused for switch in (self.deployment, *self.subaccounts.values())
+        )
 
     def of(self, subaccount: SubaccountId) -> Switch:
         """What holds for mail of this subaccount: the stricter of the two."""
         both = (self.deployment, self.subaccounts.get(subaccount, Switch()))
         return Switch(
-            paused=any(one.paused for one in both),
-            changed_at=max(one.changed_at for one in both),
-            drop_until=max(one.drop_until for one in both),
+            paused=any(switch.paused for switch in both),
+            changed_at=max(switch.changed_at for switch in both),
+            drop_until=max(switch.drop_until for switch in both),
         )
 
 
@@ -85,8 +87,8 @@ def _changed(
     if subaccount is None:
         return replace(before, deployment=after)
     kept = {
-        name: one
-        for name, one in before.subaccounts.items()
-        if one.paused or one.changed_at > after.changed_at - KEPT_MS
+        name: switch
+        for name, switch in before.subaccounts.items()
+        if switch.paused or switch.changed_at > after.changed_at - KEPT_MS
     }
     return replace(before, subaccounts={**kept, subaccount: after})

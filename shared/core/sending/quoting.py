@@ -42,7 +42,9 @@ def without(text: str, secrets: Collection[str]) -> str:
     One that is a few characters long is only looked for as a word: else the holes would
     spell it.
     """
-    spelt = {spelling for one in secrets for spelling in (one, on_one_line(one))}
+    spelt = {
+        spelling for secret in secrets for spelling in (secret, on_one_line(secret))
+    }
     for secret in sorted(spelt - {""}, key=len, reverse=True):
         text = _hide(text, secret, alone=len(secret) < _LEAST_PART)
     return text

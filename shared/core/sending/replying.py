@@ -55,9 +55,9 @@ def answering(
     if parent.rfc822_message_id is None or not is_message_id(parent.rfc822_message_id):
         return Answering()
     by_id = {
-        one.rfc822_message_id: one
-        for one in (*thread, parent)
-        if one.rfc822_message_id is not None
+        message.rfc822_message_id: message
+        for message in (*thread, parent)
+        if message.rfc822_message_id is not None
     }
     same = bare_subject(subject).casefold() == bare_subject(parent.subject).casefold()
     found = _gmail_thread(parent, thread, mailbox) if mailbox and same else None

@@ -125,4 +125,8 @@ def _second(at: int) -> int:
 
 
 def _without(window: SendWindow, message: MessageId) -> dict[MessageId, int]:
-    return {one: at for one, at in window.reserved.items() if one != message}
+    return {
+        message_id: at
+        for message_id, at in window.reserved.items()
+        if message_id != message
+    }

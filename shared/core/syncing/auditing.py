@@ -105,7 +105,7 @@ def compare(
         for key, record in found.items()
         if lists(record, mailbox.id, message)
     }
-    outdone = {key for key, one in listed.items() if is_outdone(one, message)}
+    outdone = {key for key, copy in listed.items() if is_outdone(copy, message)}
     settled = {subaccount for subaccount, _ in listed.keys() - outdone}
     missing = {
         key: place
@@ -117,7 +117,9 @@ def compare(
         for key, place in missing.items()
         if key in found and is_proven_record(found[key]) and not is_proven(message)
     }
-    replaced = {key: one for key, one in listed.items() if one.replaced_at is not None}
+    replaced = {
+        key: copy for key, copy in listed.items() if copy.replaced_at is not None
+    }
     for key in refused:
         del missing[key]
     for (subaccount, name), place in refused.items():
@@ -137,7 +139,7 @@ def compare(
             for (subaccount, name), place in missing.items()
         ]
         differences.append(_difference(message, "recorded", rule, places))
-    permitted = {one.subaccount for one in (*decided.places, *decided.copies)}
+    permitted = {place.subaccount for place in (*decided.places, *decided.copies)}
     for (subaccount, name), record in found.items():
         if subaccount in permitted or not lists(record, mailbox.id, message):
             continue

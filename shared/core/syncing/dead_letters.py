@@ -51,7 +51,7 @@ def read(
     """
     source = attributes.get(_SUBSCRIPTION) or pushed_by
     subscription = source.rpartition("/")[2]
-    topic = next((one for one in TOPICS if subscription.startswith(f"{one}-")), None)
+    topic = next((name for name in TOPICS if subscription.startswith(f"{name}-")), None)
     if topic is None:
         return None
     count = attributes.get(_COUNT, "")

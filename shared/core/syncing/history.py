@@ -54,7 +54,11 @@ def is_older(hint: HistoryId, cursor: HistoryId) -> bool:
 
 def newest(*history_ids: HistoryId | None) -> HistoryId | None:
     """The greatest of these ids, None when there is none."""
-    return max((one for one in history_ids if one is not None), key=order, default=None)
+    return max(
+        (history_id for history_id in history_ids if history_id is not None),
+        key=order,
+        default=None,
+    )
 
 
 def brings_into_view(entry: Entry) -> bool:

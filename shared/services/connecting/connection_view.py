@@ -97,7 +97,7 @@ class ConnectionView:
         if connection.status == "reauth_required":
             codes.append("reauth_required")
         if connection.status == "active" and mailbox is not None:
-            codes += [one for one in self._health(mailbox) if one != "good"]
+            codes += [warning for warning in self._health(mailbox) if warning != "good"]
             if mailbox.resync is not None:
                 codes.append("catching_up")
         if (

@@ -103,7 +103,7 @@ def without_user(mailbox: Mailbox, user: UserId, now: int) -> Mailbox:
 
     Then whoever reads from it right now has lost the lease, and it is to be closed.
     """
-    users = {one: since for one, since in mailbox.users.items() if one != user}
+    users = {member: since for member, since in mailbox.users.items() if member != user}
     if users or not mailbox.users:
         return replace(mailbox, users=users)
     return replace(

@@ -73,8 +73,8 @@ class ContactImport:
     def refuse(self, line: int, problem: Problem) -> None:
         """Note a bad row."""
         places = "; ".join(
-            f"{one.get('pointer', '')} {one['detail']}".strip()
-            for one in problem.errors
+            f"{error.get('pointer', '')} {error['detail']}".strip()
+            for error in problem.errors
         )
         self._fail(FailedRow(line, problem.code, places or problem.detail))
 

@@ -249,11 +249,15 @@ class Directory:
         Raises one of `compare_and_set.OVERTAKEN` when somebody came in between: do it
         again.
         """
-        names = [paths.contact(subaccount, one.id) for one in wanted]
+        names = [paths.contact(subaccount, contact.id) for contact in wanted]
         before = self._documents.get(names)
-        erasing = [one for one in before if one.exists and not records.is_live(one)]
-        for one in erasing:
-            self._erasure.erase(subaccount, ContactId(one.id))
+        erasing = [
+            snapshot
+            for snapshot in before
+            if snapshot.exists and not records.is_live(snapshot)
+        ]
+        for snapshot in erasing:
+            self._erasure.erase(subaccount, ContactId(snapshot.id))
         if erasing:
             before = self._documents.get(names)
         changes = list(zip(before, wanted, strict=True))

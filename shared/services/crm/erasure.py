@@ -57,9 +57,10 @@ class Erasure:
             limit=_LEFT_PER_SWEEP,
         )
         left = self._documents.query(query)
-        for one in left:
+        for snapshot in left:
             self.erase(
-                SubaccountId(one.data["subaccount"]), ContactId(one.data["contact"])
+                SubaccountId(snapshot.data["subaccount"]),
+                ContactId(snapshot.data["contact"]),
             )
         return len(left)
 
@@ -135,7 +136,10 @@ class Erasure:
         if not page:
             return 0
         removal = self._uploads.removal(
-            [messages.blob_prefix(subaccount, MessageId(one.id)) for one in page]
+            [
+                messages.blob_prefix(subaccount, MessageId(document.id))
+                for document in page
+            ]
         )
         by_path: dict[str, list[str]] = defaultdict(list)
         for message in page:
@@ -161,10 +165,10 @@ class Erasure:
     def _erase_all(self, query: Query) -> None:
         limited = Query(query.collection, query.where, limit=_DOCUMENTS_PER_PAGE)
         while page := self._documents.query(limited):
-            self._documents.commit([Delete(one.path) for one in page])
+            self._documents.commit([Delete(document.path) for document in page])
 
     def _forget_addresses(self, subaccount: SubaccountId, contact: Snapshot) -> None:
-        names = [paths.address(subaccount, one) for one in contact.data["emails"]]
+        names = [paths.address(subaccount, email) for email in contact.data["emails"]]
         writes = records.forget_addresses(
             self._documents.get(names), contact.data["erased_at"]
         )

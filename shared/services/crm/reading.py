@@ -58,9 +58,9 @@ class Reading:
         page = found[:limit]
         return Page(
             tuple(
-                records.to_contact(subaccount, one)
-                for one in page
-                if records.is_live(one)
+                records.to_contact(subaccount, document)
+                for document in page
+                if records.is_live(document)
             ),
             (page[-1].data["last_message_at"], page[-1].id)
             if len(found) > limit
@@ -120,7 +120,9 @@ class Reading:
         record = self.message(subaccount, message)
         envelope = record.envelope
         known = envelope.attachments if envelope else ()
-        found = next((one for one in known if one.id == attachment), None)
+        found = next(
+            (candidate for candidate in known if candidate.id == attachment), None
+        )
         if found is None:
             raise not_found("attachment")
         if not found.stored:

@@ -67,15 +67,15 @@ class Audit:
         if job.pending:
             return self._repair(job, gmail, known)
         headers = [
-            one
-            for one in self._headers(gmail, ids)
-            if job.begin <= one.internal_date < job.end
+            message
+            for message in self._headers(gmail, ids)
+            if job.begin <= message.internal_date < job.end
         ]
         found, recorded = self._compare(known, headers, job)
         missing = tuple(
-            one.gmail_message_id
-            for one in found
-            if one.outcome == "recorded" and not one.repaired
+            difference.gmail_message_id
+            for difference in found
+            if difference.outcome == "recorded" and not difference.repaired
         )
         job = replace(
             job,
@@ -84,7 +84,8 @@ class Audit:
             pending=missing if job.repair else (),
         )
         return job, [
-            finding_write(job, self._finding(one, known.address)) for one in found
+            finding_write(job, self._finding(difference, known.address))
+            for difference in found
         ]
 
     def _repair(
@@ -94,20 +95,22 @@ class Audit:
 
         What was found is durable before: a crash in the middle forgets nothing.
         """
-        names = [finding_path(job, one, "recorded") for one in job.pending]
+        names = [
+            finding_path(job, message_id, "recorded") for message_id in job.pending
+        ]
         findings = self._documents.get(names)
         record_again(self._recorder, gmail, mailbox, job.pending, job.subaccounts)
         self._recount(findings)
         headers = self._headers(gmail, job.pending)
         left = {
-            one.gmail_message_id
-            for one in self._compare(mailbox, headers, job)[0]
-            if one.outcome == "recorded" and not one.repaired
+            difference.gmail_message_id
+            for difference in self._compare(mailbox, headers, job)[0]
+            if difference.outcome == "recorded" and not difference.repaired
         }
         return replace(job, pending=()), [
-            Update(one.path, {"repaired": True})
-            for one in findings
-            if one.data["gmail_message_id"] not in left
+            Update(finding.path, {"repaired": True})
+            for finding in findings
+            if finding.data["gmail_message_id"] not in left
         ]
 
     def _headers(
@@ -116,8 +119,8 @@ class Audit:
         """Headers of what is still there; raises a passing fault."""
         found = gmail.headers(ids)
         readable = []
-        for one in ids:
-            answer = found.get(one)
+        for message_id in ids:
+            answer = found.get(message_id)
             if isinstance(answer, Transient | NeedsReauth):
                 raise answer
             if isinstance(answer, MessageHeaders):
@@ -129,13 +132,15 @@ class Audit:
     ) -> tuple[list[Difference], int]:
         """Every difference, and how many messages are recorded as they should be."""
         finder = FactFinder(self._documents, self._quota)
-        finder.prefetch([decide(one, mailbox) for one in headers])
+        finder.prefetch([decide(message, mailbox) for message in headers])
         differences: list[Difference] = []
         recorded = 0
-        for one in headers:
-            decided = finder.run(decide(one, mailbox))
-            records = self._records(one, mailbox, decided, job.subaccounts)
-            found = auditing.compare(one, mailbox, decided, job.subaccounts, records)
+        for message in headers:
+            decided = finder.run(decide(message, mailbox))
+            records = self._records(message, mailbox, decided, job.subaccounts)
+            found = auditing.compare(
+                message, mailbox, decided, job.subaccounts, records
+            )
             differences += found
             recorded += bool(records) and all(diff.repaired for diff in found)
         return differences, recorded
@@ -155,9 +160,9 @@ class Audit:
     def _read(self, keys: Sequence[RecordKey]) -> dict[RecordKey, Message]:
         found = self._documents.get([paths.message(s, m) for s, m in keys])
         return {
-            key: messages.from_snapshot(one)
-            for key, one in zip(keys, found, strict=True)
-            if one.exists
+            key: messages.from_snapshot(snapshot)
+            for key, snapshot in zip(keys, found, strict=True)
+            if snapshot.exists
         }
 
     def _recount(self, findings: Sequence[Snapshot]) -> None:
@@ -167,8 +172,8 @@ class Audit:
         """
         concerned = {
             (SubaccountId(place["subaccount"]), ContactId(place["contact"]))
-            for one in findings
-            for place in one.data["subaccounts"]
+            for finding in findings
+            for place in finding.data["subaccounts"]
         }
         for subaccount, contact in sorted(concerned):
             until_settled(partial(self._recount_one, subaccount, contact))
@@ -178,7 +183,7 @@ class Audit:
         if not known.exists:
             return
         query = Query(paths.messages(subaccount), where=(("contact", "==", contact),))
-        sent = [one.data["sent_at"] for one in self._documents.query(query)]
+        sent = [document.data["sent_at"] for document in self._documents.query(query)]
         figures = {"messages": len(sent), "last_message_at": max(sent, default=None)}
         if any(known.data.get(name) != value for name, value in figures.items()):
             self._documents.commit([Update(known.path, figures, known.version)])
@@ -193,11 +198,11 @@ class Audit:
             "rule": difference.rule,
             "subaccounts": [
                 {
-                    "subaccount": one.subaccount,
-                    "contact": one.contact,
-                    "message": one.message,
+                    "subaccount": place.subaccount,
+                    "contact": place.contact,
+                    "message": place.message,
                 }
-                for one in difference.places
+                for place in difference.places
             ],
             "decided_at": milliseconds(self._clock.now()),
             "repaired": difference.repaired,

@@ -55,7 +55,7 @@ def record_again(
     only: Collection[SubaccountId],
 ) -> int:
     """Record messages outside the history; says how many. Raises a passing fault."""
-    todo = [ToRead(one, HistoryId("0")) for one in ids]
+    todo = [ToRead(message_id, HistoryId("0")) for message_id in ids]
     outcome = recorder.record(gmail, mailbox, todo, only=only)
     if outcome.held is not None:
         raise outcome.held

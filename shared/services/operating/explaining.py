@@ -108,7 +108,7 @@ class Explaining:
         self._directory.require(subaccount)
         query = messages.with_gmail_id(subaccount, gmail, limit=_MAX_FOUND)
         recorded = self._recorded(caller, self._messages(query))
-        same = [one for one in recorded if one.gmail_message_id == gmail]
+        same = [decision for decision in recorded if decision.gmail_message_id == gmail]
         return self._with_ignored(caller, subaccount, same, "gmail_message_id", gmail)
 
     def by_message_id(
@@ -126,7 +126,7 @@ class Explaining:
 
     def _messages(self, query: Query) -> list[Message]:
         found = self._documents.query(query)
-        return [messages.from_snapshot(one) for one in found]
+        return [messages.from_snapshot(snapshot) for snapshot in found]
 
     def _recorded(self, caller: Caller, found: Sequence[Message]) -> list[Decision]:
         return [
@@ -140,15 +140,18 @@ class Explaining:
 
         It can only be in the subaccounts of the users who hold it.
         """
-        users = sorted({one.user for one in message.held_by})
+        users = sorted({copy.user for copy in message.held_by})
         known = self._documents.get([paths.user(user) for user in users])
         others = {
-            SubaccountId(one)
+            SubaccountId(subaccount)
             for snapshot in known
-            for one in snapshot.data.get("subaccounts", ())
+            for subaccount in snapshot.data.get("subaccounts", ())
         }
         others = (others & caller.subaccounts) - {message.subaccount}
-        names = [(one, paths.message(one, message.id)) for one in sorted(others)]
+        names = [
+            (subaccount_id, paths.message(subaccount_id, message.id))
+            for subaccount_id in sorted(others)
+        ]
         copies = self._documents.get([path for _, path in names])
         return [
             message,
@@ -171,7 +174,7 @@ class Explaining:
     ) -> tuple[Decision, ...]:
         """Add the decisions on mail that was not recorded; a record wins over one."""
         by_id = self._ignored(caller, subaccount, field, value)
-        by_id.update({one.id: one for one in recorded})
+        by_id.update({decision.id: decision for decision in recorded})
         found = sorted(by_id.values(), key=lambda one: (-one.decided_at, one.id))
         return tuple(found)
 
@@ -202,7 +205,7 @@ class Explaining:
         found: list[Snapshot] = self._documents.query(
             Query(f"{paths.subaccount(subaccount)}/users")
         )
-        return frozenset(UserId(one.id) for one in found)
+        return frozenset(UserId(snapshot.id) for snapshot in found)
 
 
 def _decisions(copies: Sequence[Message], user: UserId | None) -> list[Decision]:
@@ -212,8 +215,8 @@ def _decisions(copies: Sequence[Message], user: UserId | None) -> list[Decision]
     """
     first = copies[0]
     places = {
-        one.subaccount: RecordedIn(one.subaccount, one.contact, one.id)
-        for one in copies
+        copy.subaccount: RecordedIn(copy.subaccount, copy.contact, copy.id)
+        for copy in copies
     }
     base = Decision(
         id=first.id,
@@ -238,12 +241,12 @@ def _decisions(copies: Sequence[Message], user: UserId | None) -> list[Decision]
             gmail_message_id=held.gmail_message_id,
             mailbox=held.address,
             subaccounts=tuple(
-                places[one.subaccount]
-                for one in copies
+                places[copy.subaccount]
+                for copy in copies
                 if any(
                     (other.mailbox, other.gmail_message_id)
                     == (held.mailbox, held.gmail_message_id)
-                    for other in one.held_by
+                    for other in copy.held_by
                 )
             ),
         )

@@ -58,12 +58,12 @@ class Health:
         soon = milliseconds(now + timedelta(hours=UNHEALTHY_HOURS))
         late = milliseconds(now - timedelta(hours=LATE_HOURS))
         expiring = self._mailboxes.expiring(soon, MOST)
-        for one in expiring:
+        for box in expiring:
             log.error(
                 "watch_expiring",
-                mailbox=one.id,
-                hours_left=hours_left(one.watch_expires_at, at),
-                code=one.failure,
+                mailbox=box.id,
+                hours_left=hours_left(box.watch_expires_at, at),
+                code=box.failure,
             )
         failing = self._failing(late)
         for mailbox in failing:
@@ -95,8 +95,8 @@ class Health:
 
     def _failing(self, before: int) -> list[Mailbox]:
         query = Query("mailboxes", where=(("failing_since", "<", before),), limit=MOST)
-        found = [mailbox_from(one) for one in self._documents.query(query)]
-        return [one for one in found if one.status == "active"]
+        found = [mailbox_from(document) for document in self._documents.query(query)]
+        return [mailbox for mailbox in found if mailbox.status == "active"]
 
     def _logging_mailbox_is_down(self) -> bool:
         """One that was connected once, and waits for its owner to connect it again."""

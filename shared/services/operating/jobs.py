@@ -114,8 +114,10 @@ class JobDesk:
                 continue
             since = connection.connected_at // 1000
             sources += [
-                Source(connection.mailbox, f"after:{since}", contact, address_key(one))
-                for one in known.emails
+                Source(
+                    connection.mailbox, f"after:{since}", contact, address_key(email)
+                )
+                for email in known.emails
             ]
         return self._begin("backfill", {subaccount}, list(dict.fromkeys(sources)))
 
@@ -210,9 +212,9 @@ class JobDesk:
             return source.query
         (subaccount,) = job.subaccounts
         contact = self._directory.contact(subaccount, source.contact)
-        for one in contact.emails if contact else ():
-            if address_key(one) == source.address:
-                return f"{source.query} from:{one} OR to:{one}"
+        for email in contact.emails if contact else ():
+            if address_key(email) == source.address:
+                return f"{source.query} from:{email} OR to:{email}"
         return None
 
     # --- look --------------------------------------------------------------------

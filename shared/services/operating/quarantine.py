@@ -85,7 +85,10 @@ class QuarantineDesk:
                 where=(("users", "array_contains_any", some),),
                 limit=_MAX_ITEMS,
             )
-            found |= {one.id: _item(one) for one in self._documents.query(query)}
+            found |= {
+                document.id: _item(document)
+                for document in self._documents.query(query)
+            }
         order = sorted(found.values(), key=lambda one: (-one.last_at, one.id))
         return tuple(order)
 

@@ -100,18 +100,18 @@ class Accepting:
 def payload_hash(request: SendRequest, uploads: Sequence[Upload]) -> str:
     """One hash for the same content, the attachments' bytes included."""
     asked = asdict(request)
-    for one in (*asked["to"], *asked["cc"], *asked["bcc"]):
-        del one["written"]  # the same mail, however an address is written
+    for recipient in (*asked["to"], *asked["cc"], *asked["bcc"]):
+        del recipient["written"]  # the same mail, however an address is written
     content = {
         "request": asked,
         "attachments": [
             [
-                one.filename,
-                one.content_type,
-                one.content_id,
-                hashlib.sha256(one.data).hexdigest(),
+                upload.filename,
+                upload.content_type,
+                upload.content_id,
+                hashlib.sha256(upload.data).hexdigest(),
             ]
-            for one in uploads
+            for upload in uploads
         ],
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -78,8 +78,14 @@ def put_content(place: BlobUpload, batch: Batch, uploads: Sequence[Upload]) -> N
         "name": batch.sender.address.name,
         "from": batch.sender.address.shown,
         "attachments": [
-            [one.id, one.filename, one.content_type, one.size, one.content_id]
-            for one in batch.attachments
+            [
+                attachment.id,
+                attachment.filename,
+                attachment.content_type,
+                attachment.size,
+                attachment.content_id,
+            ]
+            for attachment in batch.attachments
         ],
         "internal_domains": list(batch.internal_domains),
         "at": batch.at,

@@ -64,7 +64,7 @@ class Bulk:
     ) -> FirstResult:
         batch = self._batch(request, uploads)
         check_size(batch.record(batch.recipients[0]), batch.sender)
-        ids = tuple(one.message for one in batch.recipients)
+        ids = tuple(recipient.message for recipient in batch.recipients)
         result = FirstResult(payload, ids, batch.id)
 
         def counted() -> Write:
@@ -110,18 +110,20 @@ class Bulk:
         self, subaccount: Subaccount, ids: Sequence[ContactId], batch: str
     ) -> tuple[BulkRecipient, ...]:
         known = find_contacts(self._room.documents, subaccount.id, ids)
-        missing = [f"/contacts/{n}" for n, one in enumerate(ids) if one not in known]
+        missing = [
+            f"/contacts/{n}" for n, contact in enumerate(ids) if contact not in known
+        ]
         if missing:
             raise unknown_contact(missing[:20])
         return tuple(
             BulkRecipient(
-                contact=one,
-                message=MessageId(digest("crm-message", batch, one)),
-                address=known[one].given_emails[0],
-                name=known[one].name or None,
-                stored=known[one].stored,
+                contact=contact,
+                message=MessageId(digest("crm-message", batch, contact)),
+                address=known[contact].given_emails[0],
+                name=known[contact].name or None,
+                stored=known[contact].stored,
             )
-            for one in ids
+            for contact in ids
         )
 
 
@@ -139,12 +141,12 @@ def check_contacts(contacts: Sequence[str]) -> None:
         )
     seen: set[str] = set()
     twice = []
-    for number, one in enumerate(contacts):
-        if one in seen:
+    for number, contact in enumerate(contacts):
+        if contact in seen:
             twice.append(
                 {"pointer": f"/contacts/{number}", "detail": "is there already"}
             )
-        seen.add(one)
+        seen.add(contact)
     if twice:
         raise Problem(
             422,

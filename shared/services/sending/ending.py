@@ -63,7 +63,7 @@ def as_synced(send: Send, record: Message) -> Sent | None:
 
     Then the mail is out, whatever Gmail says of it now, if it can be asked at all.
     """
-    if all(one.mailbox != send.mailbox for one in record.held_by):
+    if all(copy.mailbox != send.mailbox for copy in record.held_by):
         return None
     return Sent(record.sent_at, record.rfc822_message_id)
 
@@ -214,10 +214,11 @@ def _established(record: Message) -> list[Write]:
         return []
     return [
         Merge(
-            paths.address(record.subaccount, one), {"established": {record.user: "crm"}}
+            paths.address(record.subaccount, address),
+            {"established": {record.user: "crm"}},
         )
-        for one in record.addresses
-        if one != record.sender.address
+        for address in record.addresses
+        if address != record.sender.address
     ]
 
 

@@ -63,14 +63,16 @@ class FanOut:
         if not found.exists:
             return
         batch = batches.load(self._blobs, subaccount, found)
-        weight = sum(one.size for one in batch.attachments) or 1
+        weight = sum(attachment.size for attachment in batch.attachments) or 1
         count = max(1, min(_PER_EVENT, _COPIED_BYTES // weight))
         some = batch.recipients[start : start + count]
         left = self._not_erased(batch, some)
         self.make(batch, left)
-        for one in left:
-            self._copy_attachments(batch, one)
-        self._room.publish([OutboundWork(subaccount, one.message) for one in some])
+        for recipient in left:
+            self._copy_attachments(batch, recipient)
+        self._room.publish(
+            [OutboundWork(subaccount, recipient.message) for recipient in some]
+        )
         if start + count < len(batch.recipients):
             rest = OutboundWork(subaccount, batch=batch_id, start=start + count)
             self._room.publish([rest])
@@ -88,14 +90,14 @@ class FanOut:
         its id to somebody else: nothing is made again.
         """
         names = [
-            paths.contact(batch.request.subaccount, ContactId(one.contact))
-            for one in some
+            paths.contact(batch.request.subaccount, ContactId(recipient.contact))
+            for recipient in some
         ]
         found = self._documents.get(names)
         return {
-            _as_now(batch, one, now): now.version
-            for one, now in zip(some, found, strict=True)
-            if is_live(now) and one.stored in {None, now.created}
+            _as_now(batch, recipient, now): now.version
+            for recipient, now in zip(some, found, strict=True)
+            if is_live(now) and recipient.stored in {None, now.created}
         }
 
     def make(
@@ -107,19 +109,20 @@ class FanOut:
 
         With the version of a contact raises Conflict when that changes meanwhile.
         """
-        for group in _groups([_made(batch, *one) for one in some.items()]):
+        for group in _groups([_made(batch, *item) for item in some.items()]):
             with ExitStack() as uploads:
-                made = [self._with_blob(one, uploads) for one in group]
+                made = [self._with_blob(mail, uploads) for mail in group]
                 try:
                     bounded.commit(
-                        self._documents, [write for one in made for write in one.writes]
+                        self._documents,
+                        [write for mail in made for write in mail.writes],
                     )
                 except (AlreadyExists, Missing):
-                    for one in made:
-                        self._make_one(one)
+                    for mail in made:
+                        self._make_one(mail)
                 else:
-                    for one in made:
-                        one.named()
+                    for mail in made:
+                        mail.named()
 
     def _with_blob(self, made: _Made, uploads: ExitStack) -> _Made:
         """Put the blob of a mail whose words are too many for its document."""
@@ -143,9 +146,9 @@ class FanOut:
             return
         under = messages.blob_prefix(subaccount, message)
         with self._room.uploads.begin(under) as upload:
-            for one in batch.attachments:
-                data = self._blobs.get(batches.attachment_key(batch, one.id))
-                name = messages.attachment_name(one.id)
+            for attachment in batch.attachments:
+                data = self._blobs.get(batches.attachment_key(batch, attachment.id))
+                name = messages.attachment_name(attachment.id)
                 upload.put(name, data, "application/octet-stream")
 
             def name_them() -> None:
@@ -197,11 +200,11 @@ def _groups(made: Sequence[_Made]) -> Iterator[list[_Made]]:
     """Cut into what one commit takes."""
     group: list[_Made] = []
     size = 0
-    for one in made:
-        if group and (len(group) == _PER_COMMIT or size + one.size > _COMMIT_BYTES):
+    for mail in made:
+        if group and (len(group) == _PER_COMMIT or size + mail.size > _COMMIT_BYTES):
             yield group
             group, size = [], 0
-        group.append(one)
-        size += one.size
+        group.append(mail)
+        size += mail.size
     if group:
         yield group

@@ -105,7 +105,9 @@ class GmailRoute:
         try:
             gmail = self._accounts.gmail(_mailbox_of(send))
             found = gmail.find_drafts(mark_of(send), message_id)
-            ids = {one.id for one in found} | ({send.draft} if send.draft else set())
+            ids = {draft.id for draft in found} | (
+                {send.draft} if send.draft else set()
+            )
             for draft in sorted(ids):
                 with suppress(Vanished):
                     gmail.delete_draft(draft)

@@ -31,7 +31,7 @@ class Mailroom:
 
     def publish(self, items: Sequence[OutboundWork]) -> None:
         """Publish work; returns when every item is durable, else raises Transient."""
-        self.topics.publish(TOPIC, [one.to_event() for one in items])
+        self.topics.publish(TOPIC, [item.to_event() for item in items])
 
     def now(self) -> int:
         """The current moment in milliseconds."""

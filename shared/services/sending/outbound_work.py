@@ -41,7 +41,9 @@ class OutboundWork:
             start = data.get("start", 0)
         except (ValueError, AttributeError, RecursionError):
             raise Malformed from None
-        named = [one for one in (message, batch) if isinstance(one, str) and one]
+        named = [
+            value for value in (message, batch) if isinstance(value, str) and value
+        ]
         if not isinstance(subaccount, str) or len(named) != 1:
             raise Malformed
         if isinstance(start, bool) or not isinstance(start, int) or start < 0:

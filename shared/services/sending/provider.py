@@ -88,7 +88,7 @@ class ProviderRoute:
         self._gateways.relay.send(
             server,
             to_send(record.sender),
-            [to_send(one) for one in people],
+            [to_send(person) for person in people],
             self._letters.pieces(
                 record, refers, reply_to=self._reply_to(send, record), with_bcc=False
             ),

@@ -56,9 +56,9 @@ def find_contacts(
     found: dict[ContactId, Contact] = {}
     for start in range(0, len(ids), _CONTACTS_PER_READ):
         some = ids[start : start + _CONTACTS_PER_READ]
-        for one in documents.get([paths.contact(subaccount, c) for c in some]):
-            if records.is_live(one):
-                contact = records.to_contact(subaccount, one)
+        for snapshot in documents.get([paths.contact(subaccount, c) for c in some]):
+            if records.is_live(snapshot):
+                contact = records.to_contact(subaccount, snapshot)
                 found[contact.id] = contact
     return found
 
@@ -70,7 +70,9 @@ def unknown_contact(pointers: Iterable[str]) -> Problem:
         "unknown_contact",
         "At least one recipient must be a contact of the subaccount, and every contact "
         "that is named must exist.",
-        errors=tuple({"pointer": one, "detail": "no such contact"} for one in pointers),
+        errors=tuple(
+            {"pointer": pointer, "detail": "no such contact"} for pointer in pointers
+        ),
     )
 
 
@@ -83,21 +85,25 @@ def find_recipients(
 ) -> Recipients:
     """Turn entries into people; raises Problem `unknown_contact`."""
     asked = (*to, *cc, *bcc)
-    ids = tuple(dict.fromkeys(one.contact for one in asked if one.contact is not None))
+    ids = tuple(
+        dict.fromkeys(person.contact for person in asked if person.contact is not None)
+    )
     contacts = find_contacts(documents, subaccount.id, ids)
     missing = [
-        one.pointer for one in asked if one.contact and one.contact not in contacts
+        person.pointer
+        for person in asked
+        if person.contact and person.contact not in contacts
     ]
     if missing:
         raise unknown_contact(missing)
-    people = [_person(one, contacts) for one in asked]
-    addresses = tuple(dict.fromkeys(one.address for one in people))
+    people = [_person(person, contacts) for person in asked]
+    addresses = tuple(dict.fromkeys(person.address for person in people))
     facts = FactFinder(documents).run(_facts(subaccount.id, addresses))
     owner = next(
         (
             found
-            for one, person in zip(to, people, strict=False)
-            if (found := one.contact or _contact_at(facts[person.address]))
+            for recipient, person in zip(to, people, strict=False)
+            if (found := recipient.contact or _contact_at(facts[person.address]))
         ),
         None,
     )
@@ -134,8 +140,8 @@ def _facts(
     subaccount: SubaccountId, addresses: Sequence[str]
 ) -> Asking[dict[str, AddressFact]]:
     known = Known()
-    yield from known.ask(*(AddressKey(subaccount, one) for one in addresses))
-    return {one: known.address(subaccount, one) for one in addresses}
+    yield from known.ask(*(AddressKey(subaccount, address) for address in addresses))
+    return {address: known.address(subaccount, address) for address in addresses}
 
 
 def _contact_at(fact: AddressFact) -> ContactId | None:
@@ -145,8 +151,8 @@ def _contact_at(fact: AddressFact) -> ContactId | None:
 def _each_once(people: Iterable[Address], seen: set[str]) -> tuple[Address, ...]:
     """Who is in To is not in Cc as well, and nobody is there twice."""
     kept = []
-    for one in people:
-        if one.address not in seen:
-            seen.add(one.address)
-            kept.append(one)
+    for person in people:
+        if person.address not in seen:
+            seen.add(person.address)
+            kept.append(person)
     return tuple(kept)

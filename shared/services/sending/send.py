@@ -79,9 +79,9 @@ class Sending:
         for page in self._sends.stalled_since(stalled_since):
             switches = self._room.pausing.switches()
             due = [
-                OutboundWork(one.subaccount, one.message)
-                for one in page
-                if not waits(one, paused=switches.of(one.subaccount).paused)
+                OutboundWork(send.subaccount, send.message)
+                for send in page
+                if not waits(send, paused=switches.of(send.subaccount).paused)
             ]
             if due:
                 self._room.publish(due)
@@ -151,9 +151,9 @@ class Sending:
         upload: BlobUpload,
     ) -> list[Write]:
         """The writes of a mail, whose blobs are put first."""
-        for number, one in enumerate(uploads):
+        for number, written in enumerate(uploads):
             name = messages.attachment_name(str(number))
-            upload.put(name, one.data, "application/octet-stream")
+            upload.put(name, written.data, "application/octet-stream")
         if uploads:
             record = replace(record, blobs=upload.prefix)
         stored = messages.to_document(record)

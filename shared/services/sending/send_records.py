@@ -67,10 +67,10 @@ def new_thread(message: MessageId) -> ThreadId:
 
 def describe(uploads: Sequence[Upload], html: str | None) -> tuple[Attachment, ...]:
     """Attachments as they are recorded: names made harmless, inline images named."""
-    names = [safe_filename(one.filename) for one in uploads]
+    names = [safe_filename(upload.filename) for upload in uploads]
     parts = [
-        PartToBuild(name, one.content_type, len(one.data), one.content_id)
-        for name, one in zip(names, uploads, strict=True)
+        PartToBuild(name, upload.content_type, len(upload.data), upload.content_id)
+        for name, upload in zip(names, uploads, strict=True)
     ]
     return tuple(
         Attachment(
@@ -130,7 +130,7 @@ def compose_record(
         kind=request.kind,
         rfc822_message_id=own_id if sender.route == "provider" else None,
         exclusive=True,
-        addresses=tuple(dict.fromkeys(one.address for one in everybody))[
+        addresses=tuple(dict.fromkeys(person.address for person in everybody))[
             :MAX_INDEXED_ADDRESSES
         ],
         envelope=Envelope(
@@ -196,7 +196,12 @@ def mail_of(record: Message, sender: Sender | None = None) -> MailToBuild:
         text=envelope.text,
         html=envelope.html_original,
         attachments=tuple(
-            PartToBuild(one.filename, one.content_type, one.size, one.content_id)
-            for one in envelope.attachments
+            PartToBuild(
+                attachment.filename,
+                attachment.content_type,
+                attachment.size,
+                attachment.content_id,
+            )
+            for attachment in envelope.attachments
         ),
     )

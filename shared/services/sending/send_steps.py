@@ -60,8 +60,8 @@ def told(error: SyncError, record: Message) -> str:
     shown = (*envelope.to, *envelope.cc) if envelope else ()
     words = quoted(
         error.said or "",
-        [record.sender.address, *(one.address for one in shown)],
-        [one.address for one in envelope.bcc] if envelope else (),
+        [record.sender.address, *(address.address for address in shown)],
+        [recipient.address for recipient in envelope.bcc] if envelope else (),
     )
     return f'{error.detail} It said: "{words}"' if words else error.detail
 
@@ -110,7 +110,10 @@ class Letters:
             where=(("thread", "==", record.thread),),
             limit=_THREAD_LOOKED_AT,
         )
-        thread = [messages.from_snapshot(one) for one in self._documents.query(query)]
+        thread = [
+            messages.from_snapshot(document)
+            for document in self._documents.query(query)
+        ]
         return answering(parent, thread, send.mailbox, record.subject)
 
     def pieces(

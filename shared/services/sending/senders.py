@@ -79,7 +79,7 @@ class Senders:
         except NeedsReauth:
             self._accounts.needs_reauth(mailbox.id)
             raise reauth_required() from None
-        if asked not in {normalise(one) for one in known}:
+        if asked not in {normalise(address) for address in known}:
             raise from_not_allowed()
 
 

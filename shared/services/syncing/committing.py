@@ -84,7 +84,9 @@ class Committing:
             if len(some) == 1:
                 return
             try:
-                self._documents.commit([write for one in some for write in one.writes])
+                self._documents.commit(
+                    [write for record in some for write in record.writes]
+                )
             except SyncError:
                 return  # whose fault it was shows when each goes alone
             for new in some:
@@ -207,7 +209,7 @@ class Committing:
         batch.seen_before.append(message_event_id(record))
         if record.replaced_at is not None:
             batch.seen_before.append(replaced_event(record, record.replaced_at).id)
-        if any(one.mailbox == batch.mailbox.id for one in record.held_by):
+        if any(copy.mailbox == batch.mailbox.id for copy in record.held_by):
             # An earlier try of ours may have died between record and copies.
             self._copies.join_earlier(headers, batch.mailbox, record)
 
@@ -251,7 +253,7 @@ class Committing:
             *also,
             *self._counted(place),
         ]
-        if all(one.id != record.contact for one in place.new_contacts):
+        if all(new_contact.id != record.contact for new_contact in place.new_contacts):
             figures = {
                 "messages": Increment(1),
                 "last_message_at": Maximum(record.sent_at),
@@ -269,12 +271,12 @@ def _parcels(waiting: Sequence[NewRecord]) -> Iterator[list[NewRecord]]:
     """Cut into what one commit can take, in order."""
     parcel: list[NewRecord] = []
     size = 0
-    for one in waiting:
-        size += one.size
+    for record in waiting:
+        size += record.size
         if parcel and (len(parcel) == RECORDS_PER_COMMIT or size > BYTES_PER_COMMIT):
             yield parcel
-            parcel, size = [], one.size
-        parcel.append(one)
+            parcel, size = [], record.size
+        parcel.append(record)
     if parcel:
         yield parcel
 

@@ -36,8 +36,8 @@ class Contents:
 
     def read(self, batch: Batch, items: Sequence[Item]) -> None:
         """Read, in one go, what a subaccount is to record that has no record yet."""
-        wanted = [one for one in items if _is_wanted(batch, one)]
-        ids = [one.todo.gmail_message_id for one in wanted]
+        wanted = [entry for entry in items if _is_wanted(batch, entry)]
+        ids = [entry.todo.gmail_message_id for entry in wanted]
         found = batch.gmail.contents(ids) if ids else {}
         for item in wanted:
             answer = found.get(item.todo.gmail_message_id, Vanished())
@@ -76,7 +76,7 @@ class Contents:
             safe_html(content.html) if content.html else None,
             milliseconds(self._clock.now()),
         )
-        if any(one.stored for one in attachments):
+        if any(attachment.stored for attachment in attachments):
             return replace(record, blobs=upload.prefix)
         return record
 

@@ -203,7 +203,7 @@ class Copies:
         if held:
             path = paths.message(record.subaccount, record.id)
             entries = messages.held_by_fields(held)
-            gmail_ids = Union(tuple(one.gmail_message_id for one in held))
+            gmail_ids = Union(tuple(copy.gmail_message_id for copy in held))
             data = {"held_by": entries, "gmail_message_ids": gmail_ids}
             bounded.commit(
                 self._documents, [Update(path, data), *_links(record, held), *untrue]
@@ -251,7 +251,7 @@ def _joined(found: Snapshot, record: Message) -> Write:
 
 def _links(record: Message, held: Iterable[HeldBy]) -> list[Write]:
     """The writes by which Gmail's threads of the copies lead to the record's thread."""
-    keys = {gmail_thread_key(one.mailbox, one.gmail_thread_id) for one in held}
+    keys = {gmail_thread_key(copy.mailbox, copy.gmail_thread_id) for copy in held}
     if not keys:
         return []
     path = paths.thread(record.subaccount, record.thread)

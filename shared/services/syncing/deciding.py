@@ -32,8 +32,8 @@ class Deciding:
 
     def decide_all(self, batch: Batch, items: Sequence[Item]) -> None:
         """Decide up to the first passing fault: what follows waits for that message."""
-        readable = [one.headers for one in items if one.headers is not None]
-        likely = batch.finder.prefetch([_keys(batch, one) for one in readable])
+        readable = [entry.headers for entry in items if entry.headers is not None]
+        likely = batch.finder.prefetch([_keys(batch, message) for message in readable])
         self._look_for_existing(batch, itertools.chain.from_iterable(likely))
         for item in items:
             if isinstance(item.failure, Transient):
@@ -61,7 +61,9 @@ class Deciding:
 
     def _look_for_existing(self, batch: Batch, keys: Iterable[RecordKey]) -> None:
         """Read the records that another mailbox, or an earlier try, has made."""
-        unknown = [one for one in dict.fromkeys(keys) if one not in batch.existing]
+        unknown = [
+            fromkey for fromkey in dict.fromkeys(keys) if fromkey not in batch.existing
+        ]
         if not unknown:
             return
         found = self._documents.get([paths.message(s, m) for s, m in unknown])
@@ -84,6 +86,6 @@ def _within(only: Collection[SubaccountId] | None, decided: Decision) -> Decisio
         return decided
     return replace(
         decided,
-        places=tuple(one for one in decided.places if one.subaccount in only),
-        copies=tuple(one for one in decided.copies if one.subaccount in only),
+        places=tuple(place for place in decided.places if place.subaccount in only),
+        copies=tuple(copy for copy in decided.copies if copy.subaccount in only),
     )

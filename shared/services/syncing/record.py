@@ -102,8 +102,8 @@ class Recorder:
         if not careful:
             return self._record(batch(), [Item(message) for message in todo])
         total = Outcome()
-        for one in todo:
-            item = Item(one)
+        for task in todo:
+            item = Item(task)
             self._unrecorded.count_attempt(mailbox, item)
             total.add(self._record(batch(), [item]))
             if total.held is not None:
@@ -159,8 +159,8 @@ class Recorder:
         return batch.outcome
 
     def _read_headers(self, batch: Batch, items: Sequence[Item]) -> None:
-        wanted = [one for one in items if one.failure is None]
-        found = batch.gmail.headers([one.todo.gmail_message_id for one in wanted])
+        wanted = [entry for entry in items if entry.failure is None]
+        found = batch.gmail.headers([entry.todo.gmail_message_id for entry in wanted])
         for item in wanted:
             answer = found.get(item.todo.gmail_message_id, Vanished())
             if isinstance(answer, MessageHeaders):

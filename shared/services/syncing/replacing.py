@@ -77,8 +77,8 @@ class Replacing:
         true = self._contents.record(batch, content, headers, place, upload)
         now = milliseconds(self._clock.now())
         same = said_in(before) == said_by(content)
-        kept = [one for one in before.held_by if same and one not in true.held_by]
-        gone = [one for one in before.held_by if one not in (*kept, *true.held_by)]
+        kept = [copy for copy in before.held_by if same and copy not in true.held_by]
+        gone = [copy for copy in before.held_by if copy not in (*kept, *true.held_by)]
         record = replace(
             true,
             recorded_at=before.recorded_at,
@@ -93,7 +93,7 @@ class Replacing:
             Update(found.path, _fields(stored.data, gone), found.version),
             *messages.index(record),
             *_figures(before, record),
-            *(refused_copy(one, record, now) for one in gone),
+            *(refused_copy(held_copy, record, now) for held_copy in gone),
             outbox.committing(event),
             *upload.naming(),
             *removal.writes(),
@@ -139,7 +139,7 @@ class Replacing:
             return [Merge(new, joined)]
         kept = self._others_of(before)
         left = {
-            name: [one for one in known.data.get(name, ()) if one in kept]
+            name: [value for value in known.data.get(name, ()) if value in kept]
             for name in ("participants", "gmail_threads")
         }
         if old != new:
@@ -160,8 +160,10 @@ class Replacing:
             if other.id != before.id:
                 found.update(other.data["addresses"])
                 found.update(
-                    gmail_thread_key(MailboxId(one["mailbox"]), one["gmail_thread_id"])
-                    for one in other.data["held_by"].values()
+                    gmail_thread_key(
+                        MailboxId(copy["mailbox"]), copy["gmail_thread_id"]
+                    )
+                    for copy in other.data["held_by"].values()
                 )
         return found
 
@@ -169,7 +171,7 @@ class Replacing:
 def _fields(data: dict[str, object], gone: list[HeldBy]) -> dict[str, object]:
     """The whole document, over what it was: a field that is not given stays."""
     held = dict(data["held_by"]) if isinstance(data["held_by"], dict) else {}
-    taken = {messages.held_by_key(one.user, one.gmail_message_id) for one in gone}
+    taken = {messages.held_by_key(copy.user, copy.gmail_message_id) for copy in gone}
     held |= dict.fromkeys(sorted(taken), DeleteField())
     optional = dict.fromkeys(("envelope", "envelope_blob", "blobs"), DeleteField())
     return {**optional, **data, "held_by": held}

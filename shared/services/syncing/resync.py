@@ -79,7 +79,7 @@ class Resyncing:
 
     def _record(self, run: Run, ids: list[GmailMessageId]) -> None:
         # The cursor stays where it is until all is durable.
-        todo = [ToRead(one, run.cursor) for one in ids]
+        todo = [ToRead(message_id, run.cursor) for message_id in ids]
         outcome = self._recorder.record_for(run, todo)
         done = ids
         if outcome.held is not None and outcome.held_at is not None:

@@ -72,7 +72,7 @@ class Sweep:
         due = self._quarantine.due(now, READ_AGAIN_PER_SWEEP)
         self._queue.add([work(READ_AGAIN, item=item) for item in due])
         closing = self._mailboxes.to_close(now, CLOSED_PER_SWEEP)
-        self._queue.add([to_close(one.id) for one in closing])
+        self._queue.add([to_close(mailbox.id) for mailbox in closing])
         try:
             self._watches.rescue()
         except SyncError as error:
@@ -88,7 +88,7 @@ class Sweep:
         """Publish work for a shard's silent mailboxes; pass on the rest in time."""
         until = self._clock.now().timestamp() + seconds
         while page := self._mailboxes.quiet_in_shard(shard, before, after, PAGE):
-            self._queue.add([to_sync(one.id, before) for one in page])
+            self._queue.add([to_sync(mailbox.id, before) for mailbox in page])
             if len(page) < PAGE:
                 return
             after = (page[-1].quiet_since, page[-1].id)

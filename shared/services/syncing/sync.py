@@ -166,7 +166,7 @@ class Sync:
             page = run.gmail.history(start, page_token)
             todo = plan_reading(page.entries, seen)
             self._record(run, todo)
-            seen |= {one.gmail_message_id for one in todo}
+            seen |= {task.gmail_message_id for task in todo}
             run.cursor = newest(run.cursor, page.newest_record) or run.cursor
             run.empty = run.empty and page.newest_record is None
             run.seen = page.history_id
@@ -195,6 +195,8 @@ def _before(cursor: HistoryId, todo: Sequence[ToRead], at: ToRead) -> HistoryId:
     """
     done = todo[: todo.index(at)]
     durable = [
-        one.history_id for one in done if order(one.history_id) < order(at.history_id)
+        message.history_id
+        for message in done
+        if order(message.history_id) < order(at.history_id)
     ]
     return newest(cursor, *durable) or cursor

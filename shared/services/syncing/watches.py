@@ -191,7 +191,7 @@ class Watches:
             return
         soonest = hours_left(found[0].watch_expires_at, now)
         log.error("watches_unhealthy", count=len(found), hours_left=soonest)
-        self._queue.add([to_renew(one.id, now) for one in found])
+        self._queue.add([to_renew(mailbox.id, now) for mailbox in found])
 
     def _now(self) -> int:
         return milliseconds(self._clock.now())

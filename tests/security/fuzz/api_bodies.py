@@ -34,7 +34,7 @@ def forms(data: bytes) -> None:
 
 def _form(request: Request, size: int) -> None:
     text, uploads = form_of(request)
-    assert len(text) + sum(len(one.data) for one in uploads) <= size
+    assert len(text) + sum(len(upload.data) for upload in uploads) <= size
     for part in describe(uploads, None):
         mime_headers.media_type(part.content_type)
         _is_written_as_it_is(part.filename)

@@ -85,15 +85,15 @@ def addresses(data: bytes) -> None:
     """Every address found is its own normal form, and is read back as written."""
     text = text_of(data)
     found = address.parse_list([text])
-    assert sum(len(one.address) for one in found) <= 4 * len(text) + 320
-    for one in found:
-        assert address.normalise(one.address) == one.address
-        assert one.name is None or len(one.name) <= MAX_NAME_CHARS
-        if "=?" not in (one.name or ""):
-            assert address.parse_list([address.format_address(one)]) == (one,)
+    assert sum(len(item.address) for item in found) <= 4 * len(text) + 320
+    for item in found:
+        assert address.normalise(item.address) == item.address
+        assert item.name is None or len(item.name) <= MAX_NAME_CHARS
+        if "=?" not in (item.name or ""):
+            assert address.parse_list([address.format_address(item)]) == (item,)
     sender = address.parse_sender([text])
     # Of a list nothing is guessed; a sender's name may be written as it likes.
-    assert sender is None or {one.address for one in found} <= {sender.address}
+    assert sender is None or {item.address for item in found} <= {sender.address}
     entry = address.normalise_entry(text)
     assert entry is None or address.normalise_entry(entry) == entry
 
@@ -108,7 +108,7 @@ def header_values(data: bytes) -> None:
     ids = headers.message_ids([text])
     assert len(ids) <= MAX_REFERENCES
     assert headers.message_ids([" ".join(ids)]) == ids
-    assert all(len(one) <= MAX_MESSAGE_ID_CHARS for one in ids)
+    assert all(len(message_id) <= MAX_MESSAGE_ID_CHARS for message_id in ids)
     date = headers.parse_date(text)
     assert date is None or isinstance(date, int)
     headers.is_forward_subject(subject)
@@ -142,8 +142,8 @@ def gmail_messages(data: bytes) -> None:
     assert len(content.attachments) <= MAX_MIME_PARTS
     for text in (content.text, content.html):
         assert len(text or "") <= MAX_BODY_BYTES + MAX_MIME_PARTS
-    for one in content.attachments:
-        assert len(one.filename or "") <= MAX_FILENAME_CHARS
+    for attachment in content.attachments:
+        assert len(attachment.filename or "") <= MAX_FILENAME_CHARS
     # What is no JSON object at all, the client library refuses.
     with suppress(ValueError, RecursionError, Malformed):
         given = json.loads(data)
