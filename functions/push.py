@@ -29,8 +29,8 @@ from shared.errors import (
     Misconfigured,
     NeedsReauth,
     Permanent,
-    Suspicious,
     Transient,
+    Unauthenticated,
 )
 from shared.logs import log
 from shared.ports import Event
@@ -92,7 +92,7 @@ def _take(
 
 
 def _status_of(error: Exception) -> int:
-    if isinstance(error, Suspicious):
+    if isinstance(error, Unauthenticated):
         return _FORBIDDEN
     if isinstance(error, NeedsReauth):
         log.info("push_needs_reauth")

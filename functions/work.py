@@ -12,7 +12,7 @@ from flask import Request, Response
 from functions import push
 from shared import bootstrap
 from shared.bootstrap import Services
-from shared.core.moments import milliseconds
+from shared.core.moments import to_epoch_ms
 from shared.core.syncing.work import READ_AGAIN, Work, work_from
 from shared.errors import Malformed
 from shared.ports import Event
@@ -63,7 +63,7 @@ def _publish_left(services: Services, item: Work, _delivery: str) -> None:
 
 
 def _read_again(services: Services, item: Work, _delivery: str) -> None:
-    now = milliseconds(services.gateways.clock.now())
+    now = to_epoch_ms(services.gateways.clock.now())
     services.quarantine.read_again(item.text("item"), now)
 
 

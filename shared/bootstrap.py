@@ -20,27 +20,27 @@ if TYPE_CHECKING:
     from shared.repositories.contact_quota import ContactQuota
     from shared.repositories.outbox import Outbox
     from shared.repositories.work_queue import WorkQueue
+    from shared.services.auth.authentication import Authentication
+    from shared.services.auth.push_authentication import PushAuthentication
     from shared.services.blob_uploads import BlobUploads
-    from shared.services.callers.authentication import Authentication
-    from shared.services.callers.push_authentication import PushAuthentication
     from shared.services.connecting.accounts import Accounts
-    from shared.services.connecting.closing import Closing
     from shared.services.connecting.connect import Connections
+    from shared.services.connecting.mailbox_closer import MailboxCloser
     from shared.services.connecting.sessions import Sessions
     from shared.services.crm.bcc import BccAddresses
+    from shared.services.crm.conversation_queries import ConversationQueries
     from shared.services.crm.directory import Directory
-    from shared.services.crm.reading import Reading
-    from shared.services.operating.explaining import Explaining
-    from shared.services.operating.health import Health
-    from shared.services.operating.jobs import JobDesk
-    from shared.services.operating.quarantine import DeadLetters, QuarantineDesk
+    from shared.services.operations.decision_queries import DecisionQueries
+    from shared.services.operations.health import Health
+    from shared.services.operations.jobs import JobService
+    from shared.services.operations.quarantine import DeadLetters, QuarantineService
     from shared.services.sending.bulk import Bulk
     from shared.services.sending.caps import SendCaps
     from shared.services.sending.fan_out import FanOut
-    from shared.services.sending.mailroom import Mailroom
     from shared.services.sending.outbound import Outbound
-    from shared.services.sending.pausing import Pausing
-    from shared.services.sending.send import Sending
+    from shared.services.sending.pause_service import PauseService
+    from shared.services.sending.send import SendService
+    from shared.services.sending.send_context import SendContext
     from shared.services.sending.senders import Senders
     from shared.services.syncing.record import Recorder
     from shared.services.syncing.sweep import Sweep
@@ -136,7 +136,7 @@ def gateways() -> Gateways:
     return Gateways(config.load())
 
 
-class Outside(Protocol):
+class GatewaySet(Protocol):
     """What the use cases need of `Gateways`; tests bring their own."""
 
     @property
@@ -175,7 +175,7 @@ class Outside(Protocol):
 class Services:
     """Every use case, built on first use, so that a function pays for what it uses."""
 
-    def __init__(self, gateways: Outside) -> None:
+    def __init__(self, gateways: GatewaySet) -> None:
         """Build nothing yet."""
         self.gateways = gateways
         self.settings = gateways.settings
@@ -183,7 +183,7 @@ class Services:
     @cached_property
     def authentication(self) -> Authentication:
         """Who calls the API."""
-        from shared.services.callers.authentication import Authentication
+        from shared.services.auth.authentication import Authentication
 
         return Authentication(
             self.gateways.secrets,
@@ -195,7 +195,7 @@ class Services:
     def push_authentication(self) -> PushAuthentication:
         """Who pushes; raises Misconfigured without the settings for it."""
         from shared.gateways.published_keys import PublishedKeys
-        from shared.services.callers.push_authentication import PushAuthentication
+        from shared.services.auth.push_authentication import PushAuthentication
 
         return PushAuthentication(
             PublishedKeys(self.settings.push_certs_url),
@@ -217,18 +217,22 @@ class Services:
         )
 
     @cached_property
-    def reading(self) -> Reading:
+    def reading(self) -> ConversationQueries:
         """Conversations, messages and attachments."""
-        from shared.services.crm.reading import Reading
+        from shared.services.crm.conversation_queries import ConversationQueries
 
-        return Reading(self.gateways.documents, self.gateways.blobs, self.directory)
+        return ConversationQueries(
+            self.gateways.documents, self.gateways.blobs, self.directory
+        )
 
     @cached_property
-    def explaining(self) -> Explaining:
+    def explaining(self) -> DecisionQueries:
         """Why mail is recorded, or is not."""
-        from shared.services.operating.explaining import Explaining
+        from shared.services.operations.decision_queries import DecisionQueries
 
-        return Explaining(self.gateways.documents, self.directory, self.gateways.clock)
+        return DecisionQueries(
+            self.gateways.documents, self.directory, self.gateways.clock
+        )
 
     @cached_property
     def outbox(self) -> Outbox:
@@ -298,11 +302,11 @@ class Services:
         )
 
     @cached_property
-    def closing(self) -> Closing:
+    def closing(self) -> MailboxCloser:
         """The end of mailboxes that nobody uses."""
-        from shared.services.connecting.closing import Closing
+        from shared.services.connecting.mailbox_closer import MailboxCloser
 
-        return Closing(
+        return MailboxCloser(
             self.gateways.documents,
             self.gateways.secrets,
             self.gateways,
@@ -346,7 +350,7 @@ class Services:
     @cached_property
     def recorder(self) -> Recorder:
         """From Gmail messages to records."""
-        from shared.core.matching.bcc import DropFormat
+        from shared.core.matching.bcc import BccAddressFormat
         from shared.services.syncing.record import Recorder
 
         return Recorder(
@@ -355,7 +359,7 @@ class Services:
             self.outbox,
             self.gateways.clock,
             self._contact_quota,
-            DropFormat.parse(self.settings.bcc_address_format),
+            BccAddressFormat.parse(self.settings.bcc_address_format),
         )
 
     @cached_property
@@ -371,34 +375,34 @@ class Services:
     @cached_property
     def bcc(self) -> BccAddresses:
         """Users' BCC addresses."""
-        from shared.core.matching.bcc import DropFormat
+        from shared.core.matching.bcc import BccAddressFormat
         from shared.services.crm.bcc import BccAddresses
 
         return BccAddresses(
             self.gateways.documents,
             self.gateways.secrets,
-            DropFormat.parse(self.settings.bcc_address_format),
+            BccAddressFormat.parse(self.settings.bcc_address_format),
             development=self.settings.development,
         )
 
     @cached_property
     def health(self) -> Health:
         """What needs somebody, for the alerts."""
-        from shared.services.operating.health import Health
+        from shared.services.operations.health import Health
 
         return Health(self.gateways.documents, self.gateways.clock)
 
     @cached_property
-    def jobs(self) -> JobDesk:
+    def jobs(self) -> JobService:
         """Audits and backfills."""
-        from shared.core.matching.bcc import DropFormat
-        from shared.services.operating.audit import Audit
-        from shared.services.operating.backfill import Backfill
-        from shared.services.operating.jobs import JobDesk
+        from shared.core.matching.bcc import BccAddressFormat
+        from shared.services.operations.audit import Audit
+        from shared.services.operations.backfill import Backfill
+        from shared.services.operations.jobs import JobService
 
         documents, clock = self.gateways.documents, self.gateways.clock
-        drop = DropFormat.parse(self.settings.bcc_address_format)
-        return JobDesk(
+        drop = BccAddressFormat.parse(self.settings.bcc_address_format)
+        return JobService(
             documents,
             self.accounts,
             self.directory,
@@ -418,11 +422,11 @@ class Services:
         )
 
     @cached_property
-    def quarantine(self) -> QuarantineDesk:
+    def quarantine(self) -> QuarantineService:
         """What was set aside, for the operator."""
-        from shared.services.operating.quarantine import QuarantineDesk
+        from shared.services.operations.quarantine import QuarantineService
 
-        return QuarantineDesk(
+        return QuarantineService(
             self.gateways.documents,
             self.accounts,
             self.recorder,
@@ -432,7 +436,7 @@ class Services:
     @cached_property
     def dead_letters(self) -> DeadLetters:
         """What no function could handle."""
-        from shared.services.operating.quarantine import DeadLetters
+        from shared.services.operations.quarantine import DeadLetters
 
         return DeadLetters(self.gateways.documents, self.gateways.clock)
 
@@ -459,11 +463,11 @@ class Services:
         return SendCaps(self.gateways.documents, self.gateways.clock, caps)
 
     @cached_property
-    def pausing(self) -> Pausing:
+    def pausing(self) -> PauseService:
         """The operator's switch."""
-        from shared.services.sending.pausing import Pausing
+        from shared.services.sending.pause_service import PauseService
 
-        return Pausing(self.gateways.documents, self.gateways.clock)
+        return PauseService(self.gateways.documents, self.gateways.clock)
 
     @cached_property
     def blob_uploads(self) -> BlobUploads:
@@ -480,10 +484,10 @@ class Services:
         return Senders(self.gateways.documents, self.directory, self.accounts)
 
     @cached_property
-    def _mailroom(self) -> Mailroom:
-        from shared.services.sending.mailroom import Mailroom
+    def _mailroom(self) -> SendContext:
+        from shared.services.sending.send_context import SendContext
 
-        return Mailroom(
+        return SendContext(
             documents=self.gateways.documents,
             blobs=self.gateways.blobs,
             topics=self.gateways.topics,
@@ -502,11 +506,11 @@ class Services:
         return FanOut(self._mailroom)
 
     @cached_property
-    def sending(self) -> Sending:
+    def sending(self) -> SendService:
         """Accepting mail of the CRM."""
-        from shared.services.sending.send import Sending
+        from shared.services.sending.send import SendService
 
-        return Sending(self._mailroom)
+        return SendService(self._mailroom)
 
     @cached_property
     def bulk(self) -> Bulk:
@@ -518,14 +522,14 @@ class Services:
     @cached_property
     def outbound(self) -> Outbound:
         """Sending what was accepted."""
-        from shared.services.sending.ending import Ending
+        from shared.services.sending.completion import SendCompletion
         from shared.services.sending.gmail_route import GmailRoute
         from shared.services.sending.outbound import Outbound
         from shared.services.sending.provider import ProviderRoute
-        from shared.services.sending.send_steps import Letters
+        from shared.services.sending.send_steps import MimeLoader
 
         documents, clock = self.gateways.documents, self.gateways.clock
-        letters = Letters(documents, self.gateways.blobs)
+        letters = MimeLoader(documents, self.gateways.blobs)
         return Outbound(
             self._mailroom,
             GmailRoute(documents, self.accounts, letters, clock),
@@ -538,7 +542,7 @@ class Services:
                 clock,
             ),
             self._fan_out,
-            Ending(documents, self.outbox, clock),
+            SendCompletion(documents, self.outbox, clock),
             patience_minutes=self.settings.send_patience_minutes,
             fate_minutes=self.settings.send_fate_minutes,
         )

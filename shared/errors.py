@@ -88,13 +88,13 @@ class DocumentFull(Permanent):
     code = "limit_reached"
 
 
-class ServesOtherwise(Permanent):
+class MailboxPurposeConflict(Permanent):
     """Logging BCC mail and a user's own connection exclude each other."""
 
     code = "serves_otherwise"
 
 
-class Vanished(Permanent):
+class GmailNotFound(Permanent):
     """The thing no longer exists."""
 
     code = "vanished"
@@ -124,7 +124,7 @@ class NeedsReauth(SyncError):
 # --- somebody may be attacking ---------------------------------------------------
 
 
-class Suspicious(SyncError):
+class Unauthenticated(SyncError):
     """The caller is not who it must be."""
 
     code = "forbidden"
@@ -139,7 +139,7 @@ class AlreadyExists(SyncError):
     code = "already_exists"
 
 
-class Missing(SyncError):
+class DocumentMissing(SyncError):
     """A record that had to exist does not."""
 
     code = "missing"

@@ -324,7 +324,7 @@ class GmailSending(Protocol):
     def create_draft(self, mail: IO[bytes], thread: GmailThreadId | None) -> Draft:
         """Upload a mail as a draft; sends nothing, so it goes on where it stopped.
 
-        Raises Transient when it is not known whether the draft exists, Vanished when
+        Raises Transient when it is not known whether the draft exists, GmailNotFound when
         the thread does not.
         """
 
@@ -334,7 +334,7 @@ class GmailSending(Protocol):
     def send_draft(self, draft: str) -> GmailMessageId:
         """Send, asking exactly once.
 
-        Raises Vanished when there is no such draft (any more), DailyLimitReached when
+        Raises GmailNotFound when there is no such draft (any more), DailyLimitReached when
         Gmail's own limit is reached; after any other Transient only looking tells.
         """
 
@@ -342,7 +342,7 @@ class GmailSending(Protocol):
         """Whether the draft is still there, which is to say: was not sent."""
 
     def delete_draft(self, draft: str) -> None:
-        """Remove a draft; raises Vanished when it is gone."""
+        """Remove a draft; raises GmailNotFound when it is gone."""
 
     def find_sent(
         self, mark: str, thread: GmailThreadId | None, since: int
@@ -354,7 +354,7 @@ class Gmail(GmailSending, Protocol):
     """One mailbox, with its owner's consent.
 
     Every call raises Transient (RateLimited with `retry_after` if Gmail says so),
-    NeedsReauth, Misconfigured or Permanent; a lost message is Vanished.
+    NeedsReauth, Misconfigured or Permanent; a lost message is GmailNotFound.
     """
 
     def profile(self) -> GmailProfile:

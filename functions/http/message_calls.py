@@ -16,7 +16,7 @@ from shared.core.access import Caller, may_send
 from shared.core.ids import ContactId, MessageId, UserId
 from shared.core.parsing.address import normalise
 from shared.services.sending.bulk import check_contacts
-from shared.services.sending.recipients import Asked
+from shared.services.sending.recipients import RequestedRecipient
 from shared.services.sending.send_records import SendRequest, Upload
 
 KEY_HEADER = "Idempotency-Key"
@@ -92,9 +92,11 @@ def _asked(call: Call[None, None], body: sending.SendIn) -> SendRequest:
     )
 
 
-def _recipients(name: str, entries: Sequence[sending.RecipientIn]) -> tuple[Asked, ...]:
+def _recipients(
+    name: str, entries: Sequence[sending.RecipientIn]
+) -> tuple[RequestedRecipient, ...]:
     return tuple(
-        Asked(
+        RequestedRecipient(
             pointer=f"/{name}/{number}",
             contact=ContactId(entry.contact) if entry.contact else None,
             address=normalise(entry.address) if entry.address else None,

@@ -11,7 +11,7 @@ import hashlib
 from itsdangerous import BadData, URLSafeSerializer
 
 from functions.http import problems
-from shared.services.callers.authentication import Authentication
+from shared.services.auth.authentication import Authentication
 
 Position = tuple[int, str]
 """Sort value and id of the last item of a page."""

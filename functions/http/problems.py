@@ -18,9 +18,9 @@ from shared.errors import (
     Misconfigured,
     NeedsReauth,
     Problem,
-    Suspicious,
     SyncError,
     Transient,
+    Unauthenticated,
 )
 
 MEDIA_TYPE = "application/problem+json"
@@ -160,7 +160,7 @@ def problem_of(error: Exception) -> Problem:
         return make(code, headers={"Retry-After": str(seconds)})
     if isinstance(error, NeedsReauth):
         return make("reauth_required")
-    if isinstance(error, Suspicious):
+    if isinstance(error, Unauthenticated):
         return make("forbidden")
     if isinstance(error, DocumentFull):
         return make("limit_reached", detail=error.detail)

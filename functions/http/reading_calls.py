@@ -15,8 +15,8 @@ from shared.core import mail, records
 from shared.core.ids import GmailMessageId, Rfc822MessageId
 from shared.core.matching.bcc import LOGGING
 from shared.core.parsing.address import normalise
-from shared.services.crm.reading import Page, Position
-from shared.services.operating.explaining import Decision
+from shared.services.crm.conversation_queries import Page, Position
+from shared.services.operations.decision_queries import Decision
 
 _MEDIA_TYPE = re.compile(
     r"[a-z0-9][a-z0-9!#$&^_.+-]{0,80}/[a-z0-9][a-z0-9!#$&^_.+-]{0,80}"

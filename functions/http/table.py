@@ -34,7 +34,7 @@ from functions.http.models.base import NoFields, PageQuery
 from functions.http.routing import Call, Route
 from shared.core.access import Authority
 from shared.logs import log
-from shared.services.operating.health import Overall
+from shared.services.operations.health import Overall
 
 _SUBACCOUNT = "/v1/subaccounts/{subaccount}"
 _USER = _SUBACCOUNT + "/users/{user}"

@@ -5,6 +5,6 @@ from __future__ import annotations
 from datetime import datetime
 
 
-def milliseconds(at: datetime) -> int:
+def to_epoch_ms(at: datetime) -> int:
     """Turn a moment into the number that documents and events keep."""
     return int(at.timestamp() * 1000)

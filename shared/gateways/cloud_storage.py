@@ -13,7 +13,7 @@ from google.cloud.storage import Bucket, Client
 from requests.exceptions import ConnectionError as NoConnection
 from requests.exceptions import Timeout
 
-from shared.errors import Missing, Transient
+from shared.errors import DocumentMissing, Transient
 from shared.gateways.blob_keys import PIECE_BYTES, check_key
 from shared.gateways.google_faults import REPEATABLE, translated
 
@@ -72,7 +72,7 @@ class CloudStorageBlobs:
         with translated("Cloud Storage"):
             blob = self._connected().get_blob(key, **_OPTIONS)
         if blob is None:
-            raise Missing
+            raise DocumentMissing
         return _pieces(blob)
 
     def delete_prefix(self, prefix: str) -> None:
@@ -105,7 +105,7 @@ def _pieces(blob: Any) -> Iterator[bytes]:
                     checksum=None,
                     **_OPTIONS,
                 )
-    except Missing:
+    except DocumentMissing:
         raise Transient("A blob was removed while it was read.") from None
 
 

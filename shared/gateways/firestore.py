@@ -34,8 +34,8 @@ from shared.errors import (
     AlreadyExists,
     Conflict,
     DocumentFull,
+    DocumentMissing,
     Misconfigured,
-    Missing,
     SyncError,
 )
 from shared.gateways import document_rules as rules
@@ -224,7 +224,7 @@ def _error(fault: BaseException, writes: Sequence[Write]) -> SyncError:
         return AlreadyExists()
     if isinstance(fault, google.NotFound):
         if any(isinstance(write, Update) for write in writes):
-            return Missing()
+            return DocumentMissing()
         return Misconfigured("The project has no such Firestore database.")
     if isinstance(fault, google.InvalidArgument) and writes:
         # Everything else that it may mean is checked before the call.

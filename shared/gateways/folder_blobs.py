@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
-from shared.errors import Missing
+from shared.errors import DocumentMissing
 from shared.gateways.blob_keys import PIECE_BYTES, check_key
 
 _PIECE = 200
@@ -55,7 +55,7 @@ class FolderBlobs:
         try:
             return (self._root / _file(quote(key, safe=""))).read_bytes()
         except FileNotFoundError:
-            raise Missing from None
+            raise DocumentMissing from None
 
     def stream(self, key: str) -> Iterator[bytes]:
         """Read in pieces; raises Missing at once."""
@@ -63,7 +63,7 @@ class FolderBlobs:
         try:
             file = (self._root / _file(quote(key, safe=""))).open("rb")
         except FileNotFoundError:
-            raise Missing from None
+            raise DocumentMissing from None
 
         def pieces() -> Iterator[bytes]:
             with file:

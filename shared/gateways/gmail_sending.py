@@ -22,10 +22,10 @@ from shared.core.parsing.gmail_message import (
 from shared.core.syncing.failures import DAILY_LIMIT_SECONDS, Operation
 from shared.errors import (
     DailyLimitReached,
+    GmailNotFound,
     RateLimited,
     SyncError,
     Transient,
-    Vanished,
 )
 from shared.gateways import gmail_answers as answers
 from shared.gateways.gmail_faults import error_of, refusal_of, translated
@@ -109,12 +109,12 @@ class SendingMixin:
         )
         try:
             self._do(request, "draft")
-        except Vanished:
+        except GmailNotFound:
             return False
         return True
 
     def delete_draft(self, draft: str) -> None:
-        """users.drafts.delete; raises Vanished."""
+        """users.drafts.delete; raises GmailNotFound."""
         self._do(self._api.users.drafts().delete(userId=_ME, id=draft), "draft")
 
     # --- sending -----------------------------------------------------------------
@@ -191,7 +191,7 @@ class SendingMixin:
         )
         try:
             answer = self._do(request, "message")
-        except Vanished:
+        except GmailNotFound:
             return []
         headers = [
             headers_of(message) for message in answers.objects(answer, "messages")

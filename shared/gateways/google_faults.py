@@ -13,8 +13,8 @@ from google.auth import exceptions as auth
 from requests.exceptions import RequestException
 
 from shared.errors import (
+    DocumentMissing,
     Misconfigured,
-    Missing,
     Permanent,
     RateLimited,
     SyncError,
@@ -59,7 +59,7 @@ def error_of(fault: BaseException, service: str) -> SyncError:
     fault = cause_of(fault)
     kind = type(fault).__name__
     if isinstance(fault, google.NotFound):
-        return Missing()
+        return DocumentMissing()
     if isinstance(fault, auth.DefaultCredentialsError):
         return Misconfigured("There are no credentials for Google Cloud.")
     if isinstance(fault, google.TooManyRequests):

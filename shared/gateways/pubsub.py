@@ -16,7 +16,7 @@ from google.cloud.pubsub_v1 import (  # type: ignore[import-untyped]
 from google.pubsub_v1 import PublisherClient
 from google.pubsub_v1.types import PubsubMessage
 
-from shared.errors import Misconfigured, Missing
+from shared.errors import DocumentMissing, Misconfigured
 from shared.gateways.google_faults import REPEATABLE, translated
 from shared.gateways.topic_rules import check_events, event_size
 from shared.ports import Event
@@ -72,7 +72,7 @@ class PubSubTopics:
                         retry=_RETRY,
                         timeout=_CALL_SECONDS,
                     )
-            except Missing as fault:
+            except DocumentMissing as fault:
                 raise Misconfigured(f"There is no topic {topic}.") from fault
 
     def _connected(self) -> PublisherClient:

@@ -18,7 +18,7 @@ from google.api_core.retry import Retry, if_exception_type
 from google.cloud.secretmanager_v1 import SecretManagerServiceClient, SecretVersion
 from google.cloud.secretmanager_v1.services.secret_manager_service import transports
 
-from shared.errors import Misconfigured, Missing, Transient
+from shared.errors import DocumentMissing, Misconfigured, Transient
 from shared.gateways.google_faults import REPEATABLE, translated
 from shared.gateways.secret_rules import check_name, check_value
 
@@ -68,7 +68,7 @@ class SecretManagerSecrets:
             # `latest` is the newest version whatever its state; it may be disabled.
             values = self.read_all(name)
             if not values:
-                raise Missing from None
+                raise DocumentMissing from None
             return values[0]
 
     def read_all(self, name: str) -> list[bytes]:

@@ -14,8 +14,8 @@ from typing import Any
 from shared.core.events import CrmEvent, contact_event
 from shared.core.ids import SubaccountId, UserId
 from shared.core.matching.bcc import token_key
-from shared.core.matching.facts import DropFact
-from shared.core.matching.places import Place
+from shared.core.matching.facts import BccOwner
+from shared.core.matching.places import Placement
 from shared.core.people import SubaccountForMatching
 from shared.ports import Create, Delete, Documents, Merge, Put, Snapshot, Write
 from shared.repositories import directory, outbox, paths
@@ -39,7 +39,7 @@ def issue(
     return writes
 
 
-def owners(documents: Documents, tokens: Sequence[str]) -> dict[str, DropFact | None]:
+def owners(documents: Documents, tokens: Sequence[str]) -> dict[str, BccOwner | None]:
     """Find whose BCC addresses these are, with what B5, M11 and M12 need; three reads.
 
     A token whose owner has left the subaccount is nobody's.
@@ -53,7 +53,7 @@ def owners(documents: Documents, tokens: Sequence[str]) -> dict[str, DropFact | 
         for token, snapshot in zip(tokens, found, strict=True)
         if snapshot.exists
     }
-    facts: dict[str, DropFact | None] = dict.fromkeys(tokens)
+    facts: dict[str, BccOwner | None] = dict.fromkeys(tokens)
     for token, (subaccount, user) in owned.items():
         settings, member, known, connection = documents.get(
             [
@@ -65,7 +65,7 @@ def owners(documents: Documents, tokens: Sequence[str]) -> dict[str, DropFact | 
         )
         if not settings.exists or not member.exists:
             continue
-        facts[token] = DropFact(
+        facts[token] = BccOwner(
             subaccount=SubaccountForMatching(
                 id=subaccount,
                 logging=settings.data["logging"],
@@ -95,7 +95,7 @@ def _addresses(
 
 
 def contacts_of(
-    place: Place, at: int, *, sent_at: int | None
+    place: Placement, at: int, *, sent_at: int | None
 ) -> tuple[list[Write], list[CrmEvent]]:
     """The writes that make the place's new contacts and relations, and their events.
 

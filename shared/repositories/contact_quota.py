@@ -8,7 +8,7 @@ for none. Only mail that would make a contact reads it.
 from __future__ import annotations
 
 from shared.core.ids import SubaccountId, UserId
-from shared.core.moments import milliseconds
+from shared.core.moments import to_epoch_ms
 from shared.core.sending import send_window
 from shared.core.sending.send_window import Full
 from shared.ports import Clock, Documents, Write
@@ -42,4 +42,4 @@ class ContactQuota:
         return None if isinstance(taken, Full) else window_write(found, taken)
 
     def _now(self) -> int:
-        return milliseconds(self._clock.now())
+        return to_epoch_ms(self._clock.now())

@@ -14,14 +14,13 @@ from shared.core.ids import (
     gmail_thread_key,
 )
 from shared.core.mail import MessageHeaders
-from shared.core.matching.asking import Asking, Facts
 from shared.core.matching.facts import (
     AddressFact,
     AddressKey,
+    BccOwnerKey,
     ContactAtAddress,
     ContactFact,
     ContactKey,
-    DropKey,
     Fact,
     GmailThreadKey,
     Key,
@@ -32,7 +31,8 @@ from shared.core.matching.facts import (
     ThreadFact,
     ThreadKey,
 )
-from shared.core.matching.places import Place
+from shared.core.matching.lookups import Facts, Lookup
+from shared.core.matching.places import Placement
 from shared.ports import Documents, Query
 from shared.repositories import bcc, paths
 from shared.repositories.contact_quota import ContactQuota
@@ -59,7 +59,7 @@ class FactFinder:
         self._facts: dict[Key, Fact] = {}
         self._told: dict[ThreadKey, ThreadFact] = {}
 
-    def prefetch(self, askings: Sequence[Asking[Result]]) -> list[Result]:
+    def prefetch(self, askings: Sequence[Lookup[Result]]) -> list[Result]:
         """Learn what these computations ask for; gives what comes of them so far.
 
         They must be pure: they are run again, in order, with what was learnt. One that
@@ -81,7 +81,7 @@ class FactFinder:
 
     @staticmethod
     def _step(
-        asking: Asking[Result],
+        asking: Lookup[Result],
         answers: Facts | None,
         running: list[Generator[frozenset[Key], Facts, Result]],
         questions: list[frozenset[Key]],
@@ -97,7 +97,7 @@ class FactFinder:
         running.append(asking)
         questions.append(keys)
 
-    def run(self, asking: Asking[Result]) -> Result:
+    def run(self, asking: Lookup[Result]) -> Result:
         """Run one computation."""
         try:
             keys = next(asking)
@@ -107,11 +107,11 @@ class FactFinder:
         except StopIteration as done:
             return cast(Result, done.value)
 
-    def tell_recorded(
+    def overlay_record(
         self,
         message: MessageId,
         headers: MessageHeaders,
-        place: Place,
+        place: Placement,
         mailbox: MailboxId,
         at: int,
     ) -> None:
@@ -141,7 +141,7 @@ class FactFinder:
             rest = tuple(other for other in others if other.id != thread.id)
             self._facts[gmail_key] = (*rest, thread)
 
-    def tell_contacts(self, place: Place, at: int) -> None:
+    def overlay_contacts(self, place: Placement, at: int) -> None:
         """Remember the contacts and relations that will come with this place (B2)."""
         for new_contact in place.new_contacts:
             # Asking for a free id has remembered that there is no such contact.
@@ -180,11 +180,11 @@ class FactFinder:
         """Read the facts that are not known yet."""
         missing = [key for key in keys if key not in self._facts]
         queried = [key for key in missing if isinstance(key, GmailThreadKey)]
-        drops = [key for key in missing if isinstance(key, DropKey)]
+        drops = [key for key in missing if isinstance(key, BccOwnerKey)]
         by_path = [
             key
             for key in missing
-            if not isinstance(key, GmailThreadKey | DropKey | QuotaKey)
+            if not isinstance(key, GmailThreadKey | BccOwnerKey | QuotaKey)
         ]
         for key in missing:
             if isinstance(key, QuotaKey):

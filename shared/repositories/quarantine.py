@@ -11,7 +11,7 @@ from shared.core.ids import GmailMessageId, MailboxId, Rfc822MessageId
 from shared.core.limits import DECISION_DAYS, READ_AGAIN_HOURS
 from shared.core.people import MailboxForMatching
 from shared.core.records import HeldBy, Message
-from shared.errors import Conflict, Missing
+from shared.errors import Conflict, DocumentMissing
 from shared.ports import (
     Delete,
     DeleteField,
@@ -175,7 +175,7 @@ class Quarantine:
         """
         found = self._documents.get([message.path])[0]
         if found.data.get("read_again_at", now + 1) <= now:
-            with suppress(Conflict, Missing):
+            with suppress(Conflict, DocumentMissing):
                 self._documents.commit([_next_time(found, now)])
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from shared.core.moments import milliseconds
+from shared.core.moments import to_epoch_ms
 from shared.errors import SyncError
 from shared.logs import log
 from shared.ports import (
@@ -29,7 +29,7 @@ from shared.ports import (
     Update,
     Write,
 )
-from shared.services.compare_and_set import OVERTAKEN
+from shared.services.compare_and_set import CONFLICTS
 
 PAGE = 100
 
@@ -61,12 +61,12 @@ class BlobUploads:
 
     def begin(self, under: str) -> BlobUpload:
         """A place of its own for blobs, with a key that begins so."""
-        at = milliseconds(self._clock.now())
+        at = to_epoch_ms(self._clock.now())
         return BlobUpload(self._documents, self._blobs, under, at)
 
     def removal(self, prefixes: Sequence[str]) -> Removal:
         """Let go of what has such keys, in one commit with the document's end."""
-        at = milliseconds(self._clock.now())
+        at = to_epoch_ms(self._clock.now())
         return Removal(_path(random_names.token_hex(16)), tuple(prefixes), at)
 
     def remove(self, removal: Removal) -> None:
@@ -98,7 +98,7 @@ class BlobUploads:
         if not found.data["removing"]:
             try:
                 self._documents.commit([_marking(found.path, found.version)])
-            except OVERTAKEN:
+            except CONFLICTS:
                 return False
         _remove(self._documents, self._blobs, found.path, found.data["prefixes"])
         return True
@@ -163,7 +163,7 @@ class BlobUpload:
         try:
             self._documents.commit([_marking(self._path, self._version)])
             _remove(self._documents, self._blobs, self._path, [self.prefix])
-        except OVERTAKEN:
+        except CONFLICTS:
             return
         except SyncError as fault:
             log.warning("blobs_left", code=fault.code)

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from shared.errors import AlreadyExists, Conflict, Missing
+from shared.errors import AlreadyExists, Conflict, DocumentMissing
 
 Result = TypeVar("Result")
 
-OVERTAKEN = (AlreadyExists, Conflict, Missing)
+CONFLICTS = (AlreadyExists, Conflict, DocumentMissing)
 """What a commit raises when its premises have changed since they were read."""
 
 _TRIES = 8
 
 
-def until_settled(step: Callable[[], Result]) -> Result:
+def retry_on_conflict(step: Callable[[], Result]) -> Result:
     """Run `step`, which reads and commits; again when it was overtaken.
 
     Gives up with Conflict after a few tries: the caller repeats the whole call.
@@ -23,9 +23,9 @@ def until_settled(step: Callable[[], Result]) -> Result:
     for _ in range(_TRIES - 1):
         try:
             return step()
-        except OVERTAKEN:
+        except CONFLICTS:
             continue
     try:
         return step()
-    except OVERTAKEN as error:
+    except CONFLICTS as error:
         raise Conflict from error

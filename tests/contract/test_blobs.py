@@ -12,7 +12,7 @@ import pytest
 from gcp_storage_emulator.server import create_server
 
 from infra.local.emulators import free_port
-from shared.errors import Missing, Permanent, Transient
+from shared.errors import DocumentMissing, Permanent, Transient
 from shared.gateways.cloud_storage import CloudStorageBlobs
 from shared.gateways.folder_blobs import FolderBlobs
 from shared.gateways.memory import MemoryBlobs
@@ -62,9 +62,9 @@ def test_what_was_put_is_read_back(blobs: Blobs, at: str) -> None:
 def test_a_missing_key_is_missing_for_get_and_before_the_first_piece(
     blobs: Blobs, at: str
 ) -> None:
-    with pytest.raises(Missing):
+    with pytest.raises(DocumentMissing):
         blobs.get(f"{at}none")
-    with pytest.raises(Missing):
+    with pytest.raises(DocumentMissing):
         blobs.stream(f"{at}none")
 
 
@@ -96,7 +96,7 @@ def test_delete_prefix_removes_exactly_what_begins_with_it(
     blobs.delete_prefix(f"{at}a/b")
     for key in keys:
         if key.startswith("a/b"):
-            with pytest.raises(Missing):
+            with pytest.raises(DocumentMissing):
                 blobs.get(at + key)
         else:
             assert blobs.get(at + key) == key.encode()
@@ -132,7 +132,7 @@ def test_odd_keys_are_apart(blobs: Blobs, at: str, name: str) -> None:
     blobs.delete_prefix(at + name + "x")
     assert blobs.get(at + name) == b"1"
     blobs.delete_prefix(at + name)
-    with pytest.raises(Missing):
+    with pytest.raises(DocumentMissing):
         blobs.get(at + name)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from shared.errors import AlreadyExists, Conflict, Missing, Permanent
+from shared.errors import AlreadyExists, Conflict, DocumentMissing, Permanent
 from shared.ports import (
     Create,
     Delete,
@@ -348,11 +348,11 @@ def test_merge_and_remove_with_odd_keys(documents: Documents, key: str) -> None:
 
 
 def test_update_of_a_missing_document_is_refused(documents: Documents) -> None:
-    with pytest.raises(Missing):
+    with pytest.raises(DocumentMissing):
         documents.commit([Update("c/d", {"x": 1})])
-    with pytest.raises(Missing):
+    with pytest.raises(DocumentMissing):
         documents.commit([Update("c/d", {"n": Increment(1)})])
-    with pytest.raises(Missing):
+    with pytest.raises(DocumentMissing):
         documents.commit([Update("c/d", {})])
     assert documents.get(["c/d"])[0].exists is False
 
@@ -499,7 +499,7 @@ def test_an_empty_commit_does_nothing(documents: Documents) -> None:
     ("bad", "error"),
     [
         (Create("c/there", {"x": 2}), AlreadyExists),
-        (Update("c/none", {"x": 2}), Missing),
+        (Update("c/none", {"x": 2}), DocumentMissing),
     ],
 )
 def test_when_one_write_is_refused_nothing_is_written(

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from shared.errors import AlreadyExists, Missing
+from shared.errors import AlreadyExists, DocumentMissing
 from shared.gateways.memory import MemoryBlobs, MemoryDocuments, MemorySecrets
 from shared.ports import Create, Delete, Put, Query
 from tests.support.crash import Crash, Crashing, CrashPlan, CrashPoint
@@ -113,7 +113,7 @@ def test_no_handler_of_errors_survives_a_crash() -> None:
 
 def test_the_process_can_die_just_after_a_refusal() -> None:
     refused = Crashing(MemorySecrets(), CrashPlan())
-    with pytest.raises(Missing):
+    with pytest.raises(DocumentMissing):
         refused.read("s")
     dead = Crashing(MemorySecrets(), CrashPlan(CrashPoint(1, "after")))
     with pytest.raises(Crash):

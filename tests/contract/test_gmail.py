@@ -16,13 +16,13 @@ from gmail_simulator import GmailWorld, InProcessHttp, create_app
 from shared.core.ids import GmailMessageId, HistoryId
 from shared.core.mail import Content, MessageHeaders
 from shared.errors import (
+    GmailNotFound,
     HistoryExpired,
     Misconfigured,
     NeedsReauth,
     Permanent,
     RateLimited,
     Transient,
-    Vanished,
 )
 from shared.gateways.gmail import GmailMailbox
 from shared.gateways.gmail_connections import open_http
@@ -291,7 +291,7 @@ def test_m16_a_body_with_a_file_name_is_fetched_as_the_body(
 
 
 @pytest.mark.parametrize(
-    ("fault", "error"), [("vanish", Vanished), ("401", NeedsReauth)]
+    ("fault", "error"), [("vanish", GmailNotFound), ("401", NeedsReauth)]
 )
 def test_a_body_that_cannot_be_fetched_fails_alone_or_tells_the_mailbox(
     world: GmailWorld,
@@ -318,7 +318,7 @@ def test_a_vanished_message_fails_alone(world: GmailWorld, gmail: Gmail) -> None
     ids = arrive(world, 3)
     world.faults.add("vanish", message_id=ids[1])
     found = gmail.headers(ids)
-    assert isinstance(found[ids[1]], Vanished)
+    assert isinstance(found[ids[1]], GmailNotFound)
     assert isinstance(found[ids[0]], MessageHeaders)
     assert isinstance(found[ids[2]], MessageHeaders)
     assert world.calls.count("gmail.users.messages.get") == 3
@@ -436,7 +436,7 @@ def test_an_attachment_is_decoded(world: GmailWorld, gmail: Gmail) -> None:
 
 
 def test_an_attachment_of_a_vanished_message_has_vanished(gmail: Gmail) -> None:
-    with pytest.raises((Vanished, Permanent)):
+    with pytest.raises((GmailNotFound, Permanent)):
         gmail.attachment(GmailMessageId("18c0ffee00000000"), "none")
 
 

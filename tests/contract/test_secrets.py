@@ -13,7 +13,7 @@ import pytest
 from google.cloud.secretmanager_v1 import SecretManagerServiceClient
 
 from infra.local import secret_manager
-from shared.errors import Misconfigured, Missing, Permanent, Transient
+from shared.errors import DocumentMissing, Misconfigured, Permanent, Transient
 from shared.gateways.memory import MemorySecrets
 from shared.gateways.secret_manager import SecretManagerSecrets, _make_client
 from shared.ports import Secrets
@@ -44,7 +44,7 @@ def secrets(make: Callable[[], Secrets]) -> Secrets:
 
 
 def test_a_secret_that_was_never_written_is_missing(secrets: Secrets) -> None:
-    with pytest.raises(Missing):
+    with pytest.raises(DocumentMissing):
         secrets.read("none")
     assert secrets.read_all("none") == []
 
@@ -71,7 +71,7 @@ def test_destroy_removes_everything_and_twice_is_no_error(secrets: Secrets) -> N
     secrets.write("s", b"1")
     secrets.destroy("s")
     secrets.destroy("s")
-    with pytest.raises(Missing):
+    with pytest.raises(DocumentMissing):
         secrets.read("s")
     assert secrets.read_all("s") == []
 
@@ -190,7 +190,7 @@ def test_a_secret_with_no_enabled_version_is_missing(
     secrets = SecretManagerSecrets(PROJECT, endpoint=endpoint)
     secrets.write("s", b"1")
     client.disable_secret_version(name=f"projects/{PROJECT}/secrets/s/versions/1")
-    with pytest.raises(Missing):
+    with pytest.raises(DocumentMissing):
         secrets.read("s")
     assert secrets.read_all("s") == []
 
@@ -204,7 +204,7 @@ def test_a_secret_without_versions_is_missing(
         secret={"replication": {"automatic": {}}},
     )
     secrets = SecretManagerSecrets(PROJECT, endpoint=endpoint)
-    with pytest.raises(Missing):
+    with pytest.raises(DocumentMissing):
         secrets.read("s")
     secrets.write("s", b"1")
     assert secrets.read("s") == b"1"
@@ -268,7 +268,7 @@ def test_the_local_server_keeps_secrets_through_a_kill(tmp_path: Path) -> None:
 
     process, secrets = run()
     assert secrets.read_all("a") == [b"2"]
-    with pytest.raises(Missing):
+    with pytest.raises(DocumentMissing):
         secrets.read("gone")
     secrets.write("a", b"3")
     assert secrets.read("a") == b"3"

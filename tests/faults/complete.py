@@ -12,7 +12,7 @@ from functions.schedule import Job
 from functions.work import HANDLERS
 from infra.local.scheduler import JOBS
 from infra.local.wiring import CONSUMERS, DRAINS
-from shared.services.operating.jobs import JobKind
+from shared.services.operations.jobs import JobKind
 
 KINDS = {
     "outbound": {"message", "batch"},

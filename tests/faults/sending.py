@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from shared.core.matching.bcc import LOGGING
-from shared.services.sending.pausing import FRESH_SECONDS
+from shared.services.sending.pause_service import FRESH_SECONDS
 from tests.faults.registry import flow
 from tests.faults.syncing import ADA, BOB, ME, team
 from tests.faults.world import World

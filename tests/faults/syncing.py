@@ -80,7 +80,7 @@ def an_expired_history_is_rebuilt_in_chunks(world: World) -> None:
 @flow(
     missed,
     gmail_headers_per_batch=1,
-    patches={"shared.services.syncing.holding.WORK_BUDGET_SECONDS": -1},
+    patches={"shared.services.syncing.mailbox_lease.WORK_BUDGET_SECONDS": -1},
 )
 def a_full_mailbox_is_read_in_slices(world: World) -> None:
     """Each slice ends with its progress saved, and the rest goes on by itself (W4)."""

@@ -8,7 +8,7 @@ from typing import get_type_hints
 import pytest
 
 from functions.http.table import ROUTES
-from shared.bootstrap import Outside
+from shared.bootstrap import GatewaySet
 from shared.ports import (
     Blobs,
     Documents,
@@ -45,7 +45,7 @@ def test_every_port_of_the_composition_root_can_fail() -> None:
     """Gmail's ports are made by Google's, and wrapped where they are made."""
     ports = {
         name: get_type_hints(var.fget)["return"]
-        for name, var in vars(Outside).items()
+        for name, var in vars(GatewaySet).items()
         if isinstance(var, property) and name not in {"settings", "clock"}
     }
     assert set(ports) == set(WRAPPED)

@@ -134,7 +134,7 @@ def test_bad_tokens_do_not_make_us_read_secrets_each_time(
 def test_a_deployment_refuses_a_weak_or_development_key(
     api: Api, gateways: Memory, key: Any
 ) -> None:
-    from shared.services.callers.authentication import Authentication
+    from shared.services.auth.authentication import Authentication
 
     gateways.secrets.write("api-signing-key", key)
     authentication = Authentication(gateways.secrets, gateways.clock, development=False)
@@ -145,7 +145,7 @@ def test_a_deployment_refuses_a_weak_or_development_key(
 
 
 def test_one_machine_takes_the_development_key(gateways: Memory) -> None:
-    from shared.services.callers.authentication import Authentication
+    from shared.services.auth.authentication import Authentication
 
     key = b"development-only-signing-key-never-deploy-this"
     gateways.secrets.write("api-signing-key", key)

@@ -13,8 +13,8 @@ from shared.errors import (
     NeedsReauth,
     Permanent,
     RateLimited,
-    Suspicious,
     Transient,
+    Unauthenticated,
 )
 from shared.ports import Put
 from tests.support.api import Api, Memory, token
@@ -124,7 +124,7 @@ def test_a_verb_is_no_part_of_an_id(api: Api) -> None:
         (RateLimited(retry_after=7.2), 503, "rate_limited"),
         (Conflict(), 503, "conflict"),
         (NeedsReauth(), 409, "reauth_required"),
-        (Suspicious(), 403, "forbidden"),
+        (Unauthenticated(), 403, "forbidden"),
         (Permanent(CANARY), 500, "internal_error"),
         (Misconfigured(CANARY), 500, "internal_error"),
         (ValueError(CANARY), 500, "internal_error"),

@@ -19,16 +19,16 @@ from shared import bootstrap
 from shared.errors import (
     AlreadyExists,
     Conflict,
+    GmailNotFound,
     Malformed,
     Misconfigured,
     NeedsReauth,
     Permanent,
     RateLimited,
-    Suspicious,
     Transient,
-    Vanished,
+    Unauthenticated,
 )
-from shared.services.callers.push_authentication import PushAuthentication
+from shared.services.auth.push_authentication import PushAuthentication
 from tests.support.api import START, Memory, settings
 
 NOW = int(START.timestamp())
@@ -252,9 +252,9 @@ def test_a_malformed_push_is_acknowledged_and_does_nothing(
         (Conflict(), 503, 0),
         (Permanent(), 204, 1),
         (Malformed(), 204, 1),
-        (Vanished(), 204, 1),
+        (GmailNotFound(), 204, 1),
         (NeedsReauth(), 204, 0),
-        (Suspicious(), 403, 0),
+        (Unauthenticated(), 403, 0),
         (Misconfigured(), 500, 0),
         (AlreadyExists(), 500, 0),
         (ValueError("canary@example.org"), 500, 0),

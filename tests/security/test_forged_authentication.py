@@ -86,5 +86,6 @@ def test_nothing_below_takes_a_true_verdict_away(below: str) -> None:
 @settings(max_examples=80, deadline=None)
 @given(server=PIECES.map(one_line), below=LINES)
 def test_only_the_receiving_server_itself_is_believed(server: str, below: str) -> None:
-    top = f"{server}.evil.example; {VERDICT}"
+    # A semicolon would end the server's name: then it is Google's, with a result more.
+    top = f"{server.replace(';', '')}.evil.example; {VERDICT}"
     assert verdict(top, below) != "pass"

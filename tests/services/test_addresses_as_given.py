@@ -10,7 +10,7 @@ import pytest
 from shared.core.ids import ContactId, SubaccountId, UserId
 from shared.core.parsing.address import normalise
 from shared.repositories.directory import ContactToWrite
-from shared.services.sending.recipients import Asked
+from shared.services.sending.recipients import RequestedRecipient
 from tests.support.sending import MIA, PROVIDER, S, SendingSystem
 
 GIVEN = [
@@ -55,9 +55,9 @@ def test_m13_mail_leaves_for_the_address_as_it_was_given(
 ) -> None:
     put(system, given)
     asked = (
-        Asked("/to/0", contact=ContactId("ada"))
+        RequestedRecipient("/to/0", contact=ContactId("ada"))
         if named == "contact"
-        else Asked("/to/0", address=normalise(given), written=given)
+        else RequestedRecipient("/to/0", address=normalise(given), written=given)
     )
     (message,) = system.post(to=(asked,)).ids
     record = system.services.reading.message(S, message)
@@ -78,7 +78,7 @@ def test_m13_the_provider_gets_it_as_it_was_given(
     if kind == "bulk":
         (message,) = system.bulk("ada").ids
     else:
-        asked = Asked("/to/0", contact=ContactId("ada"))
+        asked = RequestedRecipient("/to/0", contact=ContactId("ada"))
         (message,) = system.post(kind="workflow", to=(asked,)).ids
     system.send_all()
     (taken,) = system.relay.taken
@@ -116,7 +116,8 @@ def test_s7_the_same_mail_is_the_same_however_an_address_is_written(
     put(system, "ada@post.example")
     first, again = (
         system.post(
-            to=(Asked("/to/0", address="ada@post.example", written=item),), key="k"
+            to=(RequestedRecipient("/to/0", address="ada@post.example", written=item),),
+            key="k",
         )
         for item in ("Ada@post.example", "ada@post.example")
     )

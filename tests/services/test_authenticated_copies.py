@@ -256,7 +256,7 @@ def test_m9_two_mailboxes_at_once(
     monkeypatch: pytest.MonkeyPatch, *, true_first: bool
 ) -> None:
     """Both have seen that there is no record before either makes it."""
-    from shared.services.syncing.committing import Committing
+    from shared.services.syncing.record_writer import RecordWriter
 
     system = team()
     true = bill(system)
@@ -266,7 +266,7 @@ def test_m9_two_mailboxes_at_once(
     mates = [p for p in system.pushes if MATE.encode() in p.event.data]
     system.pushes.clear()
     first, second = (mates, mine) if true_first else (mine, mates)
-    write = Committing.make_together
+    write = RecordWriter.commit_batch
     rivals = [second[0]]
 
     def overtaken(self: Any, *some: Any) -> None:
@@ -274,7 +274,7 @@ def test_m9_two_mailboxes_at_once(
             assert system.deliver(rivals.pop())
         write(self, *some)
 
-    monkeypatch.setattr(Committing, "make_together", overtaken)
+    monkeypatch.setattr(RecordWriter, "commit_batch", overtaken)
     assert system.deliver(first[0])
     system.settle()
     assert shown(system) == TRUE

@@ -46,7 +46,7 @@ def skipped(system: System, monkeypatch: pytest.MonkeyPatch, subject: str) -> No
         yield
 
     with monkeypatch.context() as patch:
-        patch.setattr("shared.services.syncing.deciding.decide", buggy)
+        patch.setattr("shared.services.syncing.decision_maker.decide", buggy)
         system.arrives(ADA, ME, subject)
         system.settle()
 
@@ -140,13 +140,13 @@ def test_e4_long_audits_pass_on_to_the_next_slice(
     for number in range(60):
         system.arrives(ADA, ME, str(number))
     system.settle()
-    monkeypatch.setattr("shared.services.operating.jobs.RUN_SECONDS", -1)
+    monkeypatch.setattr("shared.services.operations.jobs.RUN_SECONDS", -1)
     job = system.services.jobs.audit(CRM, UserId("u"), 0, FOREVER, repair=False)
     for _ in range(3):
         push = system.work.popleft()
         assert system.do_work(push)
         assert system.services.jobs.view(CRM, job.id)[0].status == "queued"
-    monkeypatch.setattr("shared.services.operating.jobs.RUN_SECONDS", 60)
+    monkeypatch.setattr("shared.services.operations.jobs.RUN_SECONDS", 60)
     system.settle()
     done, result = system.services.jobs.view(CRM, job.id)
     assert (done.done, done.total, done.status) == (60, 60, "done")

@@ -12,7 +12,7 @@ from shared.core.ids import UserId, mailbox_id
 from shared.core.matching.bcc import LOGGING
 from shared.core.syncing import dead_letters
 from shared.errors import Problem, Transient
-from shared.services.operating.quarantine import DeadLetters
+from shared.services.operations.quarantine import DeadLetters
 from tests.support.consenting import Consenting
 from tests.support.system import System
 

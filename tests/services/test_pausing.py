@@ -10,7 +10,7 @@ import pytest
 from functions import schedule
 from shared.errors import Problem
 from shared.ports import Event
-from shared.services.sending.pausing import FRESH_SECONDS
+from shared.services.sending.pause_service import FRESH_SECONDS
 from tests.support.crash import Crash, CrashPlan
 from tests.support.sending import BOB, S, SendingSystem
 from tools.metered import MeteredDocuments

@@ -11,9 +11,9 @@ from shared.core.ids import ContactId, MessageId, UserId
 from shared.errors import Transient
 from shared.gateways.gmail import GmailMailbox
 from shared.repositories.facts import FactFinder
-from shared.services.sending.ending import Ending
-from shared.services.sending.recipients import Asked as Recipient
-from shared.services.syncing.copies import Copies
+from shared.services.sending.completion import SendCompletion
+from shared.services.sending.recipients import RequestedRecipient as Recipient
+from shared.services.syncing.copies import CopyReconciler
 from tests.support import bcc
 from tests.support.bcc import BccSystem
 from tests.support.crash import Crash
@@ -51,7 +51,7 @@ def test_m9_a_crash_after_the_record_does_not_lose_a_colleagues_earlier_copy(
         raise Crash
 
     with monkeypatch.context() as dead:
-        dead.setattr(Copies, "join_earlier", dies)
+        dead.setattr(CopyReconciler, "join_earlier", dies)
         with pytest.raises(Crash):
             system.deliver(mine)
     system.restart()
@@ -256,13 +256,13 @@ def test_s7_a_sent_copy_that_is_synced_while_its_fate_is_given_up_counts(
     """The worker has looked for the last time, and the sync comes before it says so."""
     system = SendingSystem()
     message = _sent_unheard(system)
-    real = Ending.failed
+    real = SendCompletion.failed
 
     def failed(self: Any, *what: Any) -> None:
         System.settle(system)
         real(self, *what)
 
-    monkeypatch.setattr(Ending, "failed", failed)
+    monkeypatch.setattr(SendCompletion, "failed", failed)
     system.send_all(pause=600)
     assert system.record(message).status == "sent"
     assert [kind for kind, _ in system.new_events()] == ["message.sent"]

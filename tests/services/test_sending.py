@@ -6,7 +6,7 @@ import pytest
 
 from shared.core.ids import MessageId
 from shared.errors import Permanent, Problem, Transient
-from shared.services.sending.recipients import Asked
+from shared.services.sending.recipients import RequestedRecipient
 from shared.services.sending.send_records import Upload
 from tests.support.sending import BOB, CARLA, MIA, SendingSystem
 
@@ -146,9 +146,9 @@ def test_c5_an_old_thread_goes_on_from_the_new_address(system):
 
 def test_s9_the_first_contact_in_to_owns_the_conversation(system):
     asked = (
-        Asked("/to/0", address="stranger@x.test", name="Stranger"),
-        Asked("/to/1", address=BOB),
-        Asked("/to/2", address=CARLA),
+        RequestedRecipient("/to/0", address="stranger@x.test", name="Stranger"),
+        RequestedRecipient("/to/1", address=BOB),
+        RequestedRecipient("/to/2", address=CARLA),
     )
     (message,) = system.post(None, to=asked).ids
     system.settle()
@@ -158,7 +158,7 @@ def test_s9_the_first_contact_in_to_owns_the_conversation(system):
 
 def test_s10_a_mail_to_nobody_we_know_is_refused(system):
     with pytest.raises(Problem) as caught:
-        system.post(None, to=(Asked("/to/0", address="stranger@x.test"),))
+        system.post(None, to=(RequestedRecipient("/to/0", address="stranger@x.test"),))
     assert (caught.value.status, caught.value.code) == (422, "unknown_contact")
     with pytest.raises(Problem) as caught:
         system.post("nobody")
@@ -332,7 +332,7 @@ def test_s8_the_reason_quotes_the_provider_and_no_hidden_recipient(error, code):
         raise fault
 
     system.relay.before = refuse
-    bcc = (Asked("/bcc/0", address="eve@hidden.test"),)
+    bcc = (RequestedRecipient("/bcc/0", address="eve@hidden.test"),)
     (message,) = system.post(kind="workflow", bcc=bcc).ids
     system.send_all(pause=60)
     reason = system.record(message).reason

@@ -205,7 +205,7 @@ def _hold(system: System) -> None:
     from dataclasses import replace
 
     now = int(system.clock.now().timestamp() * 1000)
-    system.services.sync._holding._mailboxes.change(
+    system.services.sync._lease._mailboxes.change(
         system.mailbox_id(ME),
         lambda before: replace(before, lease=take(before.lease, "other", now).lease),
     )

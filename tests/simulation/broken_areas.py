@@ -15,8 +15,8 @@ from shared.core.sending import send_window
 from shared.errors import FateUnknown, Transient
 from shared.repositories import bcc as bcc_documents
 from shared.repositories import people, sends
-from shared.services.operating import audit, backfill
-from shared.services.operating.quarantine import QuarantineDesk
+from shared.services.operations import audit, backfill
+from shared.services.operations.quarantine import QuarantineService
 from shared.services.sending import senders
 from shared.services.sending.provider import ProviderRoute
 
@@ -83,7 +83,7 @@ def the_bcc_address_is_shown(patch: pytest.MonkeyPatch) -> None:
     """B6: it stays among the recipients."""
 
     def open_hearted(message: Any, form: Any) -> Any:
-        hidden = bcc.veil(message, form)
+        hidden = bcc.redact_bcc_addresses(message, form)
         return replace(hidden, cc=(*hidden.cc, *message.cc))
 
     patch.setattr("shared.services.syncing.record.veil", open_hearted)
@@ -190,7 +190,7 @@ def a_backfill_brings_nothing(patch: pytest.MonkeyPatch) -> None:
 
 def a_replay_only_clears_the_quarantine(patch: pytest.MonkeyPatch) -> None:
     """E3."""
-    patch.setattr(QuarantineDesk, "_read_again", lambda *_: "recorded")
+    patch.setattr(QuarantineService, "_read_again", lambda *_: "recorded")
 
 
 AREAS = (

@@ -11,20 +11,21 @@ from googleapiclient.http import HttpRequest
 from shared.core.matching import gmail_rules
 from shared.core.syncing.history import newest
 from shared.services.sending import outbound
-from shared.services.syncing import holding, sync
-from shared.services.syncing.resync import Resyncing
+from shared.services.syncing import mailbox_lease as holding
+from shared.services.syncing import sync
+from shared.services.syncing.resync import ResyncService
 
 
 def a_resync_is_saved_before_its_mail(patch: pytest.MonkeyPatch) -> None:
     """W3: a crash between the two loses a batch."""
-    real = Resyncing._record
+    real = ResyncService._record
 
     def early(self: Any, run: Any, ids: Any) -> None:
         run.resync = replace(run.resync, last=ids[-1])
         self._holding.checkpoint(run)
         real(self, run, ids)
 
-    patch.setattr(Resyncing, "_record", early)
+    patch.setattr(ResyncService, "_record", early)
 
 
 def a_fault_moves_the_cursor_past_its_mail(patch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,8 @@ from shared.core.syncing import history
 from shared.core.syncing.history import newest
 from shared.core.syncing.lease import LeaseDecision
 from shared.services.sending import gmail_route
-from shared.services.syncing import holding, sync
+from shared.services.syncing import mailbox_lease as holding
+from shared.services.syncing import sync
 from tests.simulation.broken_areas import AREAS
 from tests.simulation.broken_places import PLACES
 from tests.simulation.run import first_failure, replay
@@ -136,7 +137,7 @@ def forged_colleagues_are_believed(patch: pytest.MonkeyPatch) -> None:
     def believing(message: Any, mailbox: Any) -> Any:
         return real(replace(message, authenticated=True), mailbox)
 
-    patch.setattr("shared.services.syncing.deciding.decide", believing)
+    patch.setattr("shared.services.syncing.decision_maker.decide", believing)
 
 
 def mail_taken_out_of_spam_is_not_looked_at(patch: pytest.MonkeyPatch) -> None:
@@ -154,9 +155,9 @@ def never_log_lists_are_forgotten(patch: pytest.MonkeyPatch) -> None:
 
 def the_second_copy_is_not_listed(patch: pytest.MonkeyPatch) -> None:
     """M9: every user's mailbox that holds it."""
-    from shared.services.syncing.copies import Copies
+    from shared.services.syncing.copies import CopyReconciler
 
-    patch.setattr(Copies, "join_earlier", lambda *_: None)
+    patch.setattr(CopyReconciler, "join_earlier", lambda *_: None)
 
 
 def a_holder_is_dead_when_its_delivery_comes_again(patch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from shared.core.moments import milliseconds
+from shared.core.moments import to_epoch_ms
 from shared.core.syncing.lease import TAKE_OVER_SECONDS
 from shared.ports import Snapshot
 from tests.simulation.leases import broken
@@ -27,7 +27,7 @@ class Watch(System):
         self, worker: Worker, writes: Sequence[Any], before: Sequence[Snapshot]
     ) -> None:
         """A worker has changed what has a lease; `before` is what it was."""
-        now = milliseconds(self.clock.now())
+        now = to_epoch_ms(self.clock.now())
         self.wrong += broken(worker.fences, writes, before, now)
 
     def asks_for(self, worker: Worker | None, name: str, draft: str) -> None:

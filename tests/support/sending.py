@@ -13,10 +13,10 @@ from shared.core.records import Message
 from shared.gateways.memory import MemoryRelay
 from shared.ports import Event
 from shared.repositories import messages
-from shared.services.sending.accepting import Accepted
 from shared.services.sending.outbound_work import OutboundWork
-from shared.services.sending.recipients import Asked
+from shared.services.sending.recipients import RequestedRecipient
 from shared.services.sending.send_records import SendRequest, Upload
+from shared.services.sending.submission import Accepted
 from tests.support.crash import Crashing, CrashPlan
 from tests.support.system import Push, System
 
@@ -89,7 +89,11 @@ class SendingSystem(System):
     ) -> Accepted:
         """The CRM sends one mail."""
         self.keys += 1
-        asked = (Asked("/to/0", contact=ContactId(contact)),) if contact else ()
+        asked = (
+            (RequestedRecipient("/to/0", contact=ContactId(contact)),)
+            if contact
+            else ()
+        )
         request: dict[str, Any] = {
             "subaccount": S,
             "kind": "individual",

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from shared.core.ids import SubaccountId
-from shared.core.matching.places import Decision, Place
+from shared.core.matching.places import Decision, Placement
 from shared.core.matching.recording import message_id
 from shared.core.matching.sameness import apart_ids
 from shared.core.records import HeldBy, Message
@@ -29,8 +29,8 @@ S, S2, S3 = (SubaccountId(item) for item in ("s", "s2", "s3"))
 HERE = HeldBy("u", MAILBOX.id, ME, MAIL.gmail_message_id, MAIL.gmail_thread_id)
 
 
-def place(subaccount: SubaccountId = S, rule: str = "M5") -> Place:
-    return Place(subaccount, "c", "t", "inbound", rule, ("u",))
+def place(subaccount: SubaccountId = S, rule: str = "M5") -> Placement:
+    return Placement(subaccount, "c", "t", "inbound", rule, ("u",))
 
 
 def record(

@@ -11,12 +11,12 @@ import pytest
 from shared.core.ids import SubaccountId, UserId
 from shared.core.mail import Address
 from shared.core.matching import bcc
-from shared.core.matching.bcc import HIDDEN, DropFormat
+from shared.core.matching.bcc import BCC_PLACEHOLDER, BccAddressFormat
 from tests.support.crm import ME, S, U, mail
 
 ADA, BOB, MATE = "ada@client.example", "bob@client.example", "mate@ours.example"
 TOKEN = "a" * 20
-FORM = DropFormat.parse("log+{token}@logs.example")
+FORM = BccAddressFormat.parse("log+{token}@logs.example")
 
 
 @pytest.mark.parametrize(
@@ -44,32 +44,32 @@ def test_b6_nothing_is_left_of_the_address(where: str) -> None:
     address = FORM.address(TOKEN)
     value: Any = address if where == "delivered_to" else Address(address, address)
     message = replace(mail(ME, [ADA]), **{where: (value,)})
-    veiled = bcc.veil(message, FORM)
+    veiled = bcc.redact_bcc_addresses(message, FORM)
     assert veiled.drops == (TOKEN,)
     assert TOKEN not in repr(replace(veiled, drops=()))
     shown = veiled.cc if where in {"to", "cc"} else veiled.bcc
-    assert shown == (HIDDEN,) == (Address("BCC address", ""),)
+    assert shown == (BCC_PLACEHOLDER,) == (Address("BCC address", ""),)
 
 
 def test_b6_a_mail_from_the_address_matches_nothing() -> None:
     assert FORM is not None
     message = mail(FORM.address(TOKEN), [ME])
-    assert bcc.veil(message, FORM).sender is None
-    assert bcc.veil(message, None).sender is not None
+    assert bcc.redact_bcc_addresses(message, FORM).sender is None
+    assert bcc.redact_bcc_addresses(message, None).sender is not None
 
 
 def test_b6_a_mail_that_names_no_bcc_address_stays_as_it_is() -> None:
     message = mail(ADA, [ME], [BOB], [MATE])
-    assert bcc.veil(message, FORM) == message
+    assert bcc.redact_bcc_addresses(message, FORM) == message
     nobodys = replace(message, sender=None)
-    assert bcc.veil(nobodys, FORM) == nobodys
+    assert bcc.redact_bcc_addresses(nobodys, FORM) == nobodys
 
 
 @pytest.mark.parametrize("text", [None, ""])
 def test_b1_no_format_no_address(text: str | None) -> None:
-    assert DropFormat.parse(text) is None
+    assert BccAddressFormat.parse(text) is None
     message = replace(mail(ME, [ADA]), delivered_to=("log+x@logs.example",))
-    assert bcc.veil(message, None) == replace(message, delivered_to=())
+    assert bcc.redact_bcc_addresses(message, None) == replace(message, delivered_to=())
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_b1_no_format_no_address(text: str | None) -> None:
     ],
 )
 def test_b1_the_format_is_normalised(text: str, address: str) -> None:
-    form = DropFormat.parse(text)
+    form = BccAddressFormat.parse(text)
     assert form is not None
     assert form.address("abc") == address
 
@@ -132,18 +132,18 @@ def test_b6_what_only_the_envelope_names_is_shown_in_bcc_once() -> None:
         cc=(Address(None, here), Address(None, BOB)),
         delivered_to=(here, "log@logs.example", there, there),
     )
-    veiled = bcc.veil(message, FORM)
-    assert veiled.cc == (Address(None, BOB), HIDDEN)
-    assert veiled.bcc == (HIDDEN,)
+    veiled = bcc.redact_bcc_addresses(message, FORM)
+    assert veiled.cc == (Address(None, BOB), BCC_PLACEHOLDER)
+    assert veiled.bcc == (BCC_PLACEHOLDER,)
     assert (veiled.drops, veiled.delivered_to) == ((TOKEN, "b" * 20), ())
     in_copy = replace(message, delivered_to=(here,))
-    assert bcc.veil(in_copy, FORM).bcc == ()
+    assert bcc.redact_bcc_addresses(in_copy, FORM).bcc == ()
 
 
 def test_b1_a_mail_to_a_crowd_of_addresses_is_looked_up_for_ten() -> None:
     assert FORM is not None
     tokens = [f"{letter * 20}" for letter in "abcdefghijkl"]
     message = mail(ME, [FORM.address(token) for token in tokens])
-    veiled = bcc.veil(message, FORM)
+    veiled = bcc.redact_bcc_addresses(message, FORM)
     assert veiled.drops == tuple(tokens[:10])
-    assert (veiled.to, veiled.cc) == ((), (HIDDEN,))
+    assert (veiled.to, veiled.cc) == ((), (BCC_PLACEHOLDER,))

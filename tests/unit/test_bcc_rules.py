@@ -14,13 +14,13 @@ from shared.core.matching.ancestors import new_thread
 from shared.core.matching.bcc import LOGGING
 from shared.core.matching.facts import (
     AddressFact,
-    DropFact,
-    DropKey,
+    BccOwner,
+    BccOwnerKey,
     Fact,
     Key,
     QuotaKey,
 )
-from shared.core.matching.places import NewContact, Place
+from shared.core.matching.places import NewContact, Placement
 from shared.core.matching.rules import Decision, decide
 from shared.core.people import (
     MailboxForMatching,
@@ -37,18 +37,18 @@ PROFILE = "profile@ours.example"
 class BccCrm(Crm):
     """A CRM in which the user has a BCC address with TOKEN."""
 
-    drops: dict[str, DropFact]
+    drops: dict[str, BccOwner]
     logging: bool = False
 
     def fact(self, key: Key) -> Fact:
-        if isinstance(key, DropKey):
+        if isinstance(key, BccOwnerKey):
             return self.own().get(key.token)
         return super().fact(key)
 
-    def own(self) -> dict[str, DropFact]:
+    def own(self) -> dict[str, BccOwner]:
         user = self.users["u"]
         return {
-            TOKEN: DropFact(
+            TOKEN: BccOwner(
                 self.subaccounts["s"],
                 U,
                 next(m.never_log for m in user.memberships if m.subaccount == S),
@@ -102,7 +102,7 @@ def test_b2_a_logged_mail_is_recorded_whole() -> None:
     crm = BccCrm().member(MATE)
     (place,) = crm.at_logging_mailbox(message).places
     ada = ContactId(bcc.contact_id(S, ADA, 0))
-    assert place == Place(
+    assert place == Placement(
         S,
         contact=ada,
         thread=new_thread(message, MailboxId("b"), ada, forward=False),
@@ -320,7 +320,7 @@ def test_b6_an_answer_is_recorded_whole() -> None:
         in_reply_to=["<1@x>"],
     )
     assert crm.at_logging_mailbox(message).places == (
-        Place(
+        Placement(
             S,
             contact="c",
             thread="t",

@@ -10,7 +10,7 @@ import pytest
 from shared.core.ids import MessageId
 from shared.core.mail import MessageHeaders
 from shared.core.matching.facts import CrmMessageKey, MessageIdKey
-from shared.core.matching.rules import Decision, Place
+from shared.core.matching.rules import Decision, Placement
 from tests.support.crm import ALIAS, ME, Crm, S, mail
 
 ADA = "ada@client.example"
@@ -25,7 +25,7 @@ def test_s1_the_sent_copy_is_the_record_that_the_crm_made() -> None:
     assert decision == Decision(
         "S1",
         (
-            Place(
+            Placement(
                 S,
                 contact="c",
                 thread="t",

@@ -16,6 +16,7 @@ from shared.core.syncing.failures import (
     wait_seconds,
 )
 from shared.errors import (
+    GmailNotFound,
     HistoryExpired,
     Misconfigured,
     NeedsReauth,
@@ -23,7 +24,6 @@ from shared.errors import (
     RateLimited,
     SyncError,
     Transient,
-    Vanished,
 )
 
 OPERATIONS: tuple[Operation, ...] = ("message", "history", "watch", "draft", "other")
@@ -64,12 +64,12 @@ EVERYWHERE = [
 ]
 
 BY_OPERATION = [
-    (404, "notFound", "message", Vanished),
-    (404, "notFound", "draft", Vanished),
+    (404, "notFound", "message", GmailNotFound),
+    (404, "notFound", "draft", GmailNotFound),
     (404, "notFound", "history", HistoryExpired),
     (404, "notFound", "watch", Misconfigured),
     (404, "notFound", "other", Permanent),
-    (410, None, "message", Vanished),
+    (410, None, "message", GmailNotFound),
     (410, None, "history", HistoryExpired),
     (400, "invalidArgument", "watch", Misconfigured),
     (400, "invalidArgument", "message", Permanent),

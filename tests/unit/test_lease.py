@@ -80,13 +80,13 @@ def test_the_holders_own_delivery_too_soon_changes_nothing() -> None:
 
 
 def test_a_mailbox_that_keeps_killing_is_worked_on_with_care() -> None:
-    lease, careful = Lease(), []
+    lease, one_at_a_time = Lease(), []
     for n in range(4):
         decision = take(lease, f"d{n}", NOW + n * LEASE)
-        careful.append(decision.careful)
+        one_at_a_time.append(decision.one_at_a_time)
         lease = decision.lease
-    assert careful == [False, False, False, True]
-    assert not take(release(lease), "d", NOW).careful
+    assert one_at_a_time == [False, False, False, True]
+    assert not take(release(lease), "d", NOW).one_at_a_time
 
 
 def test_a_released_mailbox_is_free_and_keeps_its_fencing_number() -> None:

@@ -21,7 +21,7 @@ from shared.core.matching.facts import (
 from shared.core.matching.recording import message_id as id_of
 from shared.core.matching.recording import record_id
 from shared.core.matching.rewritten import as_recorded
-from shared.core.matching.rules import Decision, Place
+from shared.core.matching.rules import Decision, Placement
 from tests.support.crm import ALIAS, CONNECTED, ME, Crm, S, mail
 
 ADA = "ada@client.example"
@@ -30,7 +30,7 @@ EVE = "eve@stranger.example"
 MATE = "mate@ours.example"
 
 
-def only_place(decision: Decision) -> Place:
+def only_place(decision: Decision) -> Placement:
     assert len(decision.places) == 1, decision
     return decision.places[0]
 
@@ -299,7 +299,7 @@ def test_m5_m6_a_mail_with_a_contact_is_recorded_whole() -> None:
     crm = Crm().contact(ADA, c="ada").user("v")
     received = mail(ADA, [ME], [EVE], message_id=None)
     assert crm.decide(received).places == (
-        Place(
+        Placement(
             S,
             contact="ada",
             thread=new_thread(received, MailboxId("b"), "ada", forward=False),
@@ -318,7 +318,7 @@ def test_m5_m6_a_mail_with_a_contact_is_recorded_whole() -> None:
     )
     sent = mail(ME, [EVE, ADA], message_id=None)
     assert crm.decide(sent).places == (
-        Place(
+        Placement(
             S,
             contact="ada",
             thread=new_thread(sent, MailboxId("b"), "ada", forward=False),
@@ -334,7 +334,7 @@ def test_m5_m6_a_mail_with_a_contact_is_recorded_whole() -> None:
 def test_m10_a_forward_is_recorded_whole() -> None:
     message = mail(ME, [BOB], subject="Fwd: Hello", references=["<1@x>"])
     assert thread_with_ada().decide(message).places == (
-        Place(
+        Placement(
             S,
             contact="bob",
             thread=new_thread(message, MailboxId("b"), "bob", forward=True),
@@ -364,7 +364,7 @@ def test_t2_a_mail_of_a_known_thread_is_recorded_whole(
     crm = Crm().contact(ADA, c="ada").user("v").member(MATE)
     crm.known("<1@x>", c="ada", participants=[ADA], exclusive=True)
     assert crm.decide(message).places == (
-        Place(
+        Placement(
             S,
             contact="ada",
             thread="t",

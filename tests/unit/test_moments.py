@@ -2,10 +2,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
 
-from shared.core.moments import milliseconds
+from shared.core.moments import to_epoch_ms
 
 
 def test_a_moment_is_the_same_number_in_every_time_zone() -> None:
     at = datetime(2026, 11, 2, 6, 13, 20, 7_999, tzinfo=UTC)
-    assert milliseconds(at) == 1_793_600_000_007
-    assert milliseconds(at.astimezone(timezone(timedelta(hours=5)))) == milliseconds(at)
+    assert to_epoch_ms(at) == 1_793_600_000_007
+    assert to_epoch_ms(at.astimezone(timezone(timedelta(hours=5)))) == to_epoch_ms(at)

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from shared.core.matching.reasons import Outcome, explain, most_telling
+from shared.core.matching.reasons import Outcome, explain, most_specific_refusal
 
 RECORDED = ["M5", "M6", "M9", "M10", "T2", "T3", "B2", "B6", "B7", "S1", "S2"]
 # Of two subaccounts' refusals the one that stands first here is named.
@@ -38,9 +38,9 @@ def test_e2_a_rule_of_an_older_version_is_told_in_general(outcome: Outcome) -> N
 def test_e2_of_several_refusals_the_most_telling_is_named(
     pair: tuple[str, str],
 ) -> None:
-    assert most_telling(pair) == pair[0]
-    assert most_telling(reversed(pair)) == pair[0]
+    assert most_specific_refusal(pair) == pair[0]
+    assert most_specific_refusal(reversed(pair)) == pair[0]
 
 
 def test_e2_where_no_subaccount_had_a_say_no_bcc_address_was_known() -> None:
-    assert most_telling([]) == "B1"
+    assert most_specific_refusal([]) == "B1"

@@ -10,7 +10,7 @@ import pytest
 from shared.core.ids import MailboxId, MessageId
 from shared.core.limits import MAX_INDEXED_ADDRESSES
 from shared.core.mail import Address, Content, MessageHeaders
-from shared.core.matching.places import Place
+from shared.core.matching.places import Placement
 from shared.core.matching.recording import (
     compose,
     held_by,
@@ -26,7 +26,7 @@ ADA, BOB = "ada@client.example", "bob@client.example"
 HERE, THERE = MailboxId("b"), MailboxId("b2")
 
 
-def place(**fields: Any) -> Place:
+def place(**fields: Any) -> Placement:
     base: dict[str, Any] = {
         "contact": "c",
         "thread": "t",
@@ -34,7 +34,7 @@ def place(**fields: Any) -> Place:
         "rule": "M5",
         "holders": ("u",),
     }
-    return Place(S, **{**base, **fields})
+    return Placement(S, **{**base, **fields})
 
 
 def holds(user: str = "u", gmail_message: str = "g", mailbox: str = "b") -> HeldBy:
@@ -320,7 +320,7 @@ BY_GMAIL = place(rule="T2", route="gmail", user="v")
     ],
 )
 def test_b4_our_own_mail_shows_the_bcc_route_and_an_answer_gmails(
-    direction: Any, route: Any, second: Place | None, shown: tuple[str, ...]
+    direction: Any, route: Any, second: Placement | None, shown: tuple[str, ...]
 ) -> None:
     record = replace(RECORD, direction=direction, route=route, user="u")
     joined = join(record, COPY, (holds("v"),), second)

@@ -9,7 +9,7 @@ import pytest
 
 from shared.core.ids import MailboxId, MessageId
 from shared.core.mail import Address, AttachmentPart, Content, MessageHeaders
-from shared.core.matching.places import Decision, Place
+from shared.core.matching.places import Decision, Placement
 from shared.core.matching.sameness import (
     apart_ids,
     fits,
@@ -215,7 +215,7 @@ def test_m9_only_a_proven_copy_tells_hidden_recipients() -> None:
 
 def test_m9_a_decision_without_the_places_that_refused() -> None:
     here, there = (
-        Place(item, "c", "t", "inbound", rule, ("u",))  # type: ignore[arg-type]
+        Placement(item, "c", "t", "inbound", rule, ("u",))  # type: ignore[arg-type]
         for item, rule in (("a", "M5"), ("b", "T2"))
     )
     decided = Decision("M5", (here, there), refusals={"c": "M7"})  # type: ignore[dict-item]

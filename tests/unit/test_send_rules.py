@@ -12,9 +12,9 @@ from shared.core.ids import MessageId
 from shared.core.records import HeldBy
 from shared.core.sending import send_window
 from shared.core.sending.replying import (
-    Answering,
-    answering,
+    ReplyHeaders,
     bare_subject,
+    reply_headers,
     reply_subject,
 )
 from shared.core.sending.send_window import WINDOW_MS, Full, SendWindow
@@ -316,7 +316,7 @@ def chain(count):
 
 def test_s4_references_go_from_the_oldest_to_the_parent_and_are_bounded():
     thread = chain(40)
-    refers = answering(thread[-1], thread, None, "Re: Offer")
+    refers = reply_headers(thread[-1], thread, None, "Re: Offer")
     assert refers.in_reply_to == "<m39@example.org>"
     assert len(refers.references) == 20
     assert refers.references[-2:] == ("<m38@example.org>", "<m39@example.org>")
@@ -349,12 +349,12 @@ def test_s4_c5_gmails_thread_counts_in_its_own_mailbox_and_subject(
         ),
         parent,
     ]
-    assert answering(parent, thread, mailbox, subject).gmail_thread == gmail_thread
+    assert reply_headers(parent, thread, mailbox, subject).gmail_thread == gmail_thread
 
 
 def test_s4_an_ancestor_that_is_not_recorded_is_still_referred_to():
     parent = a_message("a", in_reply_to="<gone@example.org>")
-    refers = answering(parent, [], None, "Hello")
+    refers = reply_headers(parent, [], None, "Hello")
     assert refers.references == ("<gone@example.org>", "<a@example.org>")
 
 
@@ -362,20 +362,20 @@ def test_s10_an_ancestor_whose_id_is_none_is_left_out():
     parent = a_message("a", in_reply_to="<a b@c>")
     nameless = a_message("n", rfc822_message_id=None)
     odd = a_message("b", rfc822_message_id="<a b@c>", in_reply_to="<root@c>")
-    refers = answering(parent, [odd, nameless], None, "Hello")
+    refers = reply_headers(parent, [odd, nameless], None, "Hello")
     assert refers.references == ("<root@c>", "<a@example.org>")
 
 
 def test_s4_a_circle_of_answers_ends():
     one = a_message("a", subject="x", in_reply_to="<b@example.org>")
     two = a_message("b", subject="x", in_reply_to="<a@example.org>")
-    refers = answering(one, [one, two], None, "x")
+    refers = reply_headers(one, [one, two], None, "x")
     assert refers.references == ("<b@example.org>", "<a@example.org>")
 
 
 @pytest.mark.parametrize("bad", [None, "<a b@c>", "<a@b>\r\nBcc: x", "a@b"])
 def test_s10_a_message_id_that_is_none_is_not_repeated(bad):
     parent = a_message("a", rfc822_message_id=bad)
-    assert answering(parent, [], None, "x") == Answering(
+    assert reply_headers(parent, [], None, "x") == ReplyHeaders(
         in_reply_to=None, references=(), gmail_thread=None
     )

@@ -21,7 +21,7 @@ from tools import cold_start
 from tools.bench import growth, latency, memory, profiling, report, speed
 from tools.bench.post import RemotePost
 from tools.bench.speed import Load
-from tools.bench.stage import InMemory, Theatre, on_emulators
+from tools.bench.stage import Environment, InMemory, on_emulators
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "performance.md"
@@ -44,7 +44,7 @@ def measure(figures: report.Figures, say: Say, *, quick: bool) -> None:
     post = RemotePost()
     with closing(post), on_emulators(post, say) as emulators:
         in_memory = InMemory(post)
-        theatres: list[Theatre] = [in_memory]
+        theatres: list[Environment] = [in_memory]
         if emulators is None:
             figures.not_measured.append(
                 "anything on the emulators, and with it the latency: they are not "
@@ -74,7 +74,7 @@ def measure(figures: report.Figures, say: Say, *, quick: bool) -> None:
     figures.cold = [cold_start.measure(item, 1 if quick else 3) for item in some]
 
 
-def _profiles(theatre: Theatre, *, quick: bool) -> list[profiling.Profile]:
+def _profiles(theatre: Environment, *, quick: bool) -> list[profiling.Profile]:
     single, burst, _ = loads(quick=quick)
     return [profiling.measure(theatre, load) for load in (single, burst)]
 

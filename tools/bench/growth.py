@@ -14,7 +14,7 @@ from shared.repositories import paths
 from shared.repositories.directory import ContactToWrite, MemberToWrite
 from shared.services.syncing.sync import MailboxChanged
 from tools.bench.cast import ME, SUBACCOUNT, USER, Writer, address, connect, set_up
-from tools.bench.stage import InMemory, OnEmulators, Stage, Theatre
+from tools.bench.stage import Environment, InMemory, OnEmulators, Stage
 from tools.metered import MeteredDocuments, Usage
 
 _BURST = 25
@@ -41,7 +41,7 @@ class Point:
 class Probe:
     """The product on a stage whose calls are counted."""
 
-    def __init__(self, theatre: Theatre) -> None:
+    def __init__(self, theatre: Environment) -> None:
         """Set up a mailbox with a few contacts."""
         plain = theatre.stage()
         self.meter = MeteredDocuments(plain.outside.documents)
@@ -103,7 +103,7 @@ class Probe:
             yield self.arrive(mails), _BURST
 
 
-def contacts(theatre: Theatre, size: int) -> Point:
+def contacts(theatre: Environment, size: int) -> Point:
     """Mail in a subaccount with so many contacts."""
     probe = Probe(theatre)
     probe.handle(probe.arrive(probe.writer.mails(1)))
@@ -111,7 +111,7 @@ def contacts(theatre: Theatre, size: int) -> Point:
     return probe.point("contacts of the subaccount", size, probe.bursts)
 
 
-def mailboxes(theatre: Theatre, size: int) -> Point:
+def mailboxes(theatre: Environment, size: int) -> Point:
     """A mail for each of so many mailboxes, a user's own each."""
     probe = Probe(theatre)
     directory = probe.services.directory
@@ -132,7 +132,7 @@ def mailboxes(theatre: Theatre, size: int) -> Point:
     return probe.point("mailboxes with notifications", size, groups)
 
 
-def thread(theatre: Theatre, size: int) -> Point:
+def thread(theatre: Environment, size: int) -> Point:
     """Answers in a thread that has so many messages."""
     probe = Probe(theatre)
     first = probe.writer.mail(address(0))
@@ -145,7 +145,7 @@ def thread(theatre: Theatre, size: int) -> Point:
     return probe.point("messages in the thread", size, lambda: probe.bursts(beginning))
 
 
-def conversation(theatre: Theatre, size: int) -> Point:
+def conversation(theatre: Environment, size: int) -> Point:
     """Mail of a contact whose conversation has so many messages, a thread each."""
     probe = Probe(theatre)
     probe.handle(probe.arrive([probe.writer.mail(address(0))]))
@@ -211,7 +211,9 @@ def measure(
 ) -> list[Point]:
     """All sizes. A million contacts and a thousand mailboxes are in memory."""
     sizes = (10, 1_000, 10_000) if quick else (10, 1_000, 100_000, 1_000_000)
-    plan: list[tuple[Callable[[Theatre, int], Point], Theatre, tuple[int, ...]]] = [
+    plan: list[
+        tuple[Callable[[Environment, int], Point], Environment, tuple[int, ...]]
+    ] = [
         (contacts, memory, sizes),
         (mailboxes, memory, (1, 20) if quick else (1, 100, 1_000)),
         (thread, memory, (1, 100) if quick else (1, 100, 1_000)),

@@ -12,7 +12,7 @@ from pathlib import Path
 from tools.bench.cast import ME, Writer
 from tools.bench.contenders import Product
 from tools.bench.speed import Load
-from tools.bench.stage import Stage, Theatre
+from tools.bench.stage import Environment, Stage
 
 _ROOT = Path(__file__).parents[2]
 _OURS = (
@@ -55,7 +55,7 @@ class Profile:
         return sum(self.layers.values())
 
 
-def measure(theatre: Theatre, load: Load) -> Profile:
+def measure(theatre: Environment, load: Load) -> Profile:
     """Profile the product under this load."""
     stage = theatre.stage()
     product = Product(stage)

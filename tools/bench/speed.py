@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from tools.bench.cast import ME, Writer
 from tools.bench.contenders import Contender, Recording, Tapes, contenders
-from tools.bench.stage import InMemory, Stage, Theatre
+from tools.bench.stage import Environment, InMemory, Stage
 from tools.bench.tape import recording
 
 GMAIL_SECONDS, STORE_SECONDS = 0.05, 0.01
@@ -71,7 +71,7 @@ class Result:
 
 
 def measure(
-    theatre: Theatre, load: Load, rounds: int, say: Callable[[str], None]
+    theatre: Environment, load: Load, rounds: int, say: Callable[[str], None]
 ) -> Result:
     """Record one run of the product, then let all contenders run in turns."""
     tapes = record(theatre.stage(), load)

@@ -35,7 +35,7 @@ _NUMBERS = itertools.count(1)
 
 @dataclass(slots=True)
 class Outside:
-    """Implements `bootstrap.Outside`: gateways that can be put behind a recorder."""
+    """Implements `bootstrap.GatewaySet`: gateways that can be put behind a recorder."""
 
     settings: config.Settings
     clock: Any
@@ -58,7 +58,7 @@ class Stage:
     gmail_url: str
 
 
-class Theatre(Protocol):
+class Environment(Protocol):
     """Makes stages of one kind."""
 
     name: str

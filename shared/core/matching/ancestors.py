@@ -14,8 +14,8 @@ from shared.core.ids import (
     digest,
 )
 from shared.core.mail import MessageHeaders
-from shared.core.matching.asking import Asking, Known
 from shared.core.matching.facts import ContactKey, GmailThreadKey, MessageIdKey
+from shared.core.matching.lookups import Known, Lookup
 
 REFERENCES_PER_LOOKUP = 10
 """References are looked up in pieces from the last one: the nearest is nearly always
@@ -78,7 +78,7 @@ def find_threads(
     message: MessageHeaders,
     mailbox: MailboxId,
     subaccounts: Sequence[SubaccountId],
-) -> Asking[dict[SubaccountId, KnownThread]]:
+) -> Lookup[dict[SubaccountId, KnownThread]]:
     """Find the message's thread in each of the subaccounts where it is known.
 
     When the nearest ancestor of all is exclusive, only the subaccounts that hold it
@@ -121,7 +121,7 @@ def _in_gmail_thread(
     message: MessageHeaders,
     mailbox: MailboxId,
     subaccounts: Sequence[SubaccountId],
-) -> Asking[dict[SubaccountId, KnownThread]]:
+) -> Lookup[dict[SubaccountId, KnownThread]]:
     keys = {s: GmailThreadKey(s, mailbox, message.gmail_thread_id) for s in subaccounts}
     yield from known.ask(*keys.values())
     here: dict[SubaccountId, KnownThread] = {}
@@ -137,7 +137,7 @@ def _in_gmail_thread(
 
 def _at(
     known: Known, reference: Rfc822MessageId, subaccounts: Sequence[SubaccountId]
-) -> Asking[dict[SubaccountId, KnownThread]]:
+) -> Lookup[dict[SubaccountId, KnownThread]]:
     here: dict[SubaccountId, KnownThread] = {}
     for subaccount in subaccounts:
         for message in known.messages(subaccount, reference):
@@ -149,7 +149,7 @@ def _at(
     return here
 
 
-def _exists(known: Known, subaccount: SubaccountId, contact: ContactId) -> Asking[bool]:
+def _exists(known: Known, subaccount: SubaccountId, contact: ContactId) -> Lookup[bool]:
     """Say whether a thread's contact still exists; an erased one has no thread."""
     if known.is_contact(subaccount, contact):
         return True

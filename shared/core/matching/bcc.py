@@ -24,7 +24,7 @@ _TOKEN = re.compile(r"[a-z2-7]{20}")
 MAX_DROPS = 10
 """BCC addresses of one mail that are looked up; nobody has more subaccounts at hand."""
 
-HIDDEN = Address("BCC address", "")
+BCC_PLACEHOLDER = Address("BCC address", "")
 """What stands on a message in the place of a BCC address (B6)."""
 
 LOGGING = UserId("@logging")
@@ -37,14 +37,14 @@ def topic_of(users: Collection[UserId]) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class DropFormat:
+class BccAddressFormat:
     """The deployment's form of BCC addresses, normalised."""
 
     prefix: str
     domain: str
 
     @classmethod
-    def parse(cls, text: str | None) -> DropFormat | None:
+    def parse(cls, text: str | None) -> BccAddressFormat | None:
         """Read the setting BCC_ADDRESS_FORMAT; None where there is none."""
         if not text:
             return None
@@ -93,7 +93,9 @@ def contact_id(subaccount: SubaccountId, address: str, attempt: int) -> str:
     return digest("bcc-contact", subaccount, address, str(attempt))
 
 
-def veil(message: MessageHeaders, form: DropFormat | None) -> MessageHeaders:
+def redact_bcc_addresses(
+    message: MessageHeaders, form: BccAddressFormat | None
+) -> MessageHeaders:
     """Take the BCC addresses out of the headers, and keep their tokens aside.
 
     What comes after this step cannot show, store or match a BCC address. One that only
@@ -114,15 +116,15 @@ def veil(message: MessageHeaders, form: DropFormat | None) -> MessageHeaders:
         # From a BCC address nobody writes: it matches nothing (M13).
         sender=None if sender and form.token_of(sender.address) else sender,
         to=to,
-        cc=(*cc, HIDDEN) if in_to or in_cc else cc,
-        bcc=(*bcc, HIDDEN) if in_bcc or set(enveloped) - set(shown) else bcc,
+        cc=(*cc, BCC_PLACEHOLDER) if in_to or in_cc else cc,
+        bcc=(*bcc, BCC_PLACEHOLDER) if in_bcc or set(enveloped) - set(shown) else bcc,
         delivered_to=(),
         drops=tokens,
     )
 
 
 def _split(
-    addresses: Iterable[Address], form: DropFormat
+    addresses: Iterable[Address], form: BccAddressFormat
 ) -> tuple[tuple[Address, ...], list[str]]:
     people: list[Address] = []
     tokens: list[str] = []

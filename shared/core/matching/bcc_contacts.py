@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from shared.core.ids import ContactId, SubaccountId, UserId
-from shared.core.matching.asking import Asking, Known
 from shared.core.matching.bcc import contact_id
 from shared.core.matching.facts import ContactKey, QuotaKey
+from shared.core.matching.lookups import Known, Lookup
 from shared.core.matching.mailbox_copy import MailboxCopy
 from shared.core.matching.parties import Parties
 from shared.core.matching.places import NewContact
@@ -17,7 +17,7 @@ _ID_ATTEMPTS = 8
 
 def new_contacts(
     copy: MailboxCopy, subaccount: SubaccountId, user: UserId, to: Sequence[str]
-) -> Asking[tuple[NewContact, ...]]:
+) -> Lookup[tuple[NewContact, ...]]:
     """Make a contact of every address that is nobody's yet, assigned to the user."""
     names = {recipient.address: recipient.name for recipient in copy.message.to}
     unknown = [
@@ -33,7 +33,7 @@ def new_contacts(
 
 def may_make(
     known: Known, subaccount: SubaccountId, user: UserId, number: int
-) -> Asking[bool]:
+) -> Lookup[bool]:
     """Whether the user's day has room for so many more (B7); none need no asking."""
     if number == 0:
         return True
@@ -65,7 +65,7 @@ def _is_nobodys(copy: MailboxCopy, subaccount: SubaccountId, address: str) -> bo
 
 def _free_ids(
     known: Known, subaccount: SubaccountId, addresses: Sequence[str]
-) -> Asking[dict[str, ContactId]]:
+) -> Lookup[dict[str, ContactId]]:
     """Give each address an id; none where every attempt's is another address's."""
     ids: dict[str, ContactId] = {}
     for attempt in range(_ID_ATTEMPTS):

@@ -14,12 +14,12 @@ from shared.core.ids import ContactId, SubaccountId, UserId
 from shared.core.limits import MAX_NEW_CONTACTS
 from shared.core.mail import MessageHeaders
 from shared.core.matching.ancestors import find_threads, is_exclusive, new_thread
-from shared.core.matching.asking import Asking, Known
 from shared.core.matching.bcc_contacts import first_contact, may_make, new_contacts
-from shared.core.matching.facts import DropFact, DropKey
+from shared.core.matching.facts import BccOwner, BccOwnerKey
+from shared.core.matching.lookups import Known, Lookup
 from shared.core.matching.mailbox_copy import MailboxCopy
 from shared.core.matching.parties import Parties, holders, is_any_listed
-from shared.core.matching.places import Answer, NewContact, Place, recipients
+from shared.core.matching.places import Answer, NewContact, Placement, recipients
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class _Case:
     """One message, and a BCC address that it names."""
 
     copy: MailboxCopy
-    drop: DropFact
+    drop: BccOwner
     parties: Parties
 
     @property
@@ -46,16 +46,16 @@ class _Case:
         return holders(self.copy.users, self.subaccount, emails)
 
 
-def drops_of(known: Known, message: MessageHeaders) -> Asking[tuple[DropFact, ...]]:
+def drops_of(known: Known, message: MessageHeaders) -> Lookup[tuple[BccOwner, ...]]:
     """Find whose BCC addresses the message names; unknown and old ones are nobody's."""
-    yield from known.ask(*(DropKey(token) for token in message.drops))
+    yield from known.ask(*(BccOwnerKey(token) for token in message.drops))
     found = (known.drop(token) for token in message.drops)
     return tuple(drop for drop in found if drop is not None)
 
 
 def logged(
-    copy: MailboxCopy, drops: Sequence[DropFact]
-) -> Asking[dict[SubaccountId, Answer]]:
+    copy: MailboxCopy, drops: Sequence[BccOwner]
+) -> Lookup[dict[SubaccountId, Answer]]:
     """Answer for the subaccounts whose BCC addresses the message names.
 
     In a user's mailbox one that may not log changes nothing: M and T decide. Of several
@@ -73,11 +73,11 @@ def logged(
     ]
     # The sender's own address says more than another's that is in copy.
     for case in sorted(filter(_counts, cases), key=_may_log, reverse=True):
-        if isinstance(answers.get(case.subaccount), Place):
+        if isinstance(answers.get(case.subaccount), Placement):
             continue
         rule = _own_mail if _may_log(case) else _answer_in_thread
         answer = yield from rule(case)
-        if isinstance(answer, Place) or case.subaccount not in answers:
+        if isinstance(answer, Placement) or case.subaccount not in answers:
             answers[case.subaccount] = answer
     return answers
 
@@ -103,7 +103,7 @@ def _may_log(case: _Case) -> bool:
     return copy.sender in case.drop.addresses and message.authenticated
 
 
-def _own_mail(case: _Case) -> Asking[Answer]:
+def _own_mail(case: _Case) -> Lookup[Answer]:
     """B2: the user's own mail, logged on purpose."""
     copy, user, parties = case.copy, case.drop.user, case.parties
     message, mailbox, subaccount = copy.message, copy.mailbox.id, case.subaccount
@@ -147,7 +147,7 @@ def _own_mail(case: _Case) -> Asking[Answer]:
     shown_to = case.holders(emails or copy.known.emails(subaccount, contact))
     if not shown_to:
         return "M12"
-    return Place(
+    return Placement(
         subaccount=subaccount,
         contact=contact,
         thread=name,
@@ -188,7 +188,7 @@ def _never_logs(case: _Case, address: str) -> bool:
     return case.lists((address, *(contact.emails if contact else ())))
 
 
-def _answer_in_thread(case: _Case) -> Asking[Answer]:
+def _answer_in_thread(case: _Case) -> Lookup[Answer]:
     """B6: a participant answers in a known thread, and the BCC address is in copy."""
     copy, parties, subaccount = case.copy, case.parties, case.subaccount
     if not copy.message.authenticated:
@@ -207,7 +207,7 @@ def _answer_in_thread(case: _Case) -> Asking[Answer]:
     shown_to = case.holders(copy.known.emails(subaccount, thread.contact))
     if not shown_to:
         return "M12"
-    return Place(
+    return Placement(
         subaccount=subaccount,
         contact=thread.contact,
         thread=thread.thread,

@@ -6,17 +6,17 @@ import re
 from collections.abc import Collection, Iterable, Iterator
 
 from shared.core.ids import MessageId, SubaccountId
-from shared.core.matching.asking import Asking
 from shared.core.matching.facts import (
     AddressKey,
     CrmMessageFact,
     CrmMessageKey,
     MessageIdKey,
 )
+from shared.core.matching.lookups import Lookup
 from shared.core.matching.mailbox_copy import MailboxCopy
 from shared.core.matching.own_ids import record_named_by
 from shared.core.matching.parties import Parties, holders
-from shared.core.matching.places import Place
+from shared.core.matching.places import Placement
 
 _NO_ID = re.compile(r"|\.{1,2}|__.*__")
 """What nobody has as an id: the store reserves it, and refuses to look for it."""
@@ -24,7 +24,7 @@ _NO_ID = re.compile(r"|\.{1,2}|__.*__")
 
 def copy_of_crm_mail(
     copy: MailboxCopy, subaccounts: Collection[SubaccountId]
-) -> Asking[Place | None]:
+) -> Lookup[Placement | None]:
     """Find the record of which this is a copy, in one of these subaccounts.
 
     Our header names it, or our Message-ID, or the one by which it was seen to go out:
@@ -44,7 +44,7 @@ def copy_of_crm_mail(
     if found is None:
         return None
     key, fact = found
-    return Place(
+    return Placement(
         subaccount=key.subaccount,
         contact=fact.contact,
         thread=fact.thread,
@@ -73,7 +73,7 @@ def _named(
 
 def _indexed(
     copy: MailboxCopy, subaccounts: Collection[SubaccountId]
-) -> Asking[list[CrmMessageKey]]:
+) -> Lookup[list[CrmMessageKey]]:
     """Records that were sent under its Message-ID; asked of mail from our side only.
 
     So the mail of contacts costs nothing more.
@@ -116,7 +116,7 @@ def _first_shown(
     return None
 
 
-def is_of_another_crm(copy: MailboxCopy, subaccount: SubaccountId) -> Asking[bool]:
+def is_of_another_crm(copy: MailboxCopy, subaccount: SubaccountId) -> Lookup[bool]:
     """T3: whether another subaccount's CRM truly sent a mail of somebody external.
 
     The one that our header names may be none of this mailbox's: it is asked whether it

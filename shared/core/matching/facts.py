@@ -121,14 +121,14 @@ class ContactFact:
 
 
 @dataclass(frozen=True, slots=True)
-class DropKey:
+class BccOwnerKey:
     """Whose BCC address has this token?"""
 
     token: str
 
 
 @dataclass(frozen=True, slots=True)
-class DropFact:
+class BccOwner:
     """The owner of a BCC address: one user in one subaccount.
 
     `addresses` are those the user writes from: of the profile, of the connected mailbox
@@ -186,7 +186,7 @@ Key = (
     | ContactKey
     | CrmMessageKey
     | SentKey
-    | DropKey
+    | BccOwnerKey
     | QuotaKey
 )
 Fact = (
@@ -196,7 +196,7 @@ Fact = (
     | ThreadFact
     | ContactFact
     | CrmMessageFact
-    | DropFact
+    | BccOwner
     | int
     | None
 )

@@ -16,12 +16,12 @@ from shared.core.matching.ancestors import (
     is_exclusive,
     new_thread,
 )
-from shared.core.matching.asking import Asking
 from shared.core.matching.crm_copies import is_of_another_crm
 from shared.core.matching.facts import ContactAtAddress, SentKey
+from shared.core.matching.lookups import Lookup
 from shared.core.matching.mailbox_copy import MailboxCopy
 from shared.core.matching.parties import Parties, holders, is_any_listed
-from shared.core.matching.places import Answer, Place, recipients
+from shared.core.matching.places import Answer, Placement, recipients
 from shared.core.matching.rewritten import is_rewritten, true_sender
 from shared.core.parsing.spellings import mailbox_key
 from shared.core.people import UserForMatching
@@ -49,7 +49,7 @@ class _Case:
 
 def matched(
     copy: MailboxCopy, ids: Sequence[SubaccountId], done: Collection[SubaccountId]
-) -> Asking[dict[SubaccountId, Answer]]:
+) -> Lookup[dict[SubaccountId, Answer]]:
     """M4: answer for each of the subaccounts, but those where BCC has answered."""
     answers: dict[SubaccountId, Answer] = {}
     todo = [subaccount_id for subaccount_id in ids if subaccount_id not in done]
@@ -80,7 +80,7 @@ def matched(
     return answers
 
 
-def _decide(case: _Case) -> Asking[Answer]:
+def _decide(case: _Case) -> Lookup[Answer]:
     """M2: what the owner sent is ours; an internal sender is believed when true."""
     copy, parties = case.copy, case.parties
     if not copy.is_own and not parties.is_internal(copy.sender):
@@ -104,17 +104,17 @@ def _decide(case: _Case) -> Asking[Answer]:
     return (yield from _outbound(case, external))
 
 
-def _passed_on(case: _Case) -> Asking[Answer]:
+def _passed_on(case: _Case) -> Lookup[Answer]:
     """M2: a group of ours has written From; it is inbound mail of its true sender."""
     sender = true_sender(case.copy.message, case.parties.is_internal)
     if sender is None:
         return "M2"
     copy = replace(case.copy, sender=sender.address)
     answer = yield from _inbound(replace(case, copy=copy))
-    return replace(answer, sender=sender) if isinstance(answer, Place) else answer
+    return replace(answer, sender=sender) if isinstance(answer, Placement) else answer
 
 
-def _inbound(case: _Case) -> Asking[Answer]:
+def _inbound(case: _Case) -> Lookup[Answer]:
     """M5, T2: the sender is external."""
     sender = case.copy.sender
     contact = case.parties.contact(sender)
@@ -131,7 +131,7 @@ def _inbound(case: _Case) -> Asking[Answer]:
     return _by_contact(case, sender, contact, "inbound", "M5")
 
 
-def _anybody_belongs(case: _Case, thread: KnownThread) -> Asking[bool]:
+def _anybody_belongs(case: _Case, thread: KnownThread) -> Lookup[bool]:
     """T2: somebody external is a contact, or took part in the thread."""
     took_part = yield from case.parties.took_part(thread)
     if case.copy.sender in took_part:
@@ -144,7 +144,7 @@ def _anybody_belongs(case: _Case, thread: KnownThread) -> Asking[bool]:
     )
 
 
-def _is_direct_answer(case: _Case, thread: KnownThread) -> Asking[bool]:
+def _is_direct_answer(case: _Case, thread: KnownThread) -> Lookup[bool]:
     """T2: it answers a recorded mail of ours, from an address that nobody knows.
 
     Who got that mail answers from wherever he reads it. References alone prove no such
@@ -159,7 +159,7 @@ def _is_direct_answer(case: _Case, thread: KnownThread) -> Asking[bool]:
     return False
 
 
-def _outbound(case: _Case, external: tuple[str, ...]) -> Asking[Answer]:
+def _outbound(case: _Case, external: tuple[str, ...]) -> Lookup[Answer]:
     """M6, M10, T2: the sender is internal and believed."""
     subject = case.copy.message.subject
     forward = yield from case.parties.is_forward(subject, case.thread, external)
@@ -218,7 +218,7 @@ def _by_contact(
         return "M12" if permitted else "M3"
     message, mailbox = case.copy.message, case.copy.mailbox.id
     forward = rule == "M10"
-    return Place(
+    return Placement(
         subaccount=case.subaccount,
         contact=contact.id,
         thread=new_thread(message, mailbox, contact.id, forward=forward),
@@ -238,7 +238,7 @@ def _in_thread(case: _Case, thread: KnownThread, direction: Direction) -> Answer
     shown_to = _holders(case, emails)
     if not shown_to:
         return "M12"
-    return Place(
+    return Placement(
         subaccount=case.subaccount,
         contact=thread.contact,
         thread=thread.thread,

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from shared.core.ids import SubaccountId
 from shared.core.mail import MessageHeaders
-from shared.core.matching.asking import Asking, Known
 from shared.core.matching.bcc import LOGGING
 from shared.core.matching.facts import AddressKey
+from shared.core.matching.lookups import Known, Lookup
 from shared.core.parsing.spellings import mailbox_key
 from shared.core.people import MailboxForMatching, UserForMatching
 
@@ -71,7 +71,7 @@ class MailboxCopy:
 
     def ask_addresses(
         self, subaccounts: Iterable[SubaccountId], addresses: Iterable[str]
-    ) -> Asking[None]:
+    ) -> Lookup[None]:
         """Ask for addresses; the mailbox's own are known without.
 
         Also for the spelling by which a colleague is known whatever is written (M11).

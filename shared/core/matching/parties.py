@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from shared.core.ids import ContactId, SubaccountId, UserId
 from shared.core.matching.ancestors import KnownThread
-from shared.core.matching.asking import Asking, Known
 from shared.core.matching.bcc import LOGGING
 from shared.core.matching.facts import ContactAtAddress, ThreadKey
+from shared.core.matching.lookups import Known, Lookup
 from shared.core.parsing.address import in_domains, is_listed
 from shared.core.parsing.headers import is_forward_subject
 from shared.core.parsing.spellings import mailbox_key
@@ -61,7 +61,7 @@ class Parties:
         contacts = self.known.address(self.subaccount.id, address).contacts
         return any(known.id == contact for known in contacts)
 
-    def took_part(self, thread: KnownThread) -> Asking[frozenset[str]]:
+    def took_part(self, thread: KnownThread) -> Lookup[frozenset[str]]:
         """External addresses of the thread's messages so far."""
         key = ThreadKey(self.subaccount.id, thread.thread)
         yield from self.known.ask(key)
@@ -70,7 +70,7 @@ class Parties:
 
     def is_forward(
         self, subject: str, thread: KnownThread | None, external: Iterable[str]
-    ) -> Asking[bool]:
+    ) -> Lookup[bool]:
         """M10: outbound mail that says so, or goes to nobody of its thread."""
         if is_forward_subject(subject):
             return True

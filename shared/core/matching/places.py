@@ -21,7 +21,7 @@ class NewContact:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Placement:
     """One subaccount in which the message is to be recorded.
 
     `user` is who sent it from our side (None for inbound). `holders` are the users of
@@ -49,7 +49,7 @@ class Place:
     establish: tuple[str, ...] = ()
 
 
-Answer = Place | str
+Answer = Placement | str
 """What a rule answers for one subaccount: the place, or which rule forbids it."""
 
 
@@ -64,8 +64,8 @@ class Decision:
     """
 
     rule: str
-    places: tuple[Place, ...] = ()
-    copies: tuple[Place, ...] = ()
+    places: tuple[Placement, ...] = ()
+    copies: tuple[Placement, ...] = ()
     concerns: tuple[UserId, ...] = ()
     refusals: Mapping[SubaccountId, str] = field(default_factory=dict, compare=False)
 

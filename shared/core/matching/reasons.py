@@ -50,18 +50,18 @@ _UNKNOWN = {
 }
 _QUARANTINED = "It could not be processed, is kept aside, and can be replayed."
 
-_TELLING = (
+_PRECEDENCE = (
     *("T3", "M9", "M2", "M12", "M10", "M3", "T2"),
     *("B5", "B7", "M11", "C11", "M7", "B1"),
 )
 
 
-def most_telling(rules: Iterable[str]) -> str:
+def most_specific_refusal(rules: Iterable[str]) -> str:
     """Which of the subaccounts' refusals tells the user most.
 
     No refusal at all means that no subaccount had a say: the mail names no BCC address.
     """
-    return min(rules, key=_TELLING.index, default="B1")
+    return min(rules, key=_PRECEDENCE.index, default="B1")
 
 
 def explain(rule: str, outcome: Outcome) -> str:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from shared.core.ids import MailboxId, MessageId, Rfc822MessageId, digest
 from shared.core.limits import MAX_COPIES_LISTED, MAX_INDEXED_ADDRESSES
 from shared.core.mail import Address, Content, MessageHeaders
-from shared.core.matching.places import Place
+from shared.core.matching.places import Placement
 from shared.core.matching.rewritten import as_recorded
 from shared.core.matching.sameness import without_unproven
 from shared.core.people import MailboxForMatching
@@ -36,13 +36,15 @@ def message_id(message: MessageHeaders, mailbox: MailboxId) -> MessageId:
     )
 
 
-def record_id(message: MessageHeaders, mailbox: MailboxId, place: Place) -> MessageId:
+def record_id(
+    message: MessageHeaders, mailbox: MailboxId, place: Placement
+) -> MessageId:
     """Id of the record at this place: the email's own, or that of the CRM's mail."""
     return place.message or message_id(as_recorded(message, place), mailbox)
 
 
 def held_by(
-    message: MessageHeaders, mailbox: MailboxForMatching, place: Place
+    message: MessageHeaders, mailbox: MailboxForMatching, place: Placement
 ) -> tuple[HeldBy, ...]:
     """Whose mailbox shows the email (M9): one entry for each user of the mailbox."""
     return tuple(
@@ -60,7 +62,7 @@ def held_by(
 def compose(
     message: MessageHeaders,
     mailbox: MailboxForMatching,
-    place: Place,
+    place: Placement,
     content: Content,
     attachments: tuple[Attachment, ...],
     safe_html: str | None,
@@ -114,7 +116,7 @@ def join(
     recorded: Message,
     message: MessageHeaders,
     holders: tuple[HeldBy, ...],
-    place: Place | None = None,
+    place: Placement | None = None,
 ) -> Message | None:
     """Add what another mailbox's copy tells to the record; None: nothing new.
 

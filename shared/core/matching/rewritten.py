@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from shared.core.mail import Address, MessageHeaders
-from shared.core.matching.places import Place
+from shared.core.matching.places import Placement
 
 _VIA = re.compile(r"\S\s+via\s+\S", re.IGNORECASE)
 
@@ -44,7 +44,7 @@ def true_sender(
     return next(iter(found.values())) if len(found) == 1 else None
 
 
-def as_recorded(message: MessageHeaders, place: Place) -> MessageHeaders:
+def as_recorded(message: MessageHeaders, place: Placement) -> MessageHeaders:
     """The message with its true sender, of whom nothing has been authenticated."""
     if place.sender is None:
         return message

@@ -10,20 +10,20 @@ from collections.abc import Mapping
 
 from shared.core.ids import SubaccountId, UserId
 from shared.core.mail import LABELS_OUT_OF_SIGHT, NEVER_READ, MessageHeaders
-from shared.core.matching.asking import Asking, Known
 from shared.core.matching.bcc import LOGGING
 from shared.core.matching.bcc_rules import drops_of, logged
 from shared.core.matching.crm_copies import copy_of_crm_mail
 from shared.core.matching.gmail_rules import matched
+from shared.core.matching.lookups import Known, Lookup
 from shared.core.matching.mailbox_copy import MailboxCopy
-from shared.core.matching.places import Answer, Decision, Place, recipients
-from shared.core.matching.reasons import most_telling
+from shared.core.matching.places import Answer, Decision, Placement, recipients
+from shared.core.matching.reasons import most_specific_refusal
 from shared.core.people import MailboxForMatching
 
-__all__ = ["Decision", "Place", "decide", "recipients"]
+__all__ = ["Decision", "Placement", "decide", "recipients"]
 
 
-def decide(message: MessageHeaders, mailbox: MailboxForMatching) -> Asking[Decision]:
+def decide(message: MessageHeaders, mailbox: MailboxForMatching) -> Lookup[Decision]:
     """Decide about one message of one mailbox, in all of its users' subaccounts.
 
     Promises: internal mail is never recorded (M11), nothing outside the users'
@@ -64,12 +64,12 @@ def _sum_up(
 ) -> Decision:
     """One decision of the subaccounts' answers, in the order of their ids."""
     ordered = dict(sorted(answers.items()))
-    found = [place for place in ordered.values() if isinstance(place, Place)]
+    found = [place for place in ordered.values() if isinstance(place, Placement)]
     places = tuple(place for place in found if place.rule != "M3")
     copies = tuple(place for place in found if place.rule == "M3")
     refusals = {
         s: outcome for s, outcome in ordered.items() if isinstance(outcome, str)
     }
     refusals |= {copy.subaccount: copy.rule for copy in copies}
-    rule = places[0].rule if places else most_telling(refusals.values())
+    rule = places[0].rule if places else most_specific_refusal(refusals.values())
     return Decision(rule, places, copies, concerns, refusals)

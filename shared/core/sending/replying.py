@@ -21,7 +21,7 @@ _REPLY_PREFIX = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Answering:
+class ReplyHeaders:
     """How a mail refers to the one it answers."""
 
     in_reply_to: Rfc822MessageId | None = None
@@ -44,16 +44,16 @@ def bare_subject(subject: str) -> str:
     return " ".join(subject.split())
 
 
-def answering(
+def reply_headers(
     parent: Message, thread: Sequence[Message], mailbox: MailboxId | None, subject: str
-) -> Answering:
+) -> ReplyHeaders:
     """Refer to the parent and its ancestors, as far as the thread's records tell.
 
     Gmail's thread id means nothing in another mailbox (C5), and Gmail ignores it under
     another subject: then it is left out.
     """
     if parent.rfc822_message_id is None or not is_message_id(parent.rfc822_message_id):
-        return Answering()
+        return ReplyHeaders()
     by_id = {
         message.rfc822_message_id: message
         for message in (*thread, parent)
@@ -61,7 +61,7 @@ def answering(
     }
     same = bare_subject(subject).casefold() == bare_subject(parent.subject).casefold()
     found = _gmail_thread(parent, thread, mailbox) if mailbox and same else None
-    return Answering(
+    return ReplyHeaders(
         in_reply_to=parent.rfc822_message_id,
         references=_references(parent, by_id),
         gmail_thread=found,

@@ -15,7 +15,7 @@ from shared.core.ids import (
 )
 from shared.core.mail import MessageHeaders
 from shared.core.matching import recording
-from shared.core.matching.places import Decision, Place
+from shared.core.matching.places import Decision, Placement
 from shared.core.matching.rewritten import as_recorded
 from shared.core.matching.sameness import (
     apart_ids,
@@ -154,7 +154,7 @@ def _wanted(
     mailbox: MailboxForMatching,
     decided: Decision,
     only: Collection[SubaccountId],
-) -> dict[RecordKey, Place]:
+) -> dict[RecordKey, Placement]:
     """The records that the rules want now, and where."""
     return {
         (place.subaccount, recording.record_id(message, mailbox.id, place)): place
@@ -168,7 +168,7 @@ def _shared(
     mailbox: MailboxForMatching,
     decided: Decision,
     found: Mapping[RecordKey, Message],
-) -> dict[RecordKey, Place]:
+) -> dict[RecordKey, Placement]:
     """The records that another mailbox has brought, and that list this one as well."""
     keyed = {
         (place.subaccount, recording.record_id(message, mailbox.id, place)): place

@@ -12,6 +12,7 @@ from http import HTTPStatus
 from typing import Literal
 
 from shared.errors import (
+    GmailNotFound,
     HistoryExpired,
     Misconfigured,
     NeedsReauth,
@@ -19,7 +20,6 @@ from shared.errors import (
     RateLimited,
     SyncError,
     Transient,
-    Vanished,
 )
 
 Operation = Literal["message", "history", "watch", "draft", "other"]
@@ -121,7 +121,7 @@ def _not_found(operation: Operation) -> SyncError:
     if operation == "history":
         return HistoryExpired()
     if operation in {"message", "draft"}:
-        return Vanished()
+        return GmailNotFound()
     if operation == "watch":
         return Misconfigured("The notification topic does not exist.")
     return Permanent("Gmail does not know what was asked for.")

@@ -52,7 +52,7 @@ class LeaseDecision:
     changed: bool = True
 
     @property
-    def careful(self) -> bool:
+    def one_at_a_time(self) -> bool:
         """Work message by message, because earlier holders were killed."""
         return self.lease.unreleased > SUSPICIOUS_AFTER
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 
-from shared.errors import Missing
+from shared.errors import DocumentMissing
 from shared.gateways.blob_keys import PIECE_BYTES, check_key
 
 
@@ -28,7 +28,7 @@ class MemoryBlobs:
         check_key(key)
         with self._lock:
             if key not in self._blobs:
-                raise Missing
+                raise DocumentMissing
             return self._blobs[key]
 
     def stream(self, key: str) -> Iterator[bytes]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from shared.errors import AlreadyExists, Conflict, DocumentFull, Missing
+from shared.errors import AlreadyExists, Conflict, DocumentFull, DocumentMissing
 from shared.gateways import document_rules as rules
 from shared.gateways import query_rules as queries
 from shared.gateways.memory import values
@@ -155,7 +155,7 @@ def _check_precondition(write: Write, old: _Stored | None) -> None:
         if old is None or old.version != version:
             raise Conflict
     elif isinstance(write, Update) and old is None:
-        raise Missing
+        raise DocumentMissing
 
 
 def _applied(

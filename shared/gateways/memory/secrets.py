@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 
-from shared.errors import Missing
+from shared.errors import DocumentMissing
 from shared.gateways.secret_rules import check_name, check_value
 
 
@@ -23,7 +23,7 @@ class MemorySecrets:
         """Newest version; raises Missing."""
         versions = self.read_all(name)
         if not versions:
-            raise Missing
+            raise DocumentMissing
         return versions[0]
 
     def read_all(self, name: str) -> list[bytes]:

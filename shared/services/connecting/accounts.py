@@ -7,9 +7,9 @@ from typing import Protocol
 
 from shared.core.events import CrmEvent, connection_event
 from shared.core.ids import MailboxId
-from shared.core.moments import milliseconds
+from shared.core.moments import to_epoch_ms
 from shared.core.syncing.lease import release
-from shared.errors import Missing, NeedsReauth
+from shared.errors import DocumentMissing, NeedsReauth
 from shared.ports import Clock, Documents, Gmail, Google, Merge, Secrets, Write
 from shared.repositories import outbox, paths
 from shared.repositories.mailboxes import Mailbox, Mailboxes
@@ -51,7 +51,7 @@ class Accounts:
         """Gmail of a mailbox; raises NeedsReauth when there is no token."""
         try:
             token = self._secrets.read(token_secret(mailbox))
-        except Missing:
+        except DocumentMissing:
             raise NeedsReauth from None
         return self._gateways.google.gmail(token.decode())
 
@@ -69,7 +69,7 @@ class Accounts:
         a mailbox that is marked already stays as it is.
         """
         events: list[CrmEvent] = []
-        now = milliseconds(self._clock.now())
+        now = to_epoch_ms(self._clock.now())
 
         def mark(before: Mailbox | None) -> Mailbox | None:
             if before is None or before.status != "active":

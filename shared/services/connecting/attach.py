@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from shared.core.events import CrmEvent, EventType, connection_event
 from shared.core.ids import MailboxId, UserId, mailbox_id
-from shared.core.moments import milliseconds
+from shared.core.moments import to_epoch_ms
 from shared.core.syncing.work import Work, to_sync
 from shared.errors import AlreadyExists, Conflict, Transient
 from shared.logs import log
@@ -39,7 +39,6 @@ from shared.repositories.mailboxes import (
 )
 from shared.repositories.outbox import Outbox
 from shared.repositories.work_queue import WorkQueue
-from shared.services.connecting.closing import Closing, close_soon
 from shared.services.connecting.links import (
     NewLink,
     Outcome,
@@ -49,6 +48,7 @@ from shared.services.connecting.links import (
     with_user,
     without_user,
 )
+from shared.services.connecting.mailbox_closer import MailboxCloser, close_soon
 
 PREPARED_SECONDS = 600
 """A consent that has not ended after this died on its way."""
@@ -71,7 +71,7 @@ class Attachments:
         self,
         documents: Documents,
         publisher: Outbox,
-        closing: Closing,
+        closing: MailboxCloser,
         queue: WorkQueue,
         clock: Clock,
     ) -> None:
@@ -79,7 +79,7 @@ class Attachments:
         self._documents = documents
         self._mailboxes = Mailboxes(documents)
         self._outbox = publisher
-        self._closing = closing
+        self._closer = closing
         self._queue = queue
         self._clock = clock
 
@@ -97,7 +97,7 @@ class Attachments:
                 continue
             self._announce(made.event, made.work)
             if made.left is not None:
-                close_soon(self._closing, self._queue, made.left)
+                close_soon(self._closer, self._queue, made.left)
             return made.how
         raise Conflict
 
@@ -113,7 +113,7 @@ class Attachments:
         check_purpose(stored, link)
         mailbox = replace(
             with_user(stored, link, before),
-            watch_expires_at=milliseconds(watch.expires_at),
+            watch_expires_at=to_epoch_ms(watch.expires_at),
         )
         was_read = stored is not None and stored.users and stored.status == "active"
         # What came while nobody was allowed to read, or while the watch began, is
@@ -206,7 +206,7 @@ class Attachments:
             break
         else:
             raise Conflict
-        close_soon(self._closing, self._queue, connection.mailbox)
+        close_soon(self._closer, self._queue, connection.mailbox)
 
     def _commit_detached(self, found: Snapshot, connection: Connection) -> CrmEvent:
         user, now = connection.user, self._now()
@@ -234,7 +234,7 @@ class Attachments:
             log.warning("left_for_the_sweep", code=error.code)
 
     def _now(self) -> int:
-        return milliseconds(self._clock.now())
+        return to_epoch_ms(self._clock.now())
 
 
 def _replace(found: Snapshot, document: dict[str, object]) -> Write:

@@ -23,12 +23,12 @@ from shared.core.matching.bcc import LOGGING, topic_of
 from shared.core.parsing.address import normalise
 from shared.errors import (
     Conflict,
+    MailboxPurposeConflict,
     Malformed,
     Misconfigured,
     NeedsReauth,
     Permanent,
     Problem,
-    ServesOtherwise,
     SyncError,
 )
 from shared.logs import log
@@ -277,7 +277,7 @@ class Connections:
             how = self._link(link, gmail, grant.refresh_token or "")
         except Conflict:
             return ConsentResult("failed")
-        except ServesOtherwise:
+        except MailboxPurposeConflict:
             return ConsentResult("serves_otherwise")
         consumers = self._settings.consumer_addresses
         warn = consumers == "warn" and is_consumer(link.address)

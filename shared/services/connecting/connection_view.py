@@ -9,7 +9,7 @@ from typing import Any, Literal
 from shared.core.consent import is_consumer
 from shared.core.ids import MailboxId, UserId
 from shared.core.matching.bcc import LOGGING
-from shared.core.moments import milliseconds
+from shared.core.moments import to_epoch_ms
 from shared.core.syncing.watches import Health, health
 from shared.errors import Problem
 from shared.ports import Clock
@@ -115,7 +115,7 @@ class ConnectionView:
         return health(
             watch_expires_at=mailbox.watch_expires_at,
             synced_at=max(mailbox.last_synced_at or 0, connected_at),
-            now=milliseconds(self._clock.now()),
+            now=to_epoch_ms(self._clock.now()),
         )
 
 

@@ -11,15 +11,15 @@ import secrets as random_tokens
 from dataclasses import replace
 
 from shared.core.ids import HistoryId, MailboxId
-from shared.core.moments import milliseconds
-from shared.errors import Missing, SyncError
+from shared.core.moments import to_epoch_ms
+from shared.errors import DocumentMissing, SyncError
 from shared.logs import log
 from shared.ports import Clock, Documents, Grant, Secrets
 from shared.repositories.mailboxes import Mailbox, Mailboxes
 from shared.repositories.work_queue import WorkQueue
 from shared.services.connecting.accounts import token_secret
-from shared.services.connecting.closing import Closing, close_soon
 from shared.services.connecting.consent_flow import FLOW_MINUTES
+from shared.services.connecting.mailbox_closer import MailboxCloser, close_soon
 
 _HELD_SECONDS = FLOW_MINUTES * 60
 
@@ -31,14 +31,14 @@ class HeldGrants:
         self,
         documents: Documents,
         secrets: Secrets,
-        closing: Closing,
+        closing: MailboxCloser,
         queue: WorkQueue,
         clock: Clock,
     ) -> None:
         """Use these gateways."""
         self._mailboxes = Mailboxes(documents)
         self._secrets = secrets
-        self._closing = closing
+        self._closer = closing
         self._queue = queue
         self._clock = clock
 
@@ -77,7 +77,7 @@ class HeldGrants:
             return None
         try:
             token = self._secrets.read(token_secret(name)).decode()
-        except Missing:
+        except DocumentMissing:
             return None
         return Grant(token, scopes, state.google_sub, state.address)
 
@@ -94,7 +94,7 @@ class HeldGrants:
         except SyncError as error:
             log.warning("left_for_the_sweep", mailbox=name, code=error.code)
         else:
-            close_soon(self._closing, self._queue, name)
+            close_soon(self._closer, self._queue, name)
 
     def _now(self) -> int:
-        return milliseconds(self._clock.now())
+        return to_epoch_ms(self._clock.now())

@@ -8,7 +8,7 @@ from typing import Literal
 from shared.core.ids import HistoryId, MailboxId, UserId
 from shared.core.matching.bcc import LOGGING
 from shared.core.syncing.lease import Lease
-from shared.errors import ServesOtherwise, Transient
+from shared.errors import MailboxPurposeConflict, Transient
 from shared.repositories.mailboxes import Connection, Mailbox
 
 Outcome = Literal["began", "resumed", "renewed", "moved"]
@@ -51,7 +51,7 @@ def check_purpose(mailbox: Mailbox | None, link: NewLink) -> None:
     """
     users = mailbox.users if mailbox else ()
     if users and (LOGGING in users) != (link.user == LOGGING):
-        raise ServesOtherwise
+        raise MailboxPurposeConflict
     if mailbox is not None and mailbox.google_sub != link.google_sub:
         raise Transient("Another account has just been connected at this address.")
 

@@ -16,7 +16,7 @@ from shared.core.ids import SubaccountId, UserId, digest
 from shared.errors import AlreadyExists, Problem
 from shared.ports import Clock, Create, Delete, Documents
 from shared.repositories import paths
-from shared.services.callers.authentication import (
+from shared.services.auth.authentication import (
     AHEAD_LEEWAY_SECONDS,
     MAX_LIFETIME_SECONDS,
     Authentication,

@@ -7,12 +7,12 @@ import threading
 from collections.abc import Iterable
 
 from shared.core.ids import SubaccountId, UserId
-from shared.core.matching.bcc import LOGGING, DropFormat, derive_token, token_key
+from shared.core.matching.bcc import LOGGING, BccAddressFormat, derive_token, token_key
 from shared.errors import Misconfigured, Problem
 from shared.ports import Documents, Secrets, Snapshot
 from shared.repositories import bcc, paths
 from shared.repositories.mailboxes import Mailboxes
-from shared.services.compare_and_set import until_settled
+from shared.services.compare_and_set import retry_on_conflict
 
 _MAKING = threading.Lock()
 TOKEN_KEY = "bcc-token-key"  # noqa: S105  (the secret's name)
@@ -30,7 +30,7 @@ class BccAddresses:
         self,
         documents: Documents,
         secrets: Secrets,
-        form: DropFormat | None,
+        form: BccAddressFormat | None,
         *,
         development: bool,
     ) -> None:
@@ -48,12 +48,16 @@ class BccAddresses:
             return None
         return self._show(self._form, subaccount, user)
 
-    def _show(self, form: DropFormat, subaccount: SubaccountId, user: UserId) -> str:
+    def _show(
+        self, form: BccAddressFormat, subaccount: SubaccountId, user: UserId
+    ) -> str:
         found = self._read(subaccount, user)
         token = self._token(subaccount, user, found) if found.exists else None
         if token is None:
             # None yet, or made with a key that is gone: that one cannot be shown.
-            token = until_settled(lambda: self._issue(subaccount, user, unless=True))
+            token = retry_on_conflict(
+                lambda: self._issue(subaccount, user, unless=True)
+            )
         return form.address(token)
 
     def lead_nowhere(self) -> bool:
@@ -78,7 +82,7 @@ class BccAddresses:
             )
         if not self._documents.get([paths.member(subaccount, user)])[0].exists:
             raise Problem(404, "not_found", "There is no such user.")
-        token = until_settled(lambda: self._issue(subaccount, user, unless=False))
+        token = retry_on_conflict(lambda: self._issue(subaccount, user, unless=False))
         return None if self.lead_nowhere() else self._form.address(token)
 
     def show_all(

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from shared.core.ids import SubaccountId
 from shared.errors import Conflict, DocumentFull, Problem
 from shared.repositories.directory import ContactToWrite
-from shared.services.compare_and_set import until_settled
+from shared.services.compare_and_set import retry_on_conflict
 from shared.services.crm.directory import TOO_MANY_AT_ADDRESS, Directory
 
 # A commit takes 500 writes: a row costs one, and one for each address, old or new.
@@ -106,7 +106,7 @@ class ContactImport:
         """Write rows; the error when one of them cannot be written."""
         contacts = [row.contact for row in rows]
         try:
-            until_settled(
+            retry_on_conflict(
                 lambda: self._directory.write_contacts(self._subaccount, contacts)
             )
         except Conflict as error:

@@ -11,14 +11,14 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
 from shared.core.ids import ContactId, SubaccountId, UserId, digest
-from shared.core.moments import milliseconds
+from shared.core.moments import to_epoch_ms
 from shared.core.records import Contact, Member, Subaccount
 from shared.errors import DocumentFull, Problem
 from shared.ports import Blobs, Clock, Documents, Secrets, Snapshot
 from shared.repositories import directory as records
 from shared.repositories import paths
 from shared.repositories.directory import ContactToWrite, MemberToWrite
-from shared.services.compare_and_set import until_settled
+from shared.services.compare_and_set import retry_on_conflict
 from shared.services.crm.erasure import Erasure
 
 # Firestore's limit of a commit.
@@ -81,7 +81,7 @@ class Directory:
                 [records.write_subaccount(_with_password(wanted, held), before.version)]
             )
 
-        until_settled(step)
+        retry_on_conflict(step)
         return wanted
 
     # --- users -------------------------------------------------------------------
@@ -128,7 +128,7 @@ class Directory:
                 )
             )
 
-        until_settled(step)
+        retry_on_conflict(step)
         self._add_internal(subaccount, wanted.id, self._own_addresses(wanted.id))
         found = self.member(subaccount, wanted.id)
         if found is None:  # deleted in this moment
@@ -153,7 +153,7 @@ class Directory:
             if writes:
                 self._documents.commit(writes)
 
-        until_settled(step)
+        retry_on_conflict(step)
         found = self.member(subaccount, user)
         if found is None:  # deleted in this moment
             raise not_found("user")
@@ -173,7 +173,7 @@ class Directory:
             if writes:
                 self._documents.commit(writes)
 
-        until_settled(step)
+        retry_on_conflict(step)
 
     def add_internal_addresses(self, user: UserId, addresses: Iterable[str]) -> None:
         """Make addresses the user's own, internal in all the user's subaccounts.
@@ -194,7 +194,7 @@ class Directory:
                 if writes:
                     self._documents.commit(writes)
 
-        until_settled(step)
+        retry_on_conflict(step)
 
     def _own_addresses(self, user: UserId) -> frozenset[str]:
         connection = self._read(paths.connection(user)).data
@@ -236,7 +236,7 @@ class Directory:
         """
         self.require(subaccount)
         try:
-            until_settled(lambda: self.write_contacts(subaccount, [wanted]))
+            retry_on_conflict(lambda: self.write_contacts(subaccount, [wanted]))
         except DocumentFull:
             raise DocumentFull(TOO_MANY_AT_ADDRESS) from None
         return self.contact_as_given(subaccount, wanted.id)
@@ -282,7 +282,7 @@ class Directory:
         return self._documents.get([path])[0]
 
     def _now(self) -> int:
-        return milliseconds(self._clock.now())
+        return to_epoch_ms(self._clock.now())
 
 
 def not_found(what: str) -> Problem:

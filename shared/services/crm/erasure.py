@@ -13,7 +13,7 @@ from collections import defaultdict
 from functools import partial
 
 from shared.core.ids import ContactId, MessageId, Rfc822MessageId, SubaccountId
-from shared.core.moments import milliseconds
+from shared.core.moments import to_epoch_ms
 from shared.errors import Conflict
 from shared.ports import (
     Blobs,
@@ -30,7 +30,7 @@ from shared.ports import (
 from shared.repositories import directory as records
 from shared.repositories import messages, paths
 from shared.services.blob_uploads import BlobUploads
-from shared.services.compare_and_set import OVERTAKEN, until_settled
+from shared.services.compare_and_set import CONFLICTS, retry_on_conflict
 
 # A message's document may hold 200 KB inline: a page stays within a few megabytes.
 _MESSAGES_PER_PAGE = 25
@@ -70,7 +70,7 @@ class Erasure:
         Raises Transient when it is not done yet: the same call goes on.
         """
         for _ in range(_ROUNDS):
-            hidden = until_settled(partial(self._hide, subaccount, contact))
+            hidden = retry_on_conflict(partial(self._hide, subaccount, contact))
             if hidden is None:
                 return
             self._erase_messages(subaccount, contact)
@@ -86,7 +86,7 @@ class Erasure:
                     ),
                 )
             )
-            until_settled(partial(self._forget_addresses, subaccount, hidden))
+            retry_on_conflict(partial(self._forget_addresses, subaccount, hidden))
             try:
                 self._documents.commit(
                     [
@@ -94,7 +94,7 @@ class Erasure:
                         Delete(paths.erasure(subaccount, contact)),
                     ]
                 )
-            except OVERTAKEN:
+            except CONFLICTS:
                 continue  # a message came in: take it along
             return
         raise Conflict
@@ -105,7 +105,7 @@ class Erasure:
         found = self._documents.get([path])[0]
         if not records.is_live(found):
             return found if found.exists else None
-        now = milliseconds(self._clock.now())
+        now = to_epoch_ms(self._clock.now())
         emails = found.data["emails"]
         begun = {"subaccount": subaccount, "contact": contact, "at": now}
         self._documents.commit(
@@ -123,7 +123,7 @@ class Erasure:
             where=(("contact", "==", contact),),
             limit=_MESSAGES_PER_PAGE,
         )
-        while until_settled(partial(self._erase_page, subaccount, query)):
+        while retry_on_conflict(partial(self._erase_page, subaccount, query)):
             continue
 
     def _erase_page(self, subaccount: SubaccountId, query: Query) -> int:

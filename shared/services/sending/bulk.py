@@ -17,18 +17,18 @@ from shared.ports import Write
 from shared.repositories import sends
 from shared.repositories.sends import BulkRecipient, FirstResult
 from shared.services.sending import batches
-from shared.services.sending.accepting import (
+from shared.services.sending.batches import Batch
+from shared.services.sending.fan_out import FanOut
+from shared.services.sending.outbound_work import OutboundWork
+from shared.services.sending.recipients import find_contacts, unknown_contact
+from shared.services.sending.send_context import SendContext
+from shared.services.sending.send_records import SendRequest, Upload, describe
+from shared.services.sending.submission import (
     Accepted,
-    Accepting,
+    SendSubmission,
     check_size,
     payload_hash,
 )
-from shared.services.sending.batches import Batch
-from shared.services.sending.fan_out import FanOut
-from shared.services.sending.mailroom import Mailroom
-from shared.services.sending.outbound_work import OutboundWork
-from shared.services.sending.recipients import find_contacts, unknown_contact
-from shared.services.sending.send_records import SendRequest, Upload, describe
 
 MAX_CONTACTS = 1000
 # Bodies bigger than this are written by the worker, not while the caller waits.
@@ -38,10 +38,10 @@ _SMALL_BODY = 16 * 1024
 class Bulk:
     """Accepts bulk mail."""
 
-    def __init__(self, room: Mailroom, fan_out: FanOut) -> None:
+    def __init__(self, context: SendContext, fan_out: FanOut) -> None:
         """Use these."""
-        self._room = room
-        self._accepting = Accepting(room.documents)
+        self._context = context
+        self._submission = SendSubmission(context.documents)
         self._fan_out = fan_out
 
     def submit(
@@ -52,11 +52,11 @@ class Bulk:
         Raises Problem, and then nothing is stored.
         """
         payload = payload_hash(request, uploads)
-        first = self._accepting.first_result(request.subaccount, key, payload)
+        first = self._submission.first_result(request.subaccount, key, payload)
         if first is None:
             first = self._accept(request, uploads, key, payload)
         if first.batch is not None:
-            self._room.publish([OutboundWork(request.subaccount, batch=first.batch)])
+            self._context.publish([OutboundWork(request.subaccount, batch=first.batch)])
         return Accepted(first.ids)
 
     def _accept(
@@ -68,14 +68,14 @@ class Bulk:
         result = FirstResult(payload, ids, batch.id)
 
         def counted() -> Write:
-            return self._room.caps.take(request.subaccount, len(ids))
+            return self._context.caps.take(request.subaccount, len(ids))
 
         counted()  # before anything is stored; the commit is what decides
         under = sends.batch_prefix(request.subaccount, batch.id)
-        with self._room.uploads.begin(under) as upload:
+        with self._context.uploads.begin(under) as upload:
             batches.put_content(upload, batch, uploads)
             batch = replace(batch, prefix=upload.prefix)
-            stored = self._accepting.store(
+            stored = self._submission.store(
                 request.subaccount,
                 key,
                 result,
@@ -89,27 +89,27 @@ class Bulk:
         return stored
 
     def _batch(self, request: SendRequest, uploads: Sequence[Upload]) -> Batch:
-        room = self._room
-        subaccount = room.directory.require(request.subaccount)
-        room.pausing.refuse_if_paused(subaccount.id)
-        member = room.senders.member(subaccount.id, request.user)
+        context = self._context
+        subaccount = context.directory.require(request.subaccount)
+        context.pausing.refuse_if_paused(subaccount.id)
+        member = context.senders.member(subaccount.id, request.user)
         batch_id = digest("batch", random_ids.token_hex(16))
         return Batch(
             id=batch_id,
             request=request,
-            sender=room.senders.choose(
+            sender=context.senders.choose(
                 subaccount, member, request.kind, request.sender
             ),
             attachments=describe(uploads, request.html),
             recipients=self._recipients(subaccount, request.contacts, batch_id),
             internal_domains=subaccount.internal_domains,
-            at=room.now(),
+            at=context.now(),
         )
 
     def _recipients(
         self, subaccount: Subaccount, ids: Sequence[ContactId], batch: str
     ) -> tuple[BulkRecipient, ...]:
-        known = find_contacts(self._room.documents, subaccount.id, ids)
+        known = find_contacts(self._context.documents, subaccount.id, ids)
         missing = [
             f"/contacts/{n}" for n, contact in enumerate(ids) if contact not in known
         ]

@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from shared.core.ids import MailboxId, MessageId, SubaccountId
-from shared.core.moments import milliseconds
+from shared.core.moments import to_epoch_ms
 from shared.core.sending import send_window
 from shared.core.sending.send_window import Full, SendWindow
 from shared.errors import Problem
 from shared.ports import Clock, Documents, Write
 from shared.repositories import sends
-from shared.services.compare_and_set import until_settled
+from shared.services.compare_and_set import retry_on_conflict
 
 _OF_MAILBOX = "The mailbox has sent as many messages as it may in 24 hours."
 _OF_PROVIDER = (
@@ -110,7 +110,7 @@ class SendCaps:
             changed = change(sends.window_from(found))
             self._documents.commit([sends.window_write(found, changed)])
 
-        until_settled(step)
+        retry_on_conflict(step)
 
     def _now(self) -> int:
-        return milliseconds(self._clock.now())
+        return to_epoch_ms(self._clock.now())

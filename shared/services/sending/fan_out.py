@@ -14,17 +14,17 @@ from shared.core.ids import ContactId, SubaccountId
 from shared.core.parsing.address import in_domains, normalise
 from shared.core.records import Message
 from shared.core.sending.states import Send
-from shared.errors import AlreadyExists, Missing
+from shared.errors import AlreadyExists, DocumentMissing
 from shared.ports import Create, Delete, Snapshot, Update, Write
 from shared.repositories import bounded, messages, paths, sends
 from shared.repositories.directory import is_live, to_contact
 from shared.repositories.messages import MessageDocument
 from shared.repositories.sends import BulkRecipient
-from shared.services.compare_and_set import until_settled
+from shared.services.compare_and_set import retry_on_conflict
 from shared.services.sending import batches
 from shared.services.sending.batches import Batch
-from shared.services.sending.mailroom import Mailroom
 from shared.services.sending.outbound_work import OutboundWork
+from shared.services.sending.send_context import SendContext
 from shared.services.sending.send_records import record_writes
 
 _PER_EVENT = 100
@@ -48,11 +48,11 @@ class _Made:
 class FanOut:
     """Makes records and sends of batches."""
 
-    def __init__(self, room: Mailroom) -> None:
+    def __init__(self, context: SendContext) -> None:
         """Use these."""
-        self._room = room
-        self._documents = room.documents
-        self._blobs = room.blobs
+        self._context = context
+        self._documents = context.documents
+        self._blobs = context.blobs
 
     def go_on(self, subaccount: SubaccountId, batch_id: str, start: int) -> None:
         """Make some mails of a batch and publish them, then the rest of the batch.
@@ -70,16 +70,16 @@ class FanOut:
         self.make(batch, left)
         for recipient in left:
             self._copy_attachments(batch, recipient)
-        self._room.publish(
+        self._context.publish(
             [OutboundWork(subaccount, recipient.message) for recipient in some]
         )
         if start + count < len(batch.recipients):
             rest = OutboundWork(subaccount, batch=batch_id, start=start + count)
-            self._room.publish([rest])
+            self._context.publish([rest])
             return
-        removal = self._room.uploads.removal([batch.prefix])
+        removal = self._context.uploads.removal([batch.prefix])
         self._documents.commit([Delete(found.path), *removal.writes()])
-        self._room.uploads.remove(removal)
+        self._context.uploads.remove(removal)
 
     def _not_erased(
         self, batch: Batch, some: Sequence[BulkRecipient]
@@ -117,7 +117,7 @@ class FanOut:
                         self._documents,
                         [write for mail in made for write in mail.writes],
                     )
-                except (AlreadyExists, Missing):
+                except (AlreadyExists, DocumentMissing):
                     for mail in made:
                         self._make_one(mail)
                 else:
@@ -127,14 +127,16 @@ class FanOut:
     def _with_blob(self, made: _Made, uploads: ExitStack) -> _Made:
         """Put the blob of a mail whose words are too many for its document."""
         under = messages.blob_prefix(made.record.subaccount, made.record.id)
-        upload = uploads.enter_context(self._room.uploads.begin(under))
+        upload = uploads.enter_context(self._context.uploads.begin(under))
         made.stored.put_blob(upload.put)
         return replace(
             made, writes=[*made.writes, *upload.naming()], named=upload.named
         )
 
     def _make_one(self, made: _Made) -> None:
-        with suppress(AlreadyExists, Missing):  # made before, or its contact is erased
+        with suppress(
+            AlreadyExists, DocumentMissing
+        ):  # made before, or its contact is erased
             bounded.commit(self._documents, made.writes)
             made.named()
 
@@ -145,7 +147,7 @@ class FanOut:
         if not batch.attachments or self._without_blobs(path) is None:
             return
         under = messages.blob_prefix(subaccount, message)
-        with self._room.uploads.begin(under) as upload:
+        with self._context.uploads.begin(under) as upload:
             for attachment in batch.attachments:
                 data = self._blobs.get(batches.attachment_key(batch, attachment.id))
                 name = messages.attachment_name(attachment.id)
@@ -158,7 +160,7 @@ class FanOut:
                     self._documents.commit([named, *upload.naming()])
                     upload.named()
 
-            until_settled(name_them)
+            retry_on_conflict(name_them)
 
     def _without_blobs(self, path: str) -> Snapshot | None:
         """The message, unless it is not there or has its attachments."""

@@ -7,15 +7,15 @@ gone the Sent copy is found by our header. Sends nothing.
 from __future__ import annotations
 
 from shared.core.mail import MessageHeaders
-from shared.core.moments import milliseconds
-from shared.core.sending.replying import Answering
+from shared.core.moments import to_epoch_ms
+from shared.core.sending.replying import ReplyHeaders
 from shared.core.sending.states import Send
 from shared.errors import SyncError, Transient
 from shared.ports import Clock, Documents, Gmail
 from shared.repositories.mailboxes import Mailbox, Mailboxes
 from shared.repositories.sends import Sends
-from shared.services.sending.ending import Sent
-from shared.services.sending.send_steps import Unclear, advance
+from shared.services.sending.completion import Sent
+from shared.services.sending.send_steps import SendUnknown, advance
 
 
 class GmailFate:
@@ -28,7 +28,7 @@ class GmailFate:
         self._clock = clock
 
     def look(
-        self, gmail: Gmail, mailbox: Mailbox, send: Send, refers: Answering
+        self, gmail: Gmail, mailbox: Mailbox, send: Send, refers: ReplyHeaders
     ) -> Sent | None:
         """What became of it; None: the draft is there, so it was not sent.
 
@@ -41,24 +41,24 @@ class GmailFate:
             found = gmail.find_sent(mark_of(send), send.gmail_thread, since)
         except SyncError as error:
             wait = error.retry_after if isinstance(error, Transient) else None
-            raise Unclear(looked=False, retry_after=wait) from None
+            raise SendUnknown(looked=False, retry_after=wait) from None
         if found is None:
-            raise Unclear(looked=True)
+            raise SendUnknown(looked=True)
         return _sent(found, mailbox, refers)
 
     def read_back(
-        self, gmail: Gmail, mailbox: Mailbox, send: Send, refers: Answering
+        self, gmail: Gmail, mailbox: Mailbox, send: Send, refers: ReplyHeaders
     ) -> Sent:
         """Gmail's own Message-ID, thread and date of the mail that it has sent."""
         if send.gmail_message is None:
-            raise Unclear(looked=False)
+            raise SendUnknown(looked=False)
         try:
             found = gmail.headers([send.gmail_message])[send.gmail_message]
             if isinstance(found, SyncError):
                 raise found
         except Transient as error:
             advance(self._sends, send, state="taken", gmail_message=send.gmail_message)
-            raise Unclear(looked=False, retry_after=error.retry_after) from None
+            raise SendUnknown(looked=False, retry_after=error.retry_after) from None
         except SyncError:
             # It was sent; more than that cannot be learnt.
             return self.what_is_known(send)
@@ -68,7 +68,7 @@ class GmailFate:
         """A sent mail whose Message-ID cannot be learnt; the sync may bring it."""
         mailbox = self._mailboxes.read(send.mailbox) if send.mailbox else None
         return Sent(
-            at=send.sending_since or milliseconds(self._clock.now()),
+            at=send.sending_since or to_epoch_ms(self._clock.now()),
             address=mailbox.address if mailbox else None,
             gmail_message=send.gmail_message,
             gmail_thread=send.gmail_thread,
@@ -80,7 +80,7 @@ def mark_of(send: Send) -> str:
     return f"{send.subaccount}/{send.message}"
 
 
-def _sent(found: MessageHeaders, mailbox: Mailbox, refers: Answering) -> Sent:
+def _sent(found: MessageHeaders, mailbox: Mailbox, refers: ReplyHeaders) -> Sent:
     return Sent(
         at=found.internal_date,
         rfc822_message_id=found.rfc822_message_id,

@@ -14,33 +14,33 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from shared.core.ids import MailboxId
-from shared.core.moments import milliseconds
+from shared.core.moments import to_epoch_ms
 from shared.core.records import Message
-from shared.core.sending.replying import Answering
+from shared.core.sending.replying import ReplyHeaders
 from shared.core.sending.states import Send
 from shared.errors import (
     DailyLimitReached,
+    GmailNotFound,
     Misconfigured,
     NeedsReauth,
     Permanent,
     RateLimited,
     SyncError,
     Transient,
-    Vanished,
 )
 from shared.logs import log
 from shared.ports import Clock, Documents, Draft, Gmail
 from shared.repositories.mailboxes import Mailbox, Mailboxes
 from shared.repositories.sends import Sends
 from shared.services.connecting.accounts import Accounts
-from shared.services.sending.ending import Sent
+from shared.services.sending.completion import Sent
 from shared.services.sending.gmail_fate import GmailFate, mark_of
 from shared.services.sending.send_records import own_message_id
 from shared.services.sending.send_steps import (
-    Letters,
-    Postponed,
-    Refused,
-    Unclear,
+    MimeLoader,
+    SendDeferred,
+    SendRejected,
+    SendUnknown,
     advance,
     told,
 )
@@ -54,13 +54,17 @@ class GmailRoute:
     """Sends through Gmail, or finds out what became of an earlier try."""
 
     def __init__(
-        self, documents: Documents, accounts: Accounts, letters: Letters, clock: Clock
+        self,
+        documents: Documents,
+        accounts: Accounts,
+        loader: MimeLoader,
+        clock: Clock,
     ) -> None:
         """Use these."""
         self._sends = Sends(documents)
         self._mailboxes = Mailboxes(documents)
         self._accounts = accounts
-        self._letters = letters
+        self._loader = loader
         self._fate = GmailFate(documents, clock)
         self._clock = clock
 
@@ -70,7 +74,7 @@ class GmailRoute:
         Raises Refused, Postponed or Unclear, which say what is certain.
         """
         mailbox = self._mailbox(send)
-        refers = self._letters.answering(send, record)
+        refers = self._loader.reply_headers(send, record)
         gmail = self._open(send)
         if send.state == "taken":
             return self._fate.read_back(gmail, mailbox, send, refers)
@@ -93,12 +97,12 @@ class GmailRoute:
         if send.state == "queued":
             return  # a draft that is left is removed afterwards
         if send.state == "taken":
-            raise Unclear(looked=False)
+            raise SendUnknown(looked=False)
         try:
             gmail = self._accounts.gmail(_mailbox_of(send))
             gmail.delete_draft(send.draft or "")
         except SyncError as error:
-            raise Unclear(looked=isinstance(error, Vanished)) from error
+            raise SendUnknown(looked=isinstance(error, GmailNotFound)) from error
 
     def clean(self, send: Send, message_id: str) -> None:
         """Remove the drafts of a mail that failed; raises Transient."""
@@ -109,7 +113,7 @@ class GmailRoute:
                 {send.draft} if send.draft else set()
             )
             for draft in sorted(ids):
-                with suppress(Vanished):
+                with suppress(GmailNotFound):
                     gmail.delete_draft(draft)
         except (NeedsReauth, Permanent) as error:
             log.warning("draft_not_removed", mailbox=send.mailbox, code=error.code)
@@ -124,7 +128,7 @@ class GmailRoute:
         mailbox = self._mailboxes.read(_mailbox_of(send))
         gone = mailbox is None or send.user not in mailbox.users
         if mailbox is None or (gone and send.state == "queued"):
-            raise Refused("disconnected", _LEFT)
+            raise SendRejected("disconnected", _LEFT)
         return mailbox
 
     def _open(self, send: Send) -> Gmail:
@@ -138,7 +142,7 @@ class GmailRoute:
             raise _passing(send, _ours(error)) from None
 
     def _draft(
-        self, gmail: Gmail, send: Send, record: Message, refers: Answering
+        self, gmail: Gmail, send: Send, record: Message, refers: ReplyHeaders
     ) -> Send:
         """The draft of this mail: known, left by an earlier holder, or new."""
         if send.draft is not None:
@@ -148,13 +152,13 @@ class GmailRoute:
                 gmail, record, refers
             )
         except Transient as error:
-            raise Postponed(error) from None
+            raise SendDeferred(error) from None
         except NeedsReauth:
             raise self._reauth(send) from None
         except Misconfigured as error:
-            raise Postponed(_ours(error)) from None
+            raise SendDeferred(_ours(error)) from None
         except Permanent as error:
-            raise Refused("rejected", told(error, record)) from None
+            raise SendRejected("rejected", told(error, record)) from None
         try:
             return advance(
                 self._sends, send, draft=draft.id, gmail_thread=draft.gmail_thread_id
@@ -172,17 +176,17 @@ class GmailRoute:
         own_id = own_message_id(record.id, record.sender)
         found = gmail.find_drafts(mark_of(send), own_id)
         for spare in found[1:]:
-            with suppress(Vanished):
+            with suppress(GmailNotFound):
                 gmail.delete_draft(spare.id)
         return found[0] if found else None
 
-    def _new_draft(self, gmail: Gmail, record: Message, refers: Answering) -> Draft:
+    def _new_draft(self, gmail: Gmail, record: Message, refers: ReplyHeaders) -> Draft:
         letter = io.BytesIO()
-        for piece in self._letters.pieces(record, refers, reply_to=None, with_bcc=True):
+        for piece in self._loader.pieces(record, refers, reply_to=None, with_bcc=True):
             letter.write(piece)
         try:
             return gmail.create_draft(letter, refers.gmail_thread)
-        except Vanished:
+        except GmailNotFound:
             if refers.gmail_thread is None:
                 raise
             # The user has deleted the thread for ever: the answer begins another.
@@ -199,29 +203,29 @@ class GmailRoute:
         mailbox: Mailbox,
         send: Send,
         record: Message,
-        refers: Answering,
+        refers: ReplyHeaders,
     ) -> Sent:
         try:
             message = gmail.send_draft(send.draft or "")
-        except Vanished:
+        except GmailNotFound:
             found = self._fate.look(gmail, mailbox, send, refers)
             if found is None:
-                raise Unclear(looked=True) from None
+                raise SendUnknown(looked=True) from None
             return found
         except DailyLimitReached as error:
             raise self._limit(error, record) from None
         except RateLimited as error:
-            raise Postponed(error) from None
+            raise SendDeferred(error) from None
         except Transient as error:
             # The answer is lost, or Gmail failed midway.
             found = self._fate.look(gmail, mailbox, send, refers)
             if found is None:
-                raise Postponed(error) from None
+                raise SendDeferred(error) from None
             return found
         except NeedsReauth:
             raise self._reauth(replace(send, state="queued")) from None
         except Permanent as error:
-            raise Refused("rejected", told(error, record)) from None
+            raise SendRejected("rejected", told(error, record)) from None
         send = replace(send, gmail_message=message)
         return self._fate.read_back(gmail, mailbox, send, refers)
 
@@ -231,18 +235,18 @@ class GmailRoute:
         """C7: the connection is marked, and the mail fails, unless it may be out."""
         self._accounts.needs_reauth(_mailbox_of(send))
         if send.state in {"sending", "taken"}:
-            return Unclear(looked=False)
-        return Refused("reauth_required", _REAUTH)
+            return SendUnknown(looked=False)
+        return SendRejected("reauth_required", _REAUTH)
 
-    def _limit(self, error: DailyLimitReached, record: Message) -> Refused:
+    def _limit(self, error: DailyLimitReached, record: Message) -> SendRejected:
         free_at = self._now() + int((error.retry_after or 0.0) * 1000)
         at = datetime.fromtimestamp(free_at // 1000, UTC).isoformat()
         limit = DailyLimitReached(_LIMIT.format(at=at.replace("+00:00", "Z")))
         limit.said = error.said
-        return Refused("daily_limit_reached", told(limit, record), free_at)
+        return SendRejected("daily_limit_reached", told(limit, record), free_at)
 
     def _now(self) -> int:
-        return milliseconds(self._clock.now())
+        return to_epoch_ms(self._clock.now())
 
 
 def _ours(error: Misconfigured) -> Transient:
@@ -253,11 +257,11 @@ def _ours(error: Misconfigured) -> Transient:
 
 def _passing(send: Send, error: Transient) -> Exception:
     if send.state == "queued":
-        return Postponed(error)
-    return Unclear(looked=False, retry_after=error.retry_after)
+        return SendDeferred(error)
+    return SendUnknown(looked=False, retry_after=error.retry_after)
 
 
 def _mailbox_of(send: Send) -> MailboxId:
     if send.mailbox is None:
-        raise Refused("disconnected", _LEFT)
+        raise SendRejected("disconnected", _LEFT)
     return send.mailbox

@@ -21,18 +21,28 @@ from shared.core.sending.states import (
     is_past,
     set_free,
 )
-from shared.errors import Misconfigured, Missing, SyncError, Transient
+from shared.errors import DocumentMissing, Misconfigured, SyncError, Transient
 from shared.logs import log
 from shared.repositories import messages
 from shared.repositories.sends import Sends
-from shared.services.sending.ending import Ending, HolderChanged, Sent, as_synced
+from shared.services.sending.completion import (
+    HolderChanged,
+    SendCompletion,
+    Sent,
+    as_synced,
+)
 from shared.services.sending.fan_out import FanOut
 from shared.services.sending.gmail_route import GmailRoute
-from shared.services.sending.mailroom import Mailroom
 from shared.services.sending.outbound_work import OutboundWork
 from shared.services.sending.provider import ProviderRoute
+from shared.services.sending.send_context import SendContext
 from shared.services.sending.send_records import own_message_id
-from shared.services.sending.send_steps import Postponed, Refused, Unclear, told
+from shared.services.sending.send_steps import (
+    SendDeferred,
+    SendRejected,
+    SendUnknown,
+    told,
+)
 
 _FATE_UNKNOWN = (
     "Gmail did not say whether it sent this mail, and shows neither the draft nor a "
@@ -56,22 +66,22 @@ class Outbound:
 
     def __init__(
         self,
-        room: Mailroom,
+        context: SendContext,
         gmail: GmailRoute,
         provider: ProviderRoute,
         fan_out: FanOut,
-        ending: Ending,
+        ending: SendCompletion,
         *,
         patience_minutes: float,
         fate_minutes: float,
     ) -> None:
         """Wait for outages so long at most, and look for a lost mail so long."""
-        self._room = room
-        self._sends = Sends(room.documents)
+        self._context = context
+        self._sends = Sends(context.documents)
         self._gmail = gmail
         self._provider = provider
         self._fan_out = fan_out
-        self._ending = ending
+        self._completion = ending
         self._patience_minutes = patience_minutes
         self._fate_minutes = fate_minutes
 
@@ -87,17 +97,17 @@ class Outbound:
 
     def _one(self, subaccount: SubaccountId, message: MessageId, delivery: str) -> None:
         taken: list[Claim] = []
-        switch = self._room.pausing.of(subaccount)
+        switch = self._context.pausing.of(subaccount)
 
         def begin(before: Send) -> Send | None:
             taken.clear()
-            decided = claim(before, delivery, self._room.now(), paused=switch.paused)
+            decided = claim(before, delivery, self._context.now(), paused=switch.paused)
             taken[:] = [decided]
             return None if decided.action == "leave" else decided.send
 
         send = self._sends.change(subaccount, message, begin)
         if not taken:
-            self._ending.publish_left(subaccount, message)
+            self._completion.publish_left(subaccount, message)
             return
         if send is None:
             return  # another delivery is at it, or it waits for the end of a pause
@@ -105,7 +115,7 @@ class Outbound:
             case "later":
                 raise Transient("It is too early for this mail.")
             case "afresh":
-                self._room.publish([OutboundWork(subaccount, message)])
+                self._context.publish([OutboundWork(subaccount, message)])
             case _:
                 try:
                     self._work(send, switch)
@@ -132,7 +142,7 @@ class Outbound:
             self._clean(send, record)
             return
         if (out := as_synced(send, record)) is not None:
-            self._ending.sent(send, out)
+            self._completion.sent(send, out)
             return
         if is_dropped(send, switch.drop_until):
             self._give_up(send, record, "cancelled", _DROPPED)
@@ -140,18 +150,18 @@ class Outbound:
         route: Route = self._gmail if send.route == "gmail" else self._provider
         try:
             sent = route.send(send, record)
-        except Refused as refusal:
+        except SendRejected as refusal:
             if refusal.free_at is not None and send.mailbox is not None:
-                self._room.caps.block(send.mailbox, refusal.free_at)
+                self._context.caps.block(send.mailbox, refusal.free_at)
             self._fail(send, record, refusal.code, refusal.detail)
-        except Postponed as postponed:
+        except SendDeferred as postponed:
             # A pause is no outage: patience begins anew after it.
             since = max(send.accepted_at, switch.changed_at)
             self._postpone(send, record, postponed.cause, since)
-        except Unclear as unclear:
+        except SendUnknown as unclear:
             self._look_again(send, record, unclear)
         else:
-            self._ending.sent(send, sent)
+            self._completion.sent(send, sent)
 
     def _ended_by(self, fault: Exception, send: Send, switch: Switch) -> bool:
         """Count a fault that nobody expected; says whether it has ended the mail.
@@ -166,7 +176,7 @@ class Outbound:
         current = replace(current, faults=current.faults + 1)
         if isinstance(fault, Misconfigured):
             since = max(send.accepted_at, switch.changed_at)
-            last = is_past(since, self._patience_minutes, self._room.now(), None)
+            last = is_past(since, self._patience_minutes, self._context.now(), None)
         else:
             last = current.faults >= MOST_FAULTS
         if not last:
@@ -180,20 +190,20 @@ class Outbound:
         detail = fault.detail if isinstance(fault, SyncError) else _FAULT.format(kind)
         if send.state == "cleaning":
             log.warning("draft_not_removed", mailbox=send.mailbox)
-            self._ending.forget(send)
+            self._completion.forget(send)
             return
         if send.route == "provider" and send.state != "queued":
-            self._ending.failed(send, "fate_unknown", detail)
+            self._completion.failed(send, "fate_unknown", detail)
             return
         try:
             if send.route == "gmail":
                 self._gmail.abandon(send)
-        except Unclear as unclear:
+        except SendUnknown as unclear:
             self._look_again(send, None, unclear)
         except Transient:
             raise
         except Exception:  # noqa: BLE001  (Gmail cannot be asked at all)
-            self._look_again(send, None, Unclear(looked=False))
+            self._look_again(send, None, SendUnknown(looked=False))
         else:
             known = isinstance(fault, Misconfigured)
             code = Misconfigured.code if known else SyncError.code
@@ -202,16 +212,19 @@ class Outbound:
     def _record(self, send: Send) -> Message | None:
         try:
             return messages.load(
-                self._room.documents, self._room.blobs, send.subaccount, send.message
+                self._context.documents,
+                self._context.blobs,
+                send.subaccount,
+                send.message,
             )
-        except Missing:
+        except DocumentMissing:
             return None  # it is being erased
 
     def _postpone(
         self, send: Send, record: Message, cause: Transient, since: int
     ) -> None:
         """Try again later, or give up for good when that takes too long (S11)."""
-        now = self._room.now()
+        now = self._context.now()
         if not is_past(since, self._patience_minutes, now, cause.retry_after):
             self._free(send, cause.retry_after)
             raise cause
@@ -224,17 +237,19 @@ class Outbound:
         if send.route == "gmail":
             try:
                 self._gmail.abandon(send)
-            except Unclear as unclear:
+            except SendUnknown as unclear:
                 self._look_again(send, record, unclear)
                 return
         self._fail(send, record, code, detail)
 
-    def _look_again(self, send: Send, record: Message | None, unclear: Unclear) -> None:
+    def _look_again(
+        self, send: Send, record: Message | None, unclear: SendUnknown
+    ) -> None:
         """Look later, or say that nobody knows (S7)."""
         current = self._current(send)
         if current is None:
             return
-        now = self._room.now()
+        now = self._context.now()
         since = current.sending_since or current.accepted_at
         minutes = self._fate_minutes
         if not unclear.looked:
@@ -244,13 +259,13 @@ class Outbound:
             self._free(send, unclear.retry_after)
             raise Transient("What became of this mail is not known yet.")
         if current.state == "taken":
-            self._ending.sent(current, self._gmail.what_is_known(current))
+            self._completion.sent(current, self._gmail.what_is_known(current))
             return
         self._fail(current, record, "fate_unknown", _FATE_UNKNOWN)
 
     def _fail(self, send: Send, record: Message | None, code: str, detail: str) -> None:
         """End it; what is left of a draft goes in the same delivery, if it can."""
-        self._ending.failed(send, code, detail)
+        self._completion.failed(send, code, detail)
         left = self._current(send)
         if left is not None:
             self._clean(left, record)
@@ -262,12 +277,14 @@ class Outbound:
             try:
                 self._gmail.clean(send, own_id)
             except Transient as error:
-                past = is_past(send.accepted_at, _CLEAN_MINUTES, self._room.now(), None)
+                past = is_past(
+                    send.accepted_at, _CLEAN_MINUTES, self._context.now(), None
+                )
                 if not past:
                     self._free(send, error.retry_after)
                     raise
                 log.warning("draft_not_removed", mailbox=send.mailbox)
-        self._ending.forget(send)
+        self._completion.forget(send)
 
     def _current(self, send: Send) -> Send | None:
         """The send as it is stored now; raises HolderChanged when it is another's."""
@@ -282,7 +299,7 @@ class Outbound:
         def step(before: Send) -> Send | None:
             if before.fence != send.fence:
                 return None
-            freed = set_free(before, self._room.now(), retry_after)
+            freed = set_free(before, self._context.now(), retry_after)
             return freed if faults is None else replace(freed, faults=faults)
 
         self._sends.change(send.subaccount, send.message, step)

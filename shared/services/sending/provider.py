@@ -11,21 +11,21 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from shared.core.mail import Address
-from shared.core.moments import milliseconds
+from shared.core.moments import to_epoch_ms
 from shared.core.parsing.address import normalise
 from shared.core.records import Message
 from shared.core.sending.mime_headers import to_send
-from shared.core.sending.replying import Answering
+from shared.core.sending.replying import ReplyHeaders
 from shared.core.sending.states import Send
-from shared.errors import FateUnknown, Missing, Permanent, Transient
+from shared.errors import DocumentMissing, FateUnknown, Permanent, Transient
 from shared.ports import Clock, Documents, Relay, RelayServer, Secrets
 from shared.repositories.sends import Sends
 from shared.services.crm.directory import Directory, smtp_secret
-from shared.services.sending.ending import Sent
+from shared.services.sending.completion import Sent
 from shared.services.sending.send_steps import (
-    Letters,
-    Postponed,
-    Refused,
+    MimeLoader,
+    SendDeferred,
+    SendRejected,
     advance,
     told,
 )
@@ -49,7 +49,7 @@ class ProviderRoute:
         documents: Documents,
         secrets: Secrets,
         directory: Directory,
-        letters: Letters,
+        loader: MimeLoader,
         gateways: HasRelay,
         clock: Clock,
     ) -> None:
@@ -57,31 +57,31 @@ class ProviderRoute:
         self._sends = Sends(documents)
         self._secrets = secrets
         self._directory = directory
-        self._letters = letters
+        self._loader = loader
         self._gateways = gateways
         self._clock = clock
 
     def send(self, send: Send, record: Message) -> Sent:
         """Hand the mail over; raises Refused or Postponed."""
         if send.state == "sending":
-            raise Refused("fate_unknown", _DIED)
-        refers = self._letters.answering(send, record)
+            raise SendRejected("fate_unknown", _DIED)
+        refers = self._loader.reply_headers(send, record)
         try:
             self._hand_over(send, record, refers)
         except FateUnknown as error:
-            raise Refused("fate_unknown", told(error, record)) from None
+            raise SendRejected("fate_unknown", told(error, record)) from None
         except Permanent as error:
-            raise Refused("rejected", told(error, record)) from None
+            raise SendRejected("rejected", told(error, record)) from None
         except Transient as error:
             advance(self._sends, send, state="queued")
-            raise Postponed(error) from None
+            raise SendDeferred(error) from None
         return Sent(
-            at=milliseconds(self._clock.now()),
+            at=to_epoch_ms(self._clock.now()),
             rfc822_message_id=record.rfc822_message_id,
             in_reply_to=refers.in_reply_to,
         )
 
-    def _hand_over(self, send: Send, record: Message, refers: Answering) -> None:
+    def _hand_over(self, send: Send, record: Message, refers: ReplyHeaders) -> None:
         server = self._server(send)
         envelope = record.envelope
         people = (*envelope.to, *envelope.cc, *envelope.bcc) if envelope else ()
@@ -89,28 +89,30 @@ class ProviderRoute:
             server,
             to_send(record.sender),
             [to_send(person) for person in people],
-            self._letters.pieces(
+            self._loader.pieces(
                 record, refers, reply_to=self._reply_to(send, record), with_bcc=False
             ),
             begin=lambda: self._mark(send),
         )
 
     def _mark(self, send: Send) -> None:
-        now = milliseconds(self._clock.now())
+        now = to_epoch_ms(self._clock.now())
         advance(self._sends, send, state="sending", sending_since=now)
 
     def _server(self, send: Send) -> RelayServer:
         subaccount = self._directory.subaccount(send.subaccount)
         provider: Any = subaccount.default_provider if subaccount else None
         if not provider:
-            raise Refused("no_sender", "The subaccount has no default provider.")
+            raise SendRejected("no_sender", "The subaccount has no default provider.")
         smtp = provider["smtp"]
         password: str | None = None
         if smtp.get("has_password"):
             try:
                 password = self._secrets.read(smtp_secret(send.subaccount)).decode()
-            except Missing:
-                raise Refused("no_sender", "The provider has no password.") from None
+            except DocumentMissing:
+                raise SendRejected(
+                    "no_sender", "The provider has no password."
+                ) from None
         return RelayServer(
             host=smtp["host"],
             port=smtp["port"],

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from shared.core.ids import ContactId, SubaccountId
 from shared.core.mail import Address
-from shared.core.matching.asking import Asking, Known
 from shared.core.matching.facts import AddressFact, AddressKey
+from shared.core.matching.lookups import Known, Lookup
 from shared.core.parsing.address import in_domains
 from shared.core.records import Contact, Subaccount
 from shared.errors import Problem
@@ -22,7 +22,7 @@ _CONTACTS_PER_READ = 300
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RequestedRecipient:
     """One entry of To, Cc or Bcc: a contact's id, or a normalised address.
 
     `pointer` says where in the request it stands, `written` how the address does.
@@ -79,9 +79,9 @@ def unknown_contact(pointers: Iterable[str]) -> Problem:
 def find_recipients(
     documents: Documents,
     subaccount: Subaccount,
-    to: Sequence[Asked],
-    cc: Sequence[Asked],
-    bcc: Sequence[Asked],
+    to: Sequence[RequestedRecipient],
+    cc: Sequence[RequestedRecipient],
+    bcc: Sequence[RequestedRecipient],
 ) -> Recipients:
     """Turn entries into people; raises Problem `unknown_contact`."""
     asked = (*to, *cc, *bcc)
@@ -128,7 +128,7 @@ def find_recipients(
     )
 
 
-def _person(asked: Asked, contacts: dict[ContactId, Contact]) -> Address:
+def _person(asked: RequestedRecipient, contacts: dict[ContactId, Contact]) -> Address:
     if asked.contact is not None:
         contact = contacts[asked.contact]
         name = asked.name or contact.name or None
@@ -138,7 +138,7 @@ def _person(asked: Asked, contacts: dict[ContactId, Contact]) -> Address:
 
 def _facts(
     subaccount: SubaccountId, addresses: Sequence[str]
-) -> Asking[dict[str, AddressFact]]:
+) -> Lookup[dict[str, AddressFact]]:
     known = Known()
     yield from known.ask(*(AddressKey(subaccount, address) for address in addresses))
     return {address: known.address(subaccount, address) for address in addresses}

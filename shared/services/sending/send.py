@@ -20,15 +20,9 @@ from shared.ports import Create, Write
 from shared.repositories import messages, paths, sends
 from shared.repositories.sends import FirstResult, Sends
 from shared.services.blob_uploads import BlobUpload
-from shared.services.sending.accepting import (
-    Accepted,
-    Accepting,
-    check_size,
-    payload_hash,
-)
-from shared.services.sending.mailroom import Mailroom
 from shared.services.sending.outbound_work import OutboundWork
 from shared.services.sending.recipients import Recipients, find_recipients
+from shared.services.sending.send_context import SendContext
 from shared.services.sending.send_records import (
     SendRequest,
     Upload,
@@ -38,17 +32,23 @@ from shared.services.sending.send_records import (
     record_writes,
 )
 from shared.services.sending.senders import Sender, bad_field
+from shared.services.sending.submission import (
+    Accepted,
+    SendSubmission,
+    check_size,
+    payload_hash,
+)
 
 
-class Sending:
+class SendService:
     """Accepts mail of the CRM."""
 
-    def __init__(self, room: Mailroom) -> None:
+    def __init__(self, context: SendContext) -> None:
         """Use these."""
-        self._room = room
-        self._accepting = Accepting(room.documents)
-        self._documents = room.documents
-        self._sends = Sends(room.documents)
+        self._context = context
+        self._submission = SendSubmission(context.documents)
+        self._documents = context.documents
+        self._sends = Sends(context.documents)
 
     def submit(
         self, request: SendRequest, uploads: Sequence[Upload], key: str
@@ -58,13 +58,13 @@ class Sending:
         Raises Problem, and then nothing is stored.
         """
         payload = payload_hash(request, uploads)
-        first = self._accepting.first_result(request.subaccount, key, payload)
+        first = self._submission.first_result(request.subaccount, key, payload)
         if first is None:
             try:
                 first = self._accept(request, uploads, key, payload)
             except Problem:
                 # The same call at the same moment may have been accepted meanwhile.
-                first = self._accepting.first_result(request.subaccount, key, payload)
+                first = self._submission.first_result(request.subaccount, key, payload)
                 if first is None:
                     raise
         return self._accepted(request.subaccount, first)
@@ -77,14 +77,14 @@ class Sending:
         """
         count = 0
         for page in self._sends.stalled_since(stalled_since):
-            switches = self._room.pausing.switches()
+            switches = self._context.pausing.switches()
             due = [
                 OutboundWork(send.subaccount, send.message)
                 for send in page
                 if not waits(send, paused=switches.of(send.subaccount).paused)
             ]
             if due:
-                self._room.publish(due)
+                self._context.publish(due)
             count += len(due)
         return count
 
@@ -92,7 +92,7 @@ class Sending:
         """Answer, and see that the mail is on its way: a crash may have cut in."""
         (message,) = first.ids
         if self._sends.exists(subaccount, message):
-            self._room.publish([OutboundWork(subaccount, message)])
+            self._context.publish([OutboundWork(subaccount, message)])
         return Accepted(first.ids, self._status(subaccount, message))
 
     def _status(self, subaccount: SubaccountId, message: MessageId) -> Status:
@@ -105,16 +105,18 @@ class Sending:
     def _accept(
         self, request: SendRequest, uploads: Sequence[Upload], key: str, payload: str
     ) -> FirstResult:
-        room = self._room
-        subaccount = room.directory.require(request.subaccount)
-        room.pausing.refuse_if_paused(subaccount.id)
-        member = room.senders.member(subaccount.id, request.user)
+        context = self._context
+        subaccount = context.directory.require(request.subaccount)
+        context.pausing.refuse_if_paused(subaccount.id)
+        member = context.senders.member(subaccount.id, request.user)
         people = find_recipients(
             self._documents, subaccount, request.to, request.cc, request.bcc
         )
         parent = self._parent(request)
-        sender = room.senders.choose(subaccount, member, request.kind, request.sender)
-        now = room.now()
+        sender = context.senders.choose(
+            subaccount, member, request.kind, request.sender
+        )
+        now = context.now()
         attachments = describe(uploads, request.html)
         record = _record(request, sender, people, parent, attachments, now)
         check_size(record, sender)
@@ -130,10 +132,10 @@ class Sending:
             look_at=now,
         )
         self._counted(send)  # before anything is uploaded; the commit is what decides
-        with room.uploads.begin(
+        with context.uploads.begin(
             messages.blob_prefix(subaccount.id, record.id)
         ) as upload:
-            return self._accepting.store(
+            return self._submission.store(
                 subaccount.id,
                 key,
                 FirstResult(payload, (record.id,)),
@@ -167,8 +169,8 @@ class Sending:
     def _counted(self, send: Send) -> Write:
         """The write by which it counts for its cap; raises Problem (S5)."""
         if send.mailbox is None:
-            return self._room.caps.take(send.subaccount)
-        return self._room.caps.reserve(send.mailbox, send.message)
+            return self._context.caps.take(send.subaccount)
+        return self._context.caps.reserve(send.mailbox, send.message)
 
     def _parent(self, request: SendRequest) -> Message | None:
         if request.answers is None:
@@ -176,7 +178,7 @@ class Sending:
         path = paths.message(request.subaccount, request.answers)
         found = self._documents.get([path])[0]
         parent = messages.from_snapshot(found) if found.exists else None
-        if parent is None or not self._room.directory.contact(
+        if parent is None or not self._context.directory.contact(
             request.subaccount, parent.contact
         ):
             raise bad_field("/reply_to_message", "there is no such message")

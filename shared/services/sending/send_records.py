@@ -24,7 +24,7 @@ from shared.core.records import Attachment, Envelope, Kind, Message
 from shared.core.sending.composing import MailToBuild, PartToBuild, inline_ids
 from shared.ports import Create, Increment, Maximum, Merge, Union, Update, Write
 from shared.repositories import messages, paths
-from shared.services.sending.recipients import Asked
+from shared.services.sending.recipients import RequestedRecipient
 from shared.services.sending.senders import Sender
 
 MAX_ATTACHMENTS_BYTES = 25 * 1024 * 1024
@@ -49,9 +49,9 @@ class SendRequest:
     subaccount: SubaccountId
     kind: Kind
     user: UserId
-    to: tuple[Asked, ...] = ()
-    cc: tuple[Asked, ...] = ()
-    bcc: tuple[Asked, ...] = ()
+    to: tuple[RequestedRecipient, ...] = ()
+    cc: tuple[RequestedRecipient, ...] = ()
+    bcc: tuple[RequestedRecipient, ...] = ()
     contacts: tuple[ContactId, ...] = ()
     subject: str | None = None
     text: str | None = None

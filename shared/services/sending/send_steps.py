@@ -9,19 +9,19 @@ from shared.core.mail import Address
 from shared.core.records import Message
 from shared.core.sending.composing import MailToBuild, write_mail
 from shared.core.sending.quoting import quoted
-from shared.core.sending.replying import Answering, answering
+from shared.core.sending.replying import ReplyHeaders, reply_headers
 from shared.core.sending.states import Send
-from shared.errors import Missing, SyncError, Transient
+from shared.errors import DocumentMissing, SyncError, Transient
 from shared.ports import Blobs, Documents, Query
 from shared.repositories import messages, paths
 from shared.repositories.sends import Sends
-from shared.services.sending.ending import HolderChanged
+from shared.services.sending.completion import HolderChanged
 from shared.services.sending.send_records import mail_of
 
 _THREAD_LOOKED_AT = 30
 
 
-class Refused(Exception):
+class SendRejected(Exception):
     """Certainly not sent, and trying again cannot help.
 
     `free_at` (ms) is when Gmail itself allows sending again.
@@ -33,7 +33,7 @@ class Refused(Exception):
         self.code, self.detail, self.free_at = code, detail, free_at
 
 
-class Postponed(Exception):
+class SendDeferred(Exception):
     """Certainly not sent; it may be tried again."""
 
     def __init__(self, cause: Transient) -> None:
@@ -42,7 +42,7 @@ class Postponed(Exception):
         self.cause = cause
 
 
-class Unclear(Exception):
+class SendUnknown(Exception):
     """It may have been sent; only looking again tells.
 
     `looked`: Gmail could be asked, and shows neither the draft nor a sent mail.
@@ -83,7 +83,7 @@ def advance(known: Sends, send: Send, **changes: object) -> Send:
     return after
 
 
-class Letters:
+class MimeLoader:
     """Makes the mail of a record, with its attachments streamed."""
 
     def __init__(self, documents: Documents, blobs: Blobs) -> None:
@@ -91,20 +91,22 @@ class Letters:
         self._documents = documents
         self._blobs = blobs
 
-    def answering(self, send: Send, record: Message) -> Answering:
+    def reply_headers(self, send: Send, record: Message) -> ReplyHeaders:
         """How the mail refers to the one it answers.
 
         Raises Postponed while that one is itself still under way.
         """
         if send.answers is None:
-            return Answering()
+            return ReplyHeaders()
         path = paths.message(send.subaccount, send.answers)
         found = self._documents.get([path])[0]
         if not found.exists:
-            return Answering()
+            return ReplyHeaders()
         parent = messages.from_snapshot(found)
         if parent.status == "queued":
-            raise Postponed(Transient("The mail that it answers is still under way."))
+            raise SendDeferred(
+                Transient("The mail that it answers is still under way.")
+            )
         query = Query(
             paths.messages(send.subaccount),
             where=(("thread", "==", record.thread),),
@@ -114,12 +116,12 @@ class Letters:
             messages.from_snapshot(document)
             for document in self._documents.query(query)
         ]
-        return answering(parent, thread, send.mailbox, record.subject)
+        return reply_headers(parent, thread, send.mailbox, record.subject)
 
     def pieces(
         self,
         record: Message,
-        refers: Answering,
+        refers: ReplyHeaders,
         *,
         reply_to: Address | None,
         with_bcc: bool,
@@ -136,7 +138,7 @@ class Letters:
             place = messages.attachment_key(record, str(number))
             try:
                 return self._blobs.stream(place)
-            except Missing:
+            except DocumentMissing:
                 # A batch brings them in a moment; an erasure has removed them.
                 raise Transient("An attachment is not there.") from None
 

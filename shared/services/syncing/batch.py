@@ -10,7 +10,7 @@ from shared.core.events import CrmEvent
 from shared.core.ids import MessageId, SubaccountId
 from shared.core.mail import Content, MessageHeaders
 from shared.core.matching import recording
-from shared.core.matching.places import Decision, Place
+from shared.core.matching.places import Decision, Placement
 from shared.core.people import MailboxForMatching
 from shared.core.records import Message
 from shared.core.syncing.history import ToRead
@@ -36,7 +36,7 @@ class Outcome:
     ignored: int = 0
     quarantined: int = 0
     held: Transient | None = None
-    held_at: ToRead | None = None
+    stopped_at: ToRead | None = None
     trouble: Trouble | None = None
 
     def add(self, more: Outcome) -> None:
@@ -44,7 +44,7 @@ class Outcome:
         self.recorded += more.recorded
         self.ignored += more.ignored
         self.quarantined += more.quarantined
-        self.held, self.held_at = more.held, more.held_at
+        self.held, self.stopped_at = more.held, more.stopped_at
         self.trouble = more.trouble
 
 
@@ -103,7 +103,9 @@ class Batch:
     ignored: list[Write] = field(default_factory=list)
     events: list[CrmEvent] = field(default_factory=list)
     seen_before: list[str] = field(default_factory=list)
-    copies: list[tuple[MessageHeaders, tuple[Place, ...]]] = field(default_factory=list)
+    copies: list[tuple[MessageHeaders, tuple[Placement, ...]]] = field(
+        default_factory=list
+    )
     stale: bool = False
     uploads: ExitStack = field(default_factory=ExitStack)
 
@@ -112,16 +114,16 @@ class Batch:
         self.finder.forget()
         self.new.clear()
 
-    def key(self, headers: MessageHeaders, place: Place) -> RecordKey:
+    def key(self, headers: MessageHeaders, place: Placement) -> RecordKey:
         """Where the record of a message at this place is, or will be."""
         message = recording.record_id(headers, self.mailbox.id, place)
         return place.subaccount, message
 
-    def is_recorded(self, headers: MessageHeaders, place: Place) -> bool:
+    def is_recorded(self, headers: MessageHeaders, place: Placement) -> bool:
         """Whether the record was there when it was last looked for."""
         return self.existing[self.key(headers, place)].exists
 
-    def as_recorded(self, headers: MessageHeaders, place: Place) -> Place:
+    def as_recorded(self, headers: MessageHeaders, place: Placement) -> Placement:
         """The place of the record, where another mailbox has made it meanwhile.
 
         The facts may be older than that, and later messages of the batch answer it.

@@ -23,11 +23,11 @@ from shared.core.limits import MAX_COPIES_LISTED
 from shared.core.mail import MessageHeaders
 from shared.core.matching import recording
 from shared.core.matching.rewritten import as_recorded
-from shared.core.matching.rules import Place, recipients
+from shared.core.matching.rules import Placement, recipients
 from shared.core.matching.sameness import fits, is_proven, likeness
 from shared.core.people import MailboxForMatching
 from shared.core.records import HeldBy, Message
-from shared.errors import Conflict, Missing
+from shared.errors import Conflict, DocumentMissing
 from shared.ports import (
     Blobs,
     Delete,
@@ -50,7 +50,7 @@ MAX_COPIES = 100
 """Team mailboxes that are looked for; an email to more is no one-to-one email."""
 
 
-class Copies:
+class CopyReconciler:
     """Adds copies to records that exist."""
 
     def __init__(
@@ -65,7 +65,7 @@ class Copies:
         self,
         headers: MessageHeaders,
         mailbox: MailboxForMatching,
-        place: Place,
+        place: Placement,
         found: Snapshot,
         also: Sequence[Write] = (),
     ) -> Message:
@@ -75,7 +75,7 @@ class Copies:
         """
         for _ in range(ATTEMPTS):
             if not found.exists:
-                raise Missing
+                raise DocumentMissing
             try:
                 return self._joined(headers, mailbox, place, found, also)
             except Conflict:
@@ -86,7 +86,7 @@ class Copies:
         self,
         headers: MessageHeaders,
         mailbox: MailboxForMatching,
-        place: Place,
+        place: Placement,
         found: Snapshot,
         also: Sequence[Write],
     ) -> Message:
@@ -149,7 +149,7 @@ class Copies:
         self,
         headers: MessageHeaders,
         mailbox: MailboxForMatching,
-        places: Iterable[Place],
+        places: Iterable[Placement],
     ) -> None:
         """Add a copy that M3 forbids to record, where another mailbox has recorded it.
 
@@ -191,13 +191,13 @@ class Copies:
         )
         held: list[HeldBy] = []
         untrue: list[Write] = []
-        room = MAX_COPIES_LISTED - len(record.held_by)
+        context = MAX_COPIES_LISTED - len(record.held_by)
         for found in self._documents.query(query):
             if found.data["mailbox_id"] == mailbox.id:
                 continue
             here = _could_join(found, record, likeness(headers))
             # A copy too many stays where its decision tells of it.
-            if here and len(held) + len(here) <= room:
+            if here and len(held) + len(here) <= context:
                 held += here
                 untrue.append(_joined(found, record))
         if held:
@@ -211,7 +211,7 @@ class Copies:
 
 
 def could_join(
-    headers: MessageHeaders, mailbox: MailboxForMatching, places: Iterable[Place]
+    headers: MessageHeaders, mailbox: MailboxForMatching, places: Iterable[Placement]
 ) -> dict[str, object]:
     """What a decision keeps so that a later record finds the copy: ids only (M14)."""
     places = tuple(places)

@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 
 from shared.core.ids import SubaccountId
 from shared.core.mail import MessageHeaders
-from shared.core.matching.bcc import DropFormat, veil
+from shared.core.matching.bcc import BccAddressFormat, redact_bcc_addresses
 from shared.core.matching.places import Decision
 from shared.core.matching.rewritten import as_recorded
 from shared.core.people import MailboxForMatching
@@ -19,13 +19,13 @@ from shared.core.syncing.history import ToRead
 from shared.core.syncing.trouble import Trouble
 from shared.errors import (
     Conflict,
+    DocumentMissing,
+    GmailNotFound,
     Malformed,
     Misconfigured,
-    Missing,
     NeedsReauth,
     Permanent,
     Transient,
-    Vanished,
 )
 from shared.logs import log
 from shared.ports import Blobs, Clock, Documents, Gmail
@@ -35,13 +35,13 @@ from shared.repositories.facts import FactFinder
 from shared.repositories.outbox import Outbox
 from shared.services.blob_uploads import BlobUploads
 from shared.services.syncing.batch import Batch, Item, Outcome
-from shared.services.syncing.committing import Committing
-from shared.services.syncing.contents import AttachmentUnread, Contents
-from shared.services.syncing.copies import Copies
-from shared.services.syncing.deciding import Deciding
-from shared.services.syncing.holding import Run
+from shared.services.syncing.content_fetcher import AttachmentUnread, ContentFetcher
+from shared.services.syncing.copies import CopyReconciler
+from shared.services.syncing.decision_maker import DecisionMaker
 from shared.services.syncing.isolation import follows_the_message
-from shared.services.syncing.unrecorded import Unrecorded
+from shared.services.syncing.mailbox_lease import Run
+from shared.services.syncing.record_writer import RecordWriter
+from shared.services.syncing.unrecorded import UnrecordedMessages
 
 DECIDE_AGAIN = 3
 """How often a message is decided anew because a contact was erased meanwhile."""
@@ -57,7 +57,7 @@ class Recorder:
         publisher: Outbox,
         clock: Clock,
         quota: ContactQuota,
-        drop: DropFormat | None = None,
+        drop: BccAddressFormat | None = None,
     ) -> None:
         """Use these gateways; `drop` is the deployment's form of BCC addresses."""
         self._documents = documents
@@ -65,13 +65,13 @@ class Recorder:
         self._drop = drop
         self._outbox = publisher
         uploads = BlobUploads(documents, blobs, clock)
-        self._copies = Copies(documents, blobs, uploads)
-        self._deciding = Deciding(documents, clock)
-        self._contents = Contents(clock)
-        self._committing = Committing(
-            documents, blobs, clock, uploads, self._contents, self._copies, quota
+        self._copies = CopyReconciler(documents, blobs, uploads)
+        self._decision_maker = DecisionMaker(documents, clock)
+        self._fetcher = ContentFetcher(clock)
+        self._writer = RecordWriter(
+            documents, blobs, clock, uploads, self._fetcher, self._copies, quota
         )
-        self._unrecorded = Unrecorded(documents, clock)
+        self._unrecorded = UnrecordedMessages(documents, clock)
 
     def record(
         self,
@@ -79,7 +79,7 @@ class Recorder:
         mailbox: MailboxForMatching,
         todo: Sequence[ToRead],
         *,
-        careful: bool = False,
+        one_at_a_time: bool = False,
         only: Collection[SubaccountId] | None = None,
         patient: bool = False,
         trouble: Trouble | None = None,
@@ -99,7 +99,7 @@ class Recorder:
             facts = FactFinder(self._documents, self._quota)
             return Batch(gmail, mailbox, facts, only, patient, trouble)
 
-        if not careful:
+        if not one_at_a_time:
             return self._record(batch(), [Item(message) for message in todo])
         total = Outcome()
         for task in todo:
@@ -122,7 +122,7 @@ class Recorder:
             run.gmail,
             known,
             todo,
-            careful=run.careful,
+            one_at_a_time=run.one_at_a_time,
             patient=True,
             trouble=run.mailbox.trouble,
         )
@@ -142,9 +142,9 @@ class Recorder:
 
     def _take_through(self, batch: Batch, items: Sequence[Item]) -> Outcome:
         self._read_headers(batch, items)
-        self._deciding.decide_all(batch, items)
-        self._contents.read(batch, items)
-        self._committing.make_together(batch, items)
+        self._decision_maker.decide_all(batch, items)
+        self._fetcher.read(batch, items)
+        self._writer.commit_batch(batch, items)
         for item in items:
             self._finish(batch, item, items)
             if batch.outcome.held is not None:
@@ -162,9 +162,9 @@ class Recorder:
         wanted = [entry for entry in items if entry.failure is None]
         found = batch.gmail.headers([entry.todo.gmail_message_id for entry in wanted])
         for item in wanted:
-            answer = found.get(item.todo.gmail_message_id, Vanished())
+            answer = found.get(item.todo.gmail_message_id, GmailNotFound())
             if isinstance(answer, MessageHeaders):
-                item.headers = veil(answer, self._drop)
+                item.headers = redact_bcc_addresses(answer, self._drop)
             else:
                 item.failure = answer
 
@@ -174,7 +174,7 @@ class Recorder:
             self._write(batch, item)
         except (NeedsReauth, Misconfigured):
             raise
-        except Vanished:
+        except GmailNotFound:
             batch.stale = True
             self._unrecorded.ignore(batch, item, "M1")
         except Transient as error:
@@ -185,7 +185,7 @@ class Recorder:
             ):
                 self._unrecorded.failed_alone(batch, item, error)
             else:
-                batch.outcome.held, batch.outcome.held_at = error, item.todo
+                batch.outcome.held, batch.outcome.stopped_at = error, item.todo
         except Permanent as error:
             self._unrecorded.set_aside(batch, item, error.code, error.detail)
         except Exception as error:  # noqa: BLE001  (a bug must not stop the mailbox)
@@ -195,8 +195,8 @@ class Recorder:
         for _ in range(DECIDE_AGAIN):
             if batch.stale and item.headers is not None and item.failure is None:
                 batch.forget()
-                self._deciding.decide(batch, item, item.headers)
-                self._contents.read(batch, [item])
+                self._decision_maker.decide(batch, item, item.headers)
+                self._fetcher.read(batch, [item])
             if item.failure is not None:
                 raise item.failure
             if item.headers is None or item.decision is None:
@@ -205,11 +205,11 @@ class Recorder:
                 refused = {
                     place.subaccount: "M9"
                     for place in item.decision.places
-                    if not self._committing.write(
+                    if not self._writer.write(
                         batch, item, as_recorded(item.headers, place), place
                     )
                 }
-            except Missing:
+            except DocumentMissing:
                 batch.stale = True  # the contact was erased: decide anew
                 continue
             item.decision = item.decision.without(refused)

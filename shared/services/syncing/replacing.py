@@ -13,9 +13,9 @@ from shared.core.events import replaced_event
 from shared.core.ids import MailboxId, gmail_thread_key
 from shared.core.limits import MAX_THREAD_PARTICIPANTS
 from shared.core.mail import Content, MessageHeaders
-from shared.core.matching.places import Place
+from shared.core.matching.places import Placement
 from shared.core.matching.sameness import said_by, said_in
-from shared.core.moments import milliseconds
+from shared.core.moments import to_epoch_ms
 from shared.core.records import HeldBy, Message
 from shared.errors import DocumentFull
 from shared.ports import (
@@ -36,7 +36,7 @@ from shared.repositories import bounded, messages, outbox, paths
 from shared.repositories.quarantine import refused_copy
 from shared.services.blob_uploads import BlobUploads
 from shared.services.syncing.batch import Batch
-from shared.services.syncing.contents import Contents
+from shared.services.syncing.content_fetcher import ContentFetcher
 
 
 class Replacing:
@@ -48,21 +48,21 @@ class Replacing:
         blobs: Blobs,
         clock: Clock,
         uploads: BlobUploads,
-        contents: Contents,
+        contents: ContentFetcher,
     ) -> None:
         """Use these gateways."""
         self._documents = documents
         self._blobs = blobs
         self._clock = clock
         self._uploads = uploads
-        self._contents = contents
+        self._fetcher = contents
 
     def replace(
         self,
         batch: Batch,
         content: Content,
         headers: MessageHeaders,
-        place: Place,
+        place: Placement,
         found: Snapshot,
     ) -> None:
         """Replace the record; raises Conflict when somebody else has changed it.
@@ -74,8 +74,8 @@ class Replacing:
         upload = batch.uploads.enter_context(
             self._uploads.begin(messages.blob_prefix(before.subaccount, before.id))
         )
-        true = self._contents.record(batch, content, headers, place, upload)
-        now = milliseconds(self._clock.now())
+        true = self._fetcher.record(batch, content, headers, place, upload)
+        now = to_epoch_ms(self._clock.now())
         same = said_in(before) == said_by(content)
         kept = [copy for copy in before.held_by if same and copy not in true.held_by]
         gone = [copy for copy in before.held_by if copy not in (*kept, *true.held_by)]
@@ -112,7 +112,7 @@ class Replacing:
         self,
         batch: Batch,
         headers: MessageHeaders,
-        place: Place,
+        place: Placement,
         before: Message,
         *,
         full: bool = False,

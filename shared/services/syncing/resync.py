@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from shared.core.ids import GmailMessageId
-from shared.core.moments import milliseconds
+from shared.core.moments import to_epoch_ms
 from shared.core.syncing.history import ToRead
 from shared.core.syncing.resync import (
     Resync,
@@ -20,18 +20,18 @@ from shared.core.syncing.resync import (
 )
 from shared.logs import log
 from shared.ports import Clock
-from shared.services.syncing.holding import Holding, Run
+from shared.services.syncing.mailbox_lease import MailboxLease, Run
 from shared.services.syncing.record import Recorder
 
 
-class Resyncing:
+class ResyncService:
     """Reads what Gmail's history no longer tells. For the holder of the lease."""
 
     def __init__(
-        self, holding: Holding, recorder: Recorder, clock: Clock, batch: int
+        self, holding: MailboxLease, recorder: Recorder, clock: Clock, batch: int
     ) -> None:
         """Record so many messages at once."""
-        self._holding = holding
+        self._lease = holding
         self._recorder = recorder
         self._clock = clock
         self._batch = batch
@@ -41,12 +41,12 @@ class Resyncing:
         target = run.gmail.profile().history_id
         run.resync = plan_resync(
             target,
-            now=milliseconds(self._clock.now()),
+            now=to_epoch_ms(self._clock.now()),
             connected_at=min(run.mailbox.users.values()),
             last_success=run.mailbox.last_synced_at,
         )
         log.warning("resync_begins", mailbox=run.id)
-        self._holding.checkpoint(run)
+        self._lease.checkpoint(run)
 
     def read(self, run: Run) -> None:
         """Go on to the end; then the cursor is the id that was asked for first.
@@ -62,9 +62,9 @@ class Resyncing:
             for_now = still_to_read(found, state.last)
             for start in range(0, len(for_now), self._batch):
                 self._record(run, for_now[start : start + self._batch])
-                self._holding.checkpoint(run)
+                self._lease.checkpoint(run)
             self._pass(run, state, len(found))
-            self._holding.checkpoint(run)
+            self._lease.checkpoint(run)
 
     def _list(self, run: Run, state: Resync) -> list[GmailMessageId] | None:
         """The window's messages, newest first; None when it must be cut."""
@@ -82,8 +82,8 @@ class Resyncing:
         todo = [ToRead(message_id, run.cursor) for message_id in ids]
         outcome = self._recorder.record_for(run, todo)
         done = ids
-        if outcome.held is not None and outcome.held_at is not None:
-            done = ids[: ids.index(outcome.held_at.gmail_message_id)]
+        if outcome.held is not None and outcome.stopped_at is not None:
+            done = ids[: ids.index(outcome.stopped_at.gmail_message_id)]
         elif outcome.held is not None:
             done = []
         if done and run.resync is not None:

@@ -8,7 +8,7 @@ removed that nothing names, and rescues watches that are about to end (W1).
 
 from __future__ import annotations
 
-from shared.core.moments import milliseconds
+from shared.core.moments import to_epoch_ms
 from shared.core.syncing.watches import SHARDS
 from shared.core.syncing.work import READ_AGAIN, to_sync, work
 from shared.errors import SyncError
@@ -18,7 +18,7 @@ from shared.repositories.mailboxes import Mailboxes
 from shared.repositories.outbox import Outbox
 from shared.repositories.quarantine import Quarantine
 from shared.repositories.work_queue import WorkQueue
-from shared.services.connecting.closing import to_close
+from shared.services.connecting.mailbox_closer import to_close
 from shared.services.syncing.watches import Watches
 
 SWEEP_SHARD, PUBLISH_LEFT = "sweep-shard", "publish-left"
@@ -117,4 +117,4 @@ class Sweep:
             log.warning("events_were_left", count=count)
 
     def _now(self) -> int:
-        return milliseconds(self._clock.now())
+        return to_epoch_ms(self._clock.now())

@@ -27,16 +27,16 @@ from shared.logs import log
 from shared.ports import Clock, Documents, Event
 from shared.repositories.work_queue import WorkQueue
 from shared.services.connecting.accounts import Accounts
-from shared.services.syncing.holding import (
-    Held,
-    Holding,
+from shared.services.syncing.mailbox_lease import (
+    LeasedMailbox,
     LeaseLost,
+    MailboxLease,
     NotReadableYet,
     OutOfTime,
     Run,
 )
 from shared.services.syncing.record import Recorder
-from shared.services.syncing.resync import Resyncing
+from shared.services.syncing.resync import ResyncService
 
 HISTORY_ID = re.compile(r"[0-9]{1,30}")
 
@@ -77,8 +77,8 @@ class Sync:
         self._accounts = accounts
         self._recorder = recorder
         self._queue = queue
-        self._holding = Holding(documents, clock)
-        self._resyncing = Resyncing(self._holding, recorder, clock, headers_per_batch)
+        self._lease = MailboxLease(documents, clock)
+        self._resync = ResyncService(self._lease, recorder, clock, headers_per_batch)
         self._headers_per_batch = headers_per_batch
 
     def notified(self, change: MailboxChanged, delivery: str) -> None:
@@ -105,7 +105,7 @@ class Sync:
 
         With `silent_since` only when nobody has looked after the mailbox since (W2).
         """
-        held = self._holding.take(mailbox, delivery, hint, silent_since)
+        held = self._lease.take(mailbox, delivery, hint, silent_since)
         if held is None:
             log.info("notification_does_nothing", mailbox=mailbox)
             return
@@ -113,13 +113,13 @@ class Sync:
 
     # --- under the lease ---------------------------------------------------------
 
-    def _work(self, held: Held, hint: HistoryId | None) -> None:
+    def _work(self, held: LeasedMailbox, hint: HistoryId | None) -> None:
         mailbox, run = held.mailbox, None
         try:
-            run = self._holding.begin(held, self._accounts.gmail(mailbox.id))
+            run = self._lease.begin(held, self._accounts.gmail(mailbox.id))
             self._read(run)
-            while self._holding.finish(run, hint):
-                self._holding.stop_in_time(run)
+            while self._lease.finish(run, hint):
+                self._lease.stop_in_time(run)
                 hint = None
                 self._read(run)
         except NeedsReauth:
@@ -128,7 +128,7 @@ class Sync:
         except (LeaseLost, NotReadableYet):
             raise
         except SyncError as error:
-            self._holding.give_up(mailbox, run, error)
+            self._lease.release_after_failure(mailbox, run, error)
             log.warning("sync_interrupted", mailbox=mailbox.id, code=error.code)
             self._go_on_or_raise(run, error)
 
@@ -150,15 +150,15 @@ class Sync:
                 self._read_history(run)
             except HistoryExpired:
                 log.warning("history_expired", mailbox=run.id)
-                self._resyncing.begin(run)
+                self._resync.begin(run)
             else:
                 return
-        self._resyncing.read(run)
+        self._resync.read(run)
         self._read_history(run)
 
     def _read_history(self, run: Run) -> None:
         """All pages since our cursor, each durable before the cursor passes it."""
-        self._holding.looks(run)
+        self._lease.mark_polled(run)
         start = run.cursor
         page_token: str | None = None
         seen: frozenset[GmailMessageId] = frozenset()
@@ -173,18 +173,18 @@ class Sync:
             page_token = page.next_page_token
             if page_token is None:
                 return
-            self._holding.checkpoint(run)
+            self._lease.checkpoint(run)
 
     def _record(self, run: Run, todo: Sequence[ToRead]) -> None:
         for start in range(0, len(todo), self._headers_per_batch):
             if start > 0:
                 run.cursor = _before(run.cursor, todo, todo[start])
-                self._holding.checkpoint(run)
+                self._lease.checkpoint(run)
             batch = todo[start : start + self._headers_per_batch]
             outcome = self._recorder.record_for(run, batch)
             if outcome.held is not None:
-                if outcome.held_at is not None:
-                    run.cursor = _before(run.cursor, todo, outcome.held_at)
+                if outcome.stopped_at is not None:
+                    run.cursor = _before(run.cursor, todo, outcome.stopped_at)
                 raise outcome.held
 
 

@@ -7,8 +7,8 @@ never be processed is set aside, so that it blocks nothing behind it (E3).
 from __future__ import annotations
 
 from shared.core.limits import MAX_ATTEMPTS
-from shared.core.matching.places import Decision, Place
-from shared.core.moments import milliseconds
+from shared.core.matching.places import Decision, Placement
+from shared.core.moments import to_epoch_ms
 from shared.core.people import MailboxForMatching
 from shared.core.syncing.trouble import failed_again, is_given_up
 from shared.errors import Permanent, Transient
@@ -19,7 +19,7 @@ from shared.services.syncing.batch import Batch, Item
 from shared.services.syncing.copies import could_join
 
 
-class Unrecorded:
+class UnrecordedMessages:
     """Decisions and the quarantine, as a batch fills them."""
 
     def __init__(self, documents: Documents, clock: Clock) -> None:
@@ -28,7 +28,7 @@ class Unrecorded:
         self._clock = clock
 
     def ignore(
-        self, batch: Batch, item: Item, rule: str, copies: tuple[Place, ...] = ()
+        self, batch: Batch, item: Item, rule: str, copies: tuple[Placement, ...] = ()
     ) -> None:
         """Note the rule; the decision is written with the others of its batch."""
         headers = item.headers
@@ -82,7 +82,7 @@ class Unrecorded:
         """
         trouble = failed_again(batch.trouble, item.todo.gmail_message_id, self._now())
         if batch.patient and not is_given_up(trouble, self._now()):
-            batch.outcome.held, batch.outcome.held_at = error, item.todo
+            batch.outcome.held, batch.outcome.stopped_at = error, item.todo
             batch.outcome.trouble = trouble
         else:
             self.set_aside(batch, item, error.code, error.detail, read_again=True)
@@ -94,7 +94,7 @@ class Unrecorded:
         if attempts >= MAX_ATTEMPTS:
             self.set_aside(batch, item, "internal_error", type(error).__name__)
         else:
-            batch.outcome.held, batch.outcome.held_at = Transient(), item.todo
+            batch.outcome.held, batch.outcome.stopped_at = Transient(), item.todo
 
     def count_attempt(self, mailbox: MailboxForMatching, item: Item) -> None:
         """Count an attempt before it is made; too many are the message's failure."""
@@ -108,7 +108,7 @@ class Unrecorded:
             self._quarantine.passed(mailbox, item.todo.gmail_message_id)
 
     def _now(self) -> int:
-        return milliseconds(self._clock.now())
+        return to_epoch_ms(self._clock.now())
 
 
 def _concerning(

@@ -17,7 +17,7 @@ from typing import Protocol
 
 from shared.core.ids import MailboxId, UserId
 from shared.core.matching.bcc import topic_of
-from shared.core.moments import milliseconds
+from shared.core.moments import to_epoch_ms
 from shared.core.parsing.address import normalise
 from shared.core.syncing.watches import SHARDS, UNHEALTHY_HOURS, hours_left, is_expiring
 from shared.core.syncing.work import Work, work
@@ -148,7 +148,7 @@ class Watches:
             return replace(
                 before,
                 aliases=aliases,
-                watch_expires_at=milliseconds(watch.expires_at),
+                watch_expires_at=to_epoch_ms(watch.expires_at),
                 watch_renewed_at=self._now(),
                 renewal_failures=0,
             )
@@ -194,7 +194,7 @@ class Watches:
         self._queue.add([to_renew(mailbox.id, now) for mailbox in found])
 
     def _now(self) -> int:
-        return milliseconds(self._clock.now())
+        return to_epoch_ms(self._clock.now())
 
 
 def to_renew(mailbox: MailboxId, started: int) -> Work:

@@ -13,10 +13,10 @@ from typing import Any
 
 from shared.core.ids import ContactId, GmailMessageId, SubaccountId
 from shared.core.mail import MessageHeaders
-from shared.core.matching.bcc import DropFormat, veil
+from shared.core.matching.bcc import BccAddressFormat, redact_bcc_addresses
 from shared.core.matching.places import Decision
 from shared.core.matching.rules import decide
-from shared.core.moments import milliseconds
+from shared.core.moments import to_epoch_ms
 from shared.core.people import MailboxForMatching
 from shared.core.records import Message
 from shared.core.syncing import auditing
@@ -28,9 +28,9 @@ from shared.repositories.contact_quota import ContactQuota
 from shared.repositories.facts import FactFinder
 from shared.repositories.jobs import Job, Page, finding_path, finding_write
 from shared.repositories.mailboxes import Mailboxes
-from shared.services.compare_and_set import until_settled
+from shared.services.compare_and_set import retry_on_conflict
 from shared.services.connecting.accounts import Accounts
-from shared.services.operating.backfill import record_again
+from shared.services.operations.backfill import record_again
 from shared.services.syncing.record import Recorder
 
 
@@ -44,7 +44,7 @@ class Audit:
         recorder: Recorder,
         clock: Clock,
         quota: ContactQuota,
-        drop: DropFormat | None,
+        drop: BccAddressFormat | None,
     ) -> None:
         """Use these gateways; `drop` is the deployment's form of BCC addresses."""
         self._documents = documents
@@ -124,7 +124,7 @@ class Audit:
             if isinstance(answer, Transient | NeedsReauth):
                 raise answer
             if isinstance(answer, MessageHeaders):
-                readable.append(veil(answer, self._drop))
+                readable.append(redact_bcc_addresses(answer, self._drop))
         return readable
 
     def _compare(
@@ -176,7 +176,7 @@ class Audit:
             for place in finding.data["subaccounts"]
         }
         for subaccount, contact in sorted(concerned):
-            until_settled(partial(self._recount_one, subaccount, contact))
+            retry_on_conflict(partial(self._recount_one, subaccount, contact))
 
     def _recount_one(self, subaccount: SubaccountId, contact: ContactId) -> None:
         known = self._documents.get([paths.contact(subaccount, contact)])[0]
@@ -204,6 +204,6 @@ class Audit:
                 }
                 for place in difference.places
             ],
-            "decided_at": milliseconds(self._clock.now()),
+            "decided_at": to_epoch_ms(self._clock.now()),
             "repaired": difference.repaired,
         }

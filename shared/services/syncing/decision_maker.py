@@ -12,17 +12,17 @@ from dataclasses import replace
 
 from shared.core.ids import SubaccountId
 from shared.core.mail import MessageHeaders
-from shared.core.matching.asking import Asking
+from shared.core.matching.lookups import Lookup
 from shared.core.matching.places import Decision
 from shared.core.matching.rules import decide
-from shared.core.moments import milliseconds
+from shared.core.moments import to_epoch_ms
 from shared.errors import Transient
 from shared.ports import Clock, Documents
 from shared.repositories import paths
 from shared.services.syncing.batch import Batch, Item, RecordKey
 
 
-class Deciding:
+class DecisionMaker:
     """Runs the rules for messages whose headers are read."""
 
     def __init__(self, documents: Documents, clock: Clock) -> None:
@@ -52,10 +52,10 @@ class Deciding:
             item.failure = error
             return
         for place in item.decision.places:
-            batch.finder.tell_contacts(place, self._now())
+            batch.finder.overlay_contacts(place, self._now())
             _, message = batch.key(headers, place)
             known = batch.as_recorded(headers, place)
-            batch.finder.tell_recorded(
+            batch.finder.overlay_record(
                 message, headers, known, batch.mailbox.id, self._now()
             )
 
@@ -70,10 +70,10 @@ class Deciding:
         batch.existing.update(zip(unknown, found, strict=True))
 
     def _now(self) -> int:
-        return milliseconds(self._clock.now())
+        return to_epoch_ms(self._clock.now())
 
 
-def _keys(batch: Batch, headers: MessageHeaders) -> Asking[list[RecordKey]]:
+def _keys(batch: Batch, headers: MessageHeaders) -> Lookup[list[RecordKey]]:
     """Where a message goes, if nothing of its batch before it changes that."""
     decided = yield from decide(headers, batch.mailbox)
     places = _within(batch.only, decided).places

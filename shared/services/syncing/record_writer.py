@@ -13,7 +13,7 @@ from shared.core.events import message_event, message_event_id, replaced_event
 from shared.core.ids import gmail_thread_key
 from shared.core.limits import MAX_THREAD_PARTICIPANTS
 from shared.core.mail import MessageHeaders
-from shared.core.matching.places import Place
+from shared.core.matching.places import Placement
 from shared.core.matching.rewritten import as_recorded
 from shared.core.matching.sameness import (
     Standing,
@@ -22,8 +22,8 @@ from shared.core.matching.sameness import (
     lists,
     standing,
 )
-from shared.core.moments import milliseconds
-from shared.errors import AlreadyExists, Conflict, Malformed, Missing, SyncError
+from shared.core.moments import to_epoch_ms
+from shared.errors import AlreadyExists, Conflict, DocumentMissing, Malformed, SyncError
 from shared.ports import (
     Blobs,
     Clock,
@@ -40,8 +40,8 @@ from shared.repositories import bcc, bounded, messages, outbox, paths
 from shared.repositories.contact_quota import ContactQuota
 from shared.services.blob_uploads import BlobUploads
 from shared.services.syncing.batch import Batch, Item, NewRecord
-from shared.services.syncing.contents import Contents
-from shared.services.syncing.copies import Copies
+from shared.services.syncing.content_fetcher import ContentFetcher
+from shared.services.syncing.copies import CopyReconciler
 from shared.services.syncing.replacing import Replacing
 
 RECORDS_PER_COMMIT = 25
@@ -51,7 +51,7 @@ BYTES_PER_COMMIT = 2_000_000
 """A request may have 10 MiB (Firestore, quotas, 2026-11), at the emulator 4."""
 
 
-class Committing:
+class RecordWriter:
     """Writes messages to the places where the rules record them."""
 
     def __init__(
@@ -60,8 +60,8 @@ class Committing:
         blobs: Blobs,
         clock: Clock,
         uploads: BlobUploads,
-        contents: Contents,
-        copies: Copies,
+        contents: ContentFetcher,
+        copies: CopyReconciler,
         quota: ContactQuota,
     ) -> None:
         """Use these gateways."""
@@ -69,12 +69,12 @@ class Committing:
         self._blobs = blobs
         self._clock = clock
         self._uploads = uploads
-        self._contents = contents
+        self._fetcher = contents
         self._copies = copies
         self._quota = quota
         self._replacing = Replacing(documents, blobs, clock, uploads, contents)
 
-    def make_together(self, batch: Batch, items: Sequence[Item]) -> None:
+    def commit_batch(self, batch: Batch, items: Sequence[Item]) -> None:
         """Make the new records at the head of a batch in few commits.
 
         Saves round trips and promises nothing: what cannot go with others, and all that
@@ -93,7 +93,7 @@ class Committing:
                 new.made()
 
     def write(
-        self, batch: Batch, item: Item, headers: MessageHeaders, place: Place
+        self, batch: Batch, item: Item, headers: MessageHeaders, place: Placement
     ) -> bool:
         """Make the record at this place, join the one that is there, or replace it.
 
@@ -106,7 +106,7 @@ class Committing:
             self._copies.look(batch, batch.key(headers, at))
             recorded = batch.is_recorded(headers, at)
             if not recorded and item.content is None:
-                item.content = self._contents.fetch(batch, headers)
+                item.content = self._fetcher.fetch(batch, headers)
             if not recorded and self._made(batch, item, headers, at):
                 return True
             match self._standing(batch, item, headers, at):
@@ -121,12 +121,12 @@ class Committing:
         raise Conflict  # its own id is taken by another email: it cannot be
 
     def _standing(
-        self, batch: Batch, item: Item, headers: MessageHeaders, place: Place
+        self, batch: Batch, item: Item, headers: MessageHeaders, place: Placement
     ) -> Standing:
         """What becomes of this copy; fetches its body only where that has to tell."""
         found = batch.existing[batch.key(headers, place)]
         if not found.exists:
-            raise Missing
+            raise DocumentMissing
         record = messages.from_snapshot(found)
         if record.route != "crm" and (
             is_outdone(record, headers) or not lists(record, batch.mailbox.id, headers)
@@ -134,12 +134,12 @@ class Committing:
             record = messages.from_snapshot(found, self._blobs)
         answer = standing(record, headers, batch.mailbox, item.content)
         if answer in {"compare", "replaces"} and item.content is None:
-            item.content = self._contents.fetch(batch, headers)
+            item.content = self._fetcher.fetch(batch, headers)
             answer = standing(record, headers, batch.mailbox, item.content)
         return answer
 
     def _replace(
-        self, batch: Batch, item: Item, headers: MessageHeaders, place: Place
+        self, batch: Batch, item: Item, headers: MessageHeaders, place: Placement
     ) -> None:
         key = batch.key(headers, place)
         if item.content is None:
@@ -150,10 +150,10 @@ class Committing:
             )
         except Conflict:
             del batch.existing[key]
-            raise Missing from None  # decided anew with what is there now
+            raise DocumentMissing from None  # decided anew with what is there now
 
     def _made(
-        self, batch: Batch, item: Item, headers: MessageHeaders, place: Place
+        self, batch: Batch, item: Item, headers: MessageHeaders, place: Placement
     ) -> bool:
         """Make the record; False when another mailbox was faster."""
         key = batch.key(headers, place)
@@ -164,13 +164,13 @@ class Committing:
                 new.made()
         except Conflict:
             if place.new_contacts:
-                raise Missing from None  # another mail has used the quota
+                raise DocumentMissing from None  # another mail has used the quota
             raise
         except AlreadyExists:
             path = paths.message(new.record.subaccount, new.record.id)
             batch.existing[key] = self._documents.get([path])[0]
             if not batch.existing[key].exists:
-                raise Missing from None  # another mail made the contact
+                raise DocumentMissing from None  # another mail made the contact
             return False
         batch.events += new.events
         self._copies.join_earlier(headers, batch.mailbox, new.record)
@@ -196,7 +196,7 @@ class Committing:
                 found.append(new)
         return found
 
-    def _join(self, batch: Batch, headers: MessageHeaders, place: Place) -> None:
+    def _join(self, batch: Batch, headers: MessageHeaders, place: Placement) -> None:
         """Add this mailbox's copy to the record that is there."""
         found = batch.existing[batch.key(headers, place)]
         also, more = bcc.contacts_of(place, self._now(), sent_at=None)
@@ -204,7 +204,7 @@ class Committing:
         try:
             record = self._copies.join(headers, batch.mailbox, place, found, also)
         except AlreadyExists:
-            raise Missing from None
+            raise DocumentMissing from None
         batch.events += more
         batch.seen_before.append(message_event_id(record))
         if record.replaced_at is not None:
@@ -213,18 +213,18 @@ class Committing:
             # An earlier try of ours may have died between record and copies.
             self._copies.join_earlier(headers, batch.mailbox, record)
 
-    def _counted(self, place: Place) -> list[Write]:
+    def _counted(self, place: Placement) -> list[Write]:
         """The write by which new contacts count for their user's day (B7)."""
         if not place.new_contacts or place.user is None:
             return []
         number = len(place.new_contacts)
         taken = self._quota.take(place.subaccount, place.user, number)
         if taken is None:
-            raise Missing  # another mail was faster
+            raise DocumentMissing  # another mail was faster
         return [taken]
 
     def _new(
-        self, batch: Batch, item: Item, headers: MessageHeaders, place: Place
+        self, batch: Batch, item: Item, headers: MessageHeaders, place: Placement
     ) -> NewRecord:
         """The record and all that must become visible with it; writes only blobs."""
         if item.content is None:
@@ -233,7 +233,7 @@ class Committing:
         upload = batch.uploads.enter_context(
             self._uploads.begin(messages.blob_prefix(subaccount, message))
         )
-        record = self._contents.record(batch, item.content, headers, place, upload)
+        record = self._fetcher.record(batch, item.content, headers, place, upload)
         event = message_event(record, self._now())
         also, more = bcc.contacts_of(place, self._now(), sent_at=record.sent_at)
         stored = messages.to_document(record)
@@ -264,7 +264,7 @@ class Committing:
         return NewRecord(record, writes, [*more, event], stored.size, upload)
 
     def _now(self) -> int:
-        return milliseconds(self._clock.now())
+        return to_epoch_ms(self._clock.now())
 
 
 def _parcels(waiting: Sequence[NewRecord]) -> Iterator[list[NewRecord]]:
@@ -282,7 +282,7 @@ def _parcels(waiting: Sequence[NewRecord]) -> Iterator[list[NewRecord]]:
 
 
 def _gmail_thread(
-    batch: Batch, place: Place, headers: MessageHeaders
+    batch: Batch, place: Placement, headers: MessageHeaders
 ) -> dict[str, Union]:
     if not place.link_gmail_thread:
         return {}

@@ -12,7 +12,7 @@ import secrets as random_tokens
 from dataclasses import replace
 
 from shared.core.ids import MailboxId
-from shared.core.moments import milliseconds
+from shared.core.moments import to_epoch_ms
 from shared.core.syncing.lease import release, take
 from shared.core.syncing.work import Work, work
 from shared.errors import Misconfigured, NeedsReauth, Permanent, SyncError, Transient
@@ -32,7 +32,7 @@ def to_close(mailbox: MailboxId) -> Work:
     return work(CLOSE, mailbox=mailbox)
 
 
-class Closing:
+class MailboxCloser:
     """Stops watches, gives grants back and destroys tokens."""
 
     def __init__(
@@ -121,10 +121,10 @@ class Closing:
             self._mailboxes.delete(state)
 
     def _now(self) -> int:
-        return milliseconds(self._clock.now())
+        return to_epoch_ms(self._clock.now())
 
 
-def close_soon(closing: Closing, queue: WorkQueue, mailbox: MailboxId) -> None:
+def close_soon(closing: MailboxCloser, queue: WorkQueue, mailbox: MailboxId) -> None:
     """End a mailbox without users now; what fails is tried again by itself."""
     try:
         closing.close(mailbox)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from shared.core.ids import HistoryId, MailboxId
 from shared.core.limits import MAX_LAG_LOOKS
-from shared.core.moments import milliseconds
+from shared.core.moments import to_epoch_ms
 from shared.core.syncing.history import (
     after_empty,
     is_older,
@@ -41,11 +41,11 @@ class LeaseLost(Transient):
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class LeasedMailbox:
     """A mailbox whose lease was taken just now."""
 
     mailbox: Mailbox
-    careful: bool
+    one_at_a_time: bool
 
 
 @dataclass(slots=True)
@@ -60,7 +60,7 @@ class Run:
 
     mailbox: Mailbox
     gmail: Gmail
-    careful: bool
+    one_at_a_time: bool
     deadline: float
     cursor: HistoryId
     resync: Resync | None
@@ -77,7 +77,7 @@ class Run:
         return self.mailbox.id
 
 
-class Holding:
+class MailboxLease:
     """Takes mailboxes for work and gives them back."""
 
     def __init__(self, documents: Documents, clock: Clock) -> None:
@@ -91,7 +91,7 @@ class Holding:
         delivery: str,
         hint: HistoryId | None,
         silent_since: int | None,
-    ) -> Held | None:
+    ) -> LeasedMailbox | None:
         """Take the lease; None when there is nothing to do for this delivery.
 
         A notification for a mailbox that somebody holds leaves its work to the holder.
@@ -141,12 +141,12 @@ class Holding:
             hint, mailbox.idle, mailbox.last_synced_at, self._now()
         )
 
-    def begin(self, held: Held, gmail: Gmail) -> Run:
+    def begin(self, held: LeasedMailbox, gmail: Gmail) -> Run:
         """Start to work; the time counts from now."""
         return Run(
             mailbox=held.mailbox,
             gmail=gmail,
-            careful=held.careful,
+            one_at_a_time=held.one_at_a_time,
             deadline=self._clock.now().timestamp() + WORK_BUDGET_SECONDS,
             cursor=held.mailbox.cursor,
             resync=held.mailbox.resync,
@@ -165,7 +165,7 @@ class Holding:
         run.mailbox = state or run.mailbox
         self.stop_in_time(run)
 
-    def looks(self, run: Run) -> None:
+    def mark_polled(self, run: Run) -> None:
         """Note that Gmail is asked for what is new, now."""
         run.looked_at = self._now()
 
@@ -214,7 +214,9 @@ class Holding:
             run.empty, run.progressed = True, True
         return dirty
 
-    def give_up(self, mailbox: Mailbox, run: Run | None, error: SyncError) -> None:
+    def release_after_failure(
+        self, mailbox: Mailbox, run: Run | None, error: SyncError
+    ) -> None:
         """Free the lease after a fault, with what is durable; the work returns."""
 
         def end(before: Mailbox | None) -> Mailbox | None:
@@ -258,7 +260,7 @@ class Holding:
         return replace(advance(held, move), idle=idle)
 
     def _now(self) -> int:
-        return milliseconds(self._clock.now())
+        return to_epoch_ms(self._clock.now())
 
 
 def _held(before: Mailbox | None, ours: Mailbox) -> Mailbox:
@@ -273,9 +275,9 @@ def _successor(mailbox: Mailbox | None, hint: HistoryId | None) -> MailboxId | N
     return mailbox.successor if mailbox is not None and hint is not None else None
 
 
-def _outcome(mailbox: Mailbox, decision: LeaseDecision) -> Held | None:
+def _outcome(mailbox: Mailbox, decision: LeaseDecision) -> LeasedMailbox | None:
     if decision.action == "wait":
         return None
     if decision.action == "again":
         raise Conflict
-    return Held(mailbox, careful=decision.careful)
+    return LeasedMailbox(mailbox, one_at_a_time=decision.one_at_a_time)

@@ -12,11 +12,11 @@ from dataclasses import replace
 from shared.core.limits import MAX_ATTACHMENT_BYTES
 from shared.core.mail import AttachmentPart, Content, MessageHeaders
 from shared.core.matching import recording
-from shared.core.matching.places import Place
-from shared.core.moments import milliseconds
+from shared.core.matching.places import Placement
+from shared.core.moments import to_epoch_ms
 from shared.core.parsing.sanitise import safe_html
 from shared.core.records import Attachment, Message
-from shared.errors import RateLimited, Transient, Vanished
+from shared.errors import GmailNotFound, RateLimited, Transient
 from shared.ports import Clock
 from shared.repositories import messages
 from shared.services.blob_uploads import BlobUpload
@@ -27,7 +27,7 @@ class AttachmentUnread(Transient):
     """Gmail did not hand out an attachment as it should."""
 
 
-class Contents:
+class ContentFetcher:
     """From Gmail's content to the record that a commit makes visible."""
 
     def __init__(self, clock: Clock) -> None:
@@ -40,7 +40,7 @@ class Contents:
         ids = [entry.todo.gmail_message_id for entry in wanted]
         found = batch.gmail.contents(ids) if ids else {}
         for item in wanted:
-            answer = found.get(item.todo.gmail_message_id, Vanished())
+            answer = found.get(item.todo.gmail_message_id, GmailNotFound())
             if isinstance(answer, Content):
                 item.content = answer
             else:
@@ -49,7 +49,7 @@ class Contents:
     def fetch(self, batch: Batch, headers: MessageHeaders) -> Content:
         """Read what one copy says, to be compared with its record (M9)."""
         name = headers.gmail_message_id
-        answer = batch.gmail.contents([name]).get(name, Vanished())
+        answer = batch.gmail.contents([name]).get(name, GmailNotFound())
         if isinstance(answer, Content):
             return answer
         raise answer
@@ -59,7 +59,7 @@ class Contents:
         batch: Batch,
         content: Content,
         headers: MessageHeaders,
-        place: Place,
+        place: Placement,
         upload: BlobUpload,
     ) -> Message:
         """Make the record of a message at this place; uploads its attachments."""
@@ -74,7 +74,7 @@ class Contents:
             content,
             attachments,
             safe_html(content.html) if content.html else None,
-            milliseconds(self._clock.now()),
+            to_epoch_ms(self._clock.now()),
         )
         if any(attachment.stored for attachment in attachments):
             return replace(record, blobs=upload.prefix)

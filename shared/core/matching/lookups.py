@@ -19,13 +19,13 @@ from shared.core.ids import (
 from shared.core.matching.facts import (
     AddressFact,
     AddressKey,
+    BccOwner,
+    BccOwnerKey,
     ContactAtAddress,
     ContactFact,
     ContactKey,
     CrmMessageFact,
     CrmMessageKey,
-    DropFact,
-    DropKey,
     Fact,
     GmailThreadKey,
     Key,
@@ -39,7 +39,7 @@ from shared.core.matching.facts import (
 
 Facts = Mapping[Key, Fact]
 Result = TypeVar("Result")
-Asking = Generator[frozenset[Key], Facts, Result]
+Lookup = Generator[frozenset[Key], Facts, Result]
 """A pure computation that yields the keys it needs next and is sent their facts."""
 
 
@@ -53,7 +53,7 @@ class Known:
         """Know nothing."""
         self._facts: dict[Key, Fact] = {}
 
-    def ask(self, *keys: Key) -> Asking[None]:
+    def ask(self, *keys: Key) -> Lookup[None]:
         """Ask for those keys that are not known yet, in one go."""
         missing = frozenset(key for key in keys if key not in self._facts)
         if missing:
@@ -100,9 +100,9 @@ class Known:
         """Whether our side sent a recorded message."""
         return bool(self._facts[key])
 
-    def drop(self, token: str) -> DropFact | None:
+    def drop(self, token: str) -> BccOwner | None:
         """The owner of a BCC address."""
-        return cast(DropFact | None, self._facts[DropKey(token)])
+        return cast(BccOwner | None, self._facts[BccOwnerKey(token)])
 
     def is_contact(self, subaccount: SubaccountId, contact: ContactId) -> bool:
         """Say whether an address that has been asked for shows that it exists."""

@@ -19,7 +19,7 @@ from shared.core.ids import (
     SubaccountId,
     gmail_thread_key,
 )
-from shared.core.moments import milliseconds
+from shared.core.moments import to_epoch_ms
 from shared.core.records import HeldBy, Message
 from shared.core.sending import send_window
 from shared.core.sending.states import Send
@@ -39,7 +39,7 @@ from shared.ports import (
 )
 from shared.repositories import bounded, messages, outbox, paths, sends
 from shared.repositories.outbox import Outbox
-from shared.services.compare_and_set import until_settled
+from shared.services.compare_and_set import retry_on_conflict
 
 
 class HolderChanged(Transient):
@@ -68,7 +68,7 @@ def as_synced(send: Send, record: Message) -> Sent | None:
     return Sent(record.sent_at, record.rfc822_message_id)
 
 
-class Ending:
+class SendCompletion:
     """Writes how a send ended."""
 
     def __init__(self, documents: Documents, publisher: Outbox, clock: Clock) -> None:
@@ -147,7 +147,7 @@ class Ending:
         clean: bool,
     ) -> None:
         events: list[CrmEvent] = []
-        now = milliseconds(self._clock.now())
+        now = to_epoch_ms(self._clock.now())
 
         def step() -> None:
             events.clear()
@@ -184,7 +184,7 @@ class Ending:
                 writes.append(Delete(under_way.path, under_way.version))
             bounded.commit(self._documents, writes)
 
-        until_settled(step)
+        retry_on_conflict(step)
         if events:
             log.info("send_ended", kind=kind, route=send.route)
             self._outbox.publish(events)

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from shared.core.moments import milliseconds
+from shared.core.moments import to_epoch_ms
 from shared.ports import Blobs, Clock, Documents, Topics
 from shared.services.blob_uploads import BlobUploads
 from shared.services.crm.directory import Directory
 from shared.services.sending.caps import SendCaps
 from shared.services.sending.outbound_work import TOPIC, OutboundWork
-from shared.services.sending.pausing import Pausing
+from shared.services.sending.pause_service import PauseService
 from shared.services.sending.senders import Senders
 
 
 @dataclass(frozen=True, slots=True)
-class Mailroom:
+class SendContext:
     """The gateways and services that the steps of sending share."""
 
     documents: Documents
@@ -25,7 +25,7 @@ class Mailroom:
     directory: Directory
     senders: Senders
     caps: SendCaps
-    pausing: Pausing
+    pausing: PauseService
     clock: Clock
     uploads: BlobUploads
 
@@ -35,4 +35,4 @@ class Mailroom:
 
     def now(self) -> int:
         """The current moment in milliseconds."""
-        return milliseconds(self.clock.now())
+        return to_epoch_ms(self.clock.now())

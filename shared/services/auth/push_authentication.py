@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import jwt
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-from shared.errors import Misconfigured, Suspicious
+from shared.errors import Misconfigured, Unauthenticated
 from shared.logs import log
 from shared.ports import Clock
 
@@ -49,7 +49,7 @@ class PushAuthentication:
         reason = self._objection(authorization or "")
         if reason is not None:
             log.warning("push_refused", reason=reason)
-            raise Suspicious
+            raise Unauthenticated
 
     def _objection(self, authorization: str) -> str | None:
         scheme, _, token = authorization.partition(" ")

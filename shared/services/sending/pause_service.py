@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from shared.core.ids import SubaccountId
-from shared.core.moments import milliseconds
+from shared.core.moments import to_epoch_ms
 from shared.core.sending import pausing
 from shared.core.sending.pausing import Switch, Switches
 from shared.errors import Problem
 from shared.logs import log
 from shared.ports import Clock, Documents
 from shared.repositories.switches import SENDING, switches_from, switches_write
-from shared.services.compare_and_set import until_settled
+from shared.services.compare_and_set import retry_on_conflict
 
 FRESH_SECONDS = 5
 """So long an instance believes that no switch is set before it asks again."""
 
 
-class Pausing:
+class PauseService:
     """Says whether mail may go out.
 
     That it may is remembered for FRESH_SECONDS: one read then serves many mails, and a
@@ -84,7 +84,7 @@ class Pausing:
             if after != before:
                 self._documents.commit([switches_write(found, after)])
 
-        until_settled(step)
+        retry_on_conflict(step)
         self._free = None
 
     def _ordered(self, at: int | None) -> int:
@@ -93,4 +93,4 @@ class Pausing:
         return now if at is None else min(at, now)
 
     def _now(self) -> int:
-        return milliseconds(self._clock.now())
+        return to_epoch_ms(self._clock.now())

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from shared.core.access import Caller
 from shared.core.ids import GmailMessageId, HistoryId, MailboxId, UserId, digest
 from shared.core.matching.bcc import LOGGING
-from shared.core.moments import milliseconds
+from shared.core.moments import to_epoch_ms
 from shared.core.syncing.dead_letters import DeadLetter
 from shared.core.syncing.history import ToRead
 from shared.errors import AlreadyExists, NeedsReauth, Problem
@@ -53,7 +53,7 @@ class QuarantinedItem:
     last_at: int
 
 
-class QuarantineDesk:
+class QuarantineService:
     """Lists and replays for one caller, who sees the users of its subaccounts."""
 
     def __init__(
@@ -208,7 +208,7 @@ class DeadLetters:
             # Gmail named an address, and that is another account's now.
             mailbox = found.successor
             found = mailboxes.read(mailbox)
-        now = milliseconds(self._clock.now())
+        now = to_epoch_ms(self._clock.now())
         item = {
             "mailbox_id": mailbox,
             "mailbox": found.address if found else None,

@@ -20,7 +20,7 @@ from shared.core.ids import (
     address_key,
 )
 from shared.core.limits import HEADERS_PER_BATCH
-from shared.core.moments import milliseconds
+from shared.core.moments import to_epoch_ms
 from shared.core.syncing.work import work
 from shared.errors import Conflict, NeedsReauth, Permanent, Problem
 from shared.logs import log
@@ -50,7 +50,7 @@ class Step(Protocol):
         """
 
 
-class JobDesk:
+class JobService:
     """Starts, continues and shows jobs."""
 
     def __init__(
@@ -238,7 +238,7 @@ class JobDesk:
         }
 
     def _now(self) -> int:
-        return milliseconds(self._clock.now())
+        return to_epoch_ms(self._clock.now())
 
 
 def _may_see(caller: Caller, job: Job) -> bool:

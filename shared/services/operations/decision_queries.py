@@ -24,8 +24,8 @@ from shared.core.ids import (
 from shared.core.records import Message
 from shared.ports import Clock, Documents, Query, Snapshot
 from shared.repositories import messages, paths
+from shared.services.crm.conversation_queries import Page, Position
 from shared.services.crm.directory import Directory
-from shared.services.crm.reading import Page, Position
 
 _USERS_PER_QUERY = 30  # Firestore's limit of array_contains_any
 _MAX_FOUND = 500
@@ -59,7 +59,7 @@ class Decision:
     subaccounts: tuple[RecordedIn, ...] = ()
 
 
-class Explaining:
+class DecisionQueries:
     """Answers "why?" for one caller and one subaccount."""
 
     def __init__(

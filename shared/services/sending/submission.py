@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from shared.core.ids import MessageId, SubaccountId
 from shared.core.records import Message, Status
 from shared.core.sending.composing import mail_size
-from shared.errors import AlreadyExists, Conflict, Malformed, Missing, Problem
+from shared.errors import AlreadyExists, Conflict, DocumentMissing, Malformed, Problem
 from shared.ports import Documents, Write
 from shared.repositories import bounded, sends
 from shared.repositories.sends import FirstResult
@@ -37,7 +37,7 @@ class Accepted:
     status: Status = "queued"
 
 
-class Accepting:
+class SendSubmission:
     """Stores what calls asked for, and tells what they were answered."""
 
     def __init__(self, documents: Documents) -> None:
@@ -83,7 +83,7 @@ class Accepting:
                         *upload.naming(),
                     ],
                 )
-            except Missing:
+            except DocumentMissing:
                 raise Problem(
                     422, "unknown_contact", "The contact has just been erased."
                 ) from None

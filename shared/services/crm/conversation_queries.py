@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 
 from shared.core.ids import ContactId, MessageId, SubaccountId
 from shared.core.records import Attachment, Contact, Message
-from shared.errors import Missing, Problem
+from shared.errors import DocumentMissing, Problem
 from shared.ports import Blobs, Documents, Query
 from shared.repositories import directory as records
 from shared.repositories import messages, paths
@@ -31,7 +31,7 @@ class Page(Generic[Item]):
     end: Position | None
 
 
-class Reading:
+class ConversationQueries:
     """Reads one subaccount at a time; every key is built from its id."""
 
     def __init__(
@@ -87,7 +87,7 @@ class Reading:
         for snapshot in found[:limit]:
             try:
                 message = messages.from_snapshot(snapshot, self._blobs)
-            except Missing:
+            except DocumentMissing:
                 continue  # it is being erased
             size += _size(message)
             if items and size > _PAGE_BYTES:
@@ -107,7 +107,7 @@ class Reading:
         """
         try:
             found = messages.load(self._documents, self._blobs, subaccount, message)
-        except Missing:
+        except DocumentMissing:
             found = None
         if found is None or not self._directory.contact(subaccount, found.contact):
             raise not_found("message")
@@ -134,7 +134,7 @@ class Reading:
             # The first piece now, so that a lost one is an answer and no broken stream.
             pieces = self._blobs.stream(key)
             first = next(pieces, b"")
-        except Missing:
+        except DocumentMissing:
             raise not_found("attachment") from None
         return found, itertools.chain((first,), pieces)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from shared.core.matching.bcc import LOGGING
-from shared.core.moments import milliseconds
+from shared.core.moments import to_epoch_ms
 from shared.core.syncing.watches import LATE_HOURS, UNHEALTHY_HOURS, hours_left
 from shared.logs import log
 from shared.ports import Clock, Documents, Put, Query
@@ -54,9 +54,9 @@ class Health:
         `health` is logged also when all is well: its absence is an alert of its own.
         """
         now = self._clock.now()
-        at = milliseconds(now)
-        soon = milliseconds(now + timedelta(hours=UNHEALTHY_HOURS))
-        late = milliseconds(now - timedelta(hours=LATE_HOURS))
+        at = to_epoch_ms(now)
+        soon = to_epoch_ms(now + timedelta(hours=UNHEALTHY_HOURS))
+        late = to_epoch_ms(now - timedelta(hours=LATE_HOURS))
         expiring = self._mailboxes.expiring(soon, MOST)
         for box in expiring:
             log.error(
