@@ -98,7 +98,7 @@ def _status_of(error: Exception) -> int:
         log.info("push_needs_reauth")
         return _DONE
     if isinstance(error, Transient):
-        log.warning("push_again", exc_info=error)
+        log.warning("push_will_retry", exc_info=error)
         return _AGAIN
     log.error("push_failed", exc_info=error)
     return _FAULT

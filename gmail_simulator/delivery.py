@@ -1,6 +1,6 @@
 """What Gmail does to a mail on its way out and on its way in.
 
-Only headers are touched: those a sending service sets, and those a receiving server
+Only headers are touched: those a provider sets, and those a receiving server
 puts on top. The rest of the bytes pass as they are.
 """
 

@@ -35,7 +35,6 @@ class Notifier:
     def __init__(
         self, clock: Callable[[], datetime], settings: Settings, faults: Faults
     ) -> None:
-        """Begin with nothing to tell."""
         self._clock, self._settings, self._faults = clock, settings, faults
         self._changed: dict[tuple[str, str], Account] = {}
         self._ready: list[Notification] = []

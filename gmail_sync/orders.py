@@ -83,11 +83,11 @@ def to_function(push: str) -> Publish:
 
 def paused(ask: Ask) -> int:
     """How many pauses are in force: of the deployment, and of single subaccounts."""
-    return int(ask("GET", "/healthz")["troubles"].get("sending_paused", 0))
+    return int(ask("GET", "/health")["issues"].get("sending_paused", 0))
 
 
 def confirmed(ask: Ask, name: str, subaccount: str | None, before: int) -> str:
-    """Wait until `/healthz` shows that the order is carried out, and say so.
+    """Wait until `/health` shows that the order is carried out, and say so.
 
     `before` is what `paused` was when it was given. Raises CommandError when it does
     not show in time.
@@ -102,7 +102,7 @@ def confirmed(ask: Ask, name: str, subaccount: str | None, before: int) -> str:
             return f"{what} goes on; what waited is published anew.{_left(now)}"
         if time.monotonic() >= until:
             raise CommandError(
-                f"It was ordered, but /healthz does not show it yet.{_left(now)}"
+                f"It was ordered, but /health does not show it yet.{_left(now)}"
             )
         time.sleep(_LOOK_SECONDS)
 

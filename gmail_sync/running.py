@@ -77,7 +77,7 @@ def _read(file: Path) -> Running | None:
 def _answers(api: str) -> bool:
     """Whether it is up; its health may be bad, or another address public."""
     try:
-        requests.get(f"{api}/healthz", timeout=_SECONDS)
+        requests.get(f"{api}/health", timeout=_SECONDS)
     except requests.RequestException:
         return False
     return True

@@ -484,7 +484,7 @@ class Services:
         return Senders(self.gateways.documents, self.directory, self.accounts)
 
     @cached_property
-    def _mailroom(self) -> SendContext:
+    def _send_context(self) -> SendContext:
         from shared.services.sending.send_context import SendContext
 
         return SendContext(
@@ -503,21 +503,21 @@ class Services:
     def _fan_out(self) -> FanOut:
         from shared.services.sending.fan_out import FanOut
 
-        return FanOut(self._mailroom)
+        return FanOut(self._send_context)
 
     @cached_property
     def sending(self) -> SendService:
         """Accepting mail of the CRM."""
         from shared.services.sending.send import SendService
 
-        return SendService(self._mailroom)
+        return SendService(self._send_context)
 
     @cached_property
     def bulk(self) -> Bulk:
         """Accepting bulk mail."""
         from shared.services.sending.bulk import Bulk
 
-        return Bulk(self._mailroom, self._fan_out)
+        return Bulk(self._send_context, self._fan_out)
 
     @cached_property
     def outbound(self) -> Outbound:
@@ -531,7 +531,7 @@ class Services:
         documents, clock = self.gateways.documents, self.gateways.clock
         letters = MimeLoader(documents, self.gateways.blobs)
         return Outbound(
-            self._mailroom,
+            self._send_context,
             GmailRoute(documents, self.accounts, letters, clock),
             ProviderRoute(
                 documents,

@@ -116,10 +116,12 @@ def describe(error: BaseException) -> dict[str, object]:
     Classes of the whole chain, the stable code, and `file:line` of the last frames.
     """
     classes: list[str] = []
-    one: BaseException | None = error
-    while one is not None and len(classes) < _MAX_ITEMS:
-        classes.append(type(one).__name__)
-        one = one.__cause__ or (None if one.__suppress_context__ else one.__context__)
+    cause: BaseException | None = error
+    while cause is not None and len(classes) < _MAX_ITEMS:
+        classes.append(type(cause).__name__)
+        cause = cause.__cause__ or (
+            None if cause.__suppress_context__ else cause.__context__
+        )
     frames = traceback.extract_tb(error.__traceback__)[-12:]
     return {
         "error": classes,

@@ -225,7 +225,7 @@ class Topics(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RelayServer:
-    """A subaccount's own sending service. Its repr shows no password."""
+    """A subaccount's own email provider. Its repr shows no password."""
 
     host: str
     port: int
@@ -324,8 +324,8 @@ class GmailSending(Protocol):
     def create_draft(self, mail: IO[bytes], thread: GmailThreadId | None) -> Draft:
         """Upload a mail as a draft; sends nothing, so it goes on where it stopped.
 
-        Raises Transient when it is not known whether the draft exists, GmailNotFound when
-        the thread does not.
+        Raises Transient when it is not known whether the draft exists, GmailNotFound
+        when the thread does not.
         """
 
     def find_drafts(self, mark: str, message_id: str) -> tuple[Draft, ...]:
@@ -334,8 +334,8 @@ class GmailSending(Protocol):
     def send_draft(self, draft: str) -> GmailMessageId:
         """Send, asking exactly once.
 
-        Raises GmailNotFound when there is no such draft (any more), DailyLimitReached when
-        Gmail's own limit is reached; after any other Transient only looking tells.
+        Raises GmailNotFound when there is no such draft (any more), DailyLimitReached
+        when Gmail's own limit is reached; after any other Transient only looking tells.
         """
 
     def draft_exists(self, draft: str) -> bool:

@@ -113,15 +113,15 @@ class Prices:
     """Firestore; a blob is a seventh of that."""
 
 
-def cost(one: Operations, prices: Prices) -> float:
+def cost(operations: Operations, prices: Prices) -> float:
     """USD of one happening, without storage."""
     return (
-        one.reads * prices.read
-        + one.writes * prices.write
-        + one.deletes * prices.delete
-        + one.messages * prices.message
-        + one.secret_reads * prices.secret_read
-        + one.calls * (prices.call + one.seconds * prices.second)
+        operations.reads * prices.read
+        + operations.writes * prices.write
+        + operations.deletes * prices.delete
+        + operations.messages * prices.message
+        + operations.secret_reads * prices.secret_read
+        + operations.calls * (prices.call + operations.seconds * prices.second)
     )
 
 

@@ -94,31 +94,31 @@ SEND_TOUCHES = 4  # queued, claimed, sending, done: each rewrites a time of the 
 QUIET_TOUCHES = 2  # the push, then the success, each move `quiet_since`
 
 
-def reading_seconds(one: Mailbox) -> float:
+def reading_seconds(mailbox: Mailbox) -> float:
     """Seconds in which `inbound` works for a mailbox in a day; Sent copies too."""
-    mails = (one.recorded + one.sent) * costs.MATCHED_MAIL.seconds
-    mails += one.ignored * costs.UNMATCHED_MAIL.seconds
-    return mails + one.glances * GLANCE.seconds
+    mails = (mailbox.recorded + mailbox.sent) * costs.MATCHED_MAIL.seconds
+    mails += mailbox.ignored * costs.UNMATCHED_MAIL.seconds
+    return mails + mailbox.glances * GLANCE.seconds
 
 
-def limits(one: Mailbox) -> list[Limit]:
+def limits(mailbox: Mailbox) -> list[Limit]:
     """Every limit that grows nearer with each mailbox, the first to bite first."""
     idle = costs.IDLE_MAILBOX_DAY
-    second = one.peak_hour / 3600
+    second = mailbox.peak_hour / 3600
     index = "Firestore, best practices, 2026-11"
     ours = "infra/terraform/functions.tf"
     quota = "Gmail API, usage limits, 2026-11"
-    units = one.total(lambda op: op.units)
-    events = one.recorded + one.bcc + one.sent  # one each
+    units = mailbox.total(lambda op: op.units)
+    events = mailbox.recorded + mailbox.bcc + mailbox.sent  # one each
     found = [
         Limit("Gmail: free units of a day", 80_000_000, "units a day",
               units + idle.units, quota),
         Limit("Gmail: units of the project", 1_200_000, "units a minute",
               units * second * 60 + idle.units / 1440, quota),
         Limit("`inbound`: 20 instances of 4 calls", SLOTS, "calls at once",
-              reading_seconds(one) * second, ours),
+              reading_seconds(mailbox) * second, ours),
         Limit("`outbound`: 20 instances of 4 calls", SLOTS, "calls at once",
-              one.sent * costs.SENT_MAIL.seconds * second, ours),
+              mailbox.sent * costs.SENT_MAIL.seconds * second, ours),
         # A sweep finds a quarter of what an hour has made silent, four times an hour.
         Limit("`work`: a sweep ends before the next", SLOTS * 900, "seconds of work",
               idle.seconds / 4, ours),
@@ -126,36 +126,42 @@ def limits(one: Mailbox) -> list[Limit]:
               RENEWAL_SECONDS, "docs/renewal-figures.md"),
         # One holder at a time reads it, one mail after the other.
         Limit("the one logging mailbox (BCC)", 60 / costs.MATCHED_MAIL.seconds,
-              "mails a minute", one.bcc * second * 60, "`tools.costs`, its lease"),
+              "mails a minute", mailbox.bcc * second * 60, "`tools.costs`, its lease"),
         Limit("Secret Manager: accesses", 90_000, "a minute",
-              one.runs * SECRETS_PER_RUN * second * 60 + idle.secret_reads / 1440,
+              mailbox.runs * SECRETS_PER_RUN * second * 60 + idle.secret_reads / 1440,
               "Secret Manager, quotas, 2026-11"),
         Limit("index of `outbox.at`", SEQUENTIAL, "writes a second",
               events * OUTBOX_TOUCHES * second, index),
         Limit("indexes of `sends` (`look_at` and others)", SEQUENTIAL,
-              "writes a second", one.sent * SEND_TOUCHES * second, index),
+              "writes a second", mailbox.sent * SEND_TOUCHES * second, index),
         Limit(f"index of `shard, quiet_since` ({SHARDS} ends)", SEQUENTIAL * SHARDS,
-              "writes a second", one.runs * QUIET_TOUCHES * second, index),
+              "writes a second", mailbox.runs * QUIET_TOUCHES * second, index),
         # Published and delivered are counted: half of them are deliveries of 1 kB.
         Limit("Pub/Sub: push, 20 MB a second", 20_000, "messages a second",
-              one.peak(lambda op: op.messages / 2),
+              mailbox.peak(lambda op: op.messages / 2),
               "lowest default found, not confirmed"),
     ]  # fmt: skip
     return sorted(found, key=lambda limit: limit.bites_at)
 
 
-def bill(one: Mailbox) -> dict[str, float]:
+def bill(mailbox: Mailbox) -> dict[str, float]:
     """USD that one mailbox costs a month, by part; the first year's mail is kept."""
-    at, days, idle = costs.Prices(), one.working_days, costs.IDLE_MAILBOX_DAY
+    at, days, idle = costs.Prices(), mailbox.working_days, costs.IDLE_MAILBOX_DAY
 
     def month(of: Callable[[Operations], float]) -> float:
-        return days * one.total(of) + MONTH_DAYS * of(idle)
+        return days * mailbox.total(of) + MONTH_DAYS * of(idle)
 
-    accesses = days * one.runs * SECRETS_PER_RUN + MONTH_DAYS * idle.secret_reads
+    accesses = days * mailbox.runs * SECRETS_PER_RUN + MONTH_DAYS * idle.secret_reads
     # A decision is deleted after 30 days, which Firestore charges for.
-    expired = days * one.ignored * at.delete
-    logged = month(lambda op: op.calls) * one.log_kib / 1024**2
-    kept = 12 * days * (one.recorded + one.sent + one.bcc) * one.kept_kib / 1024**2
+    expired = days * mailbox.ignored * at.delete
+    logged = month(lambda op: op.calls) * mailbox.log_kib / 1024**2
+    kept = (
+        12
+        * days
+        * (mailbox.recorded + mailbox.sent + mailbox.bcc)
+        * mailbox.kept_kib
+        / 1024**2
+    )
     documents = month(lambda op: op.reads) * at.read
     documents += month(lambda op: op.writes) * at.write
     documents += month(lambda op: op.deletes) * at.delete
@@ -179,25 +185,26 @@ def _head(first: str, *others: str) -> Iterator[str]:
     yield _row("---", *("---" if item in WORDS else "---:" for item in others))
 
 
-def assumptions(one: Mailbox) -> Iterator[str]:
+def assumptions(mailbox: Mailbox) -> Iterator[str]:
     """The table of what one mailbox is thought to do."""
     yield from _head("one mailbox, on a working day", "assumed")
-    yield _row("mails that are recorded", f"{one.recorded:g}")
-    yield _row("mails that are not", f"{one.ignored:g}")
-    yield _row("other changes that Gmail announces", f"{one.glances:g}")
-    yield _row("mails that the CRM sends", f"{one.sent:g}")
-    yield _row("copies that reach the logging mailbox (BCC)", f"{one.bcc:g}")
-    yield _row("share of the busiest hour", f"{one.peak_hour:.0%}")
-    yield _row("working days a month", one.working_days)
+    yield _row("mails that are recorded", f"{mailbox.recorded:g}")
+    yield _row("mails that are not", f"{mailbox.ignored:g}")
+    yield _row("other changes that Gmail announces", f"{mailbox.glances:g}")
+    yield _row("mails that the CRM sends", f"{mailbox.sent:g}")
+    yield _row("copies that reach the logging mailbox (BCC)", f"{mailbox.bcc:g}")
+    yield _row("share of the busiest hour", f"{mailbox.peak_hour:.0%}")
+    yield _row("working days a month", mailbox.working_days)
     yield _row(
-        "KiB kept of a mail, logged by a run", f"{one.kept_kib:g}, {one.log_kib:g}"
+        "KiB kept of a mail, logged by a run",
+        f"{mailbox.kept_kib:g}, {mailbox.log_kib:g}",
     )
 
 
-def costs_table(one: Mailbox) -> Iterator[str]:
+def costs_table(mailbox: Mailbox) -> Iterator[str]:
     """The table of USD a month, by part and number of mailboxes."""
     yield from _head("USD a month", *(f"{size:,}" for size in SIZES))
-    parts = bill(one)
+    parts = bill(mailbox)
     for name, usd in sorted(parts.items(), key=lambda part: -part[1]):
         yield _row(name, *(f"{usd * size:,.0f}" for size in SIZES))
     clock = MONTH_DAYS * costs.cost(costs.SCHEDULE_DAY, costs.Prices())
@@ -205,13 +212,16 @@ def costs_table(one: Mailbox) -> Iterator[str]:
     yield _row("all, with the schedule", *(f"{clock + each * n:,.0f}" for n in SIZES))
 
 
-def load_table(one: Mailbox) -> Iterator[str]:
+def load_table(mailbox: Mailbox) -> Iterator[str]:
     """The table of what comes in a second of the busiest hour."""
     yield from _head("in the busiest hour", *(f"{size:,}" for size in SIZES))
-    documents = one.peak(lambda op: op.reads + op.writes + op.deletes)
+    documents = mailbox.peak(lambda op: op.reads + op.writes + op.deletes)
     for name, each in (
-        ("deliveries of Pub/Sub a second", one.peak(lambda op: op.messages / 2)),
-        ("`inbound` calls at once", reading_seconds(one) * one.peak_hour / 3600),
+        ("deliveries of Pub/Sub a second", mailbox.peak(lambda op: op.messages / 2)),
+        (
+            "`inbound` calls at once",
+            reading_seconds(mailbox) * mailbox.peak_hour / 3600,
+        ),
         ("Firestore operations a second", documents),
     ):
         yield _row(name, *(f"{each * size:,.0f}" for size in SIZES))
@@ -224,11 +234,11 @@ def ramp_minutes(operations: float) -> int:
     return 5 * max(0, math.ceil(math.log(max(operations, 1) / SEQUENTIAL, 1.5)))
 
 
-def limits_table(one: Mailbox) -> Iterator[str]:
+def limits_table(mailbox: Mailbox) -> Iterator[str]:
     """The table of limits, the first to bite first."""
     sizes = (f"{size:,}" for size in SIZES)
     yield from _head("limit", "most", *sizes, "bites at", "from")
-    for limit in limits(one):
+    for limit in limits(mailbox):
         most = f"{limit.most:,.0f} {limit.unit}"
         shares = (limit.each * size / limit.most for size in SIZES)
         used = (f"**{of:,.1f} times**" if of > 1 else f"{of:.1%}" for of in shares)

@@ -90,7 +90,7 @@ def _if_given(
 
 
 def get_user(call: Call[None, None]) -> subaccounts.User:
-    """Read a team member."""
+    """Read a user."""
     member = call.services.directory.member(call.subaccount, call.user)
     if member is None:
         raise not_found("user")
@@ -98,7 +98,7 @@ def get_user(call: Call[None, None]) -> subaccounts.User:
 
 
 def delete_user(call: Call[None, None]) -> None:
-    """Remove a team member; one who is not there is no error.
+    """Remove a user; one who is not there is no error.
 
     A user who is in no subaccount any more has no connection either.
     """

@@ -36,8 +36,8 @@ def send_message(call: Call[None, None]) -> Response:
         check_contacts(body.contacts)
         many = call.services.bulk.submit(request, uploads, key)
         return _accepted({"ids": list(many.ids)})
-    one = call.services.sending.submit(request, uploads, key)
-    return _accepted({"id": one.ids[0], "status": one.status})
+    accepted = call.services.sending.submit(request, uploads, key)
+    return _accepted({"id": accepted.ids[0], "status": accepted.status})
 
 
 def set_daily_cap(call: Call[connections.CapIn, None]) -> connections.Connection:

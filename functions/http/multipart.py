@@ -66,7 +66,8 @@ def form_of(request: Request) -> tuple[bytes, list[Upload]]:
             )
     if message is None:
         raise problems.make(
-            "invalid_request", errors=({"pointer": "", "detail": "message is needed"},)
+            "invalid_request",
+            errors=({"pointer": "", "detail": "message is required"},),
         )
     return message, uploads
 

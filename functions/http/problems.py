@@ -60,16 +60,18 @@ CODES: dict[str, Code] = {
         "The call concerns no subaccount: the token needs `deployment: true`.",
     ),
     "not_found": Code(
-        404, "Not found", "It does not exist, or is not the caller's to see."
+        404, "Not found", "It does not exist, or the caller has no access to it."
     ),
     "not_connected": Code(
         404, "Not connected", "The user has never connected a mailbox."
     ),
     "attachment_not_stored": Code(
-        404, "Attachment not stored", "The attachment was too big to be kept."
+        404, "Attachment not stored", "The attachment was too large to be stored."
     ),
     "method_not_allowed": Code(
-        405, "Method not allowed", "The path knows other methods: see Allow."
+        405,
+        "Method not allowed",
+        "This path does not support the method; see the Allow header.",
     ),
     "reauth_required": Code(
         409, "Reconnect needed", "The mailbox's owner must connect it again."
@@ -81,16 +83,18 @@ CODES: dict[str, Code] = {
         413, "Payload too large", "The body exceeds the limit of this call."
     ),
     "unsupported_media_type": Code(
-        415, "Unsupported media type", "The body's Content-Type is not taken here."
+        415,
+        "Unsupported media type",
+        "This call does not accept the Content-Type of the body.",
     ),
     "invalid_request": Code(
-        422, "Invalid request", "`errors` says what is wrong, and where."
+        422, "Invalid request", "`errors` lists what is wrong, and where."
     ),
     "invalid_page_token": Code(
-        422, "Invalid page token", "The page token is not one that this list gave."
+        422, "Invalid page token", "The page token was not issued by this list."
     ),
     "limit_reached": Code(
-        422, "Limit reached", "What this would be added to holds no more."
+        422, "Limit reached", "A limit on the size of this resource is reached."
     ),
     "no_sender": Code(
         409,
@@ -103,7 +107,9 @@ CODES: dict[str, Code] = {
         "The operator has paused sending: repeat the call when it is resumed.",
     ),
     "unknown_contact": Code(
-        422, "Unknown contact", "A named contact, or any contact in To, is missing."
+        422,
+        "Unknown contact",
+        "A named contact does not exist, or no contact is among the To recipients.",
     ),
     "too_many_contacts": Code(
         422, "Too many contacts", "A bulk call takes at most 1,000 contacts."
@@ -125,15 +131,19 @@ CODES: dict[str, Code] = {
     "return_to_not_allowed": Code(
         422, "Return address not allowed", "`return_to` is not at an allowed origin."
     ),
-    "internal_error": Code(500, "Internal error", "It is our fault; it is logged."),
+    "internal_error": Code(
+        500, "Internal error", "An unexpected error occurred. It has been logged."
+    ),
     "conflict": Code(
-        503, "Busy", "Others change the same thing all the time; try again."
+        503, "Busy", "The resource is being modified concurrently. Try again."
     ),
     "rate_limited": Code(
-        503, "Busy", "A service that we need asks us to slow down; try again."
+        503, "Busy", "A service we depend on is limiting requests. Try again later."
     ),
     "temporarily_unavailable": Code(
-        503, "Temporarily unavailable", "A service that we need is down; try again."
+        503,
+        "Temporarily unavailable",
+        "A service we depend on is unavailable. Try again later.",
     ),
 }
 

@@ -27,8 +27,8 @@ _MAX_POINTER = 200
 
 # In our own words: pydantic's may show patterns, and some show the value.
 _DETAILS = {
-    "extra_forbidden": "is not known here",
-    "missing": "is needed",
+    "extra_forbidden": "unknown field",
+    "missing": "is required",
     "string_pattern_mismatch": "holds characters that are not allowed",
     "string_unicode": "is not valid Unicode",
     "string_type": "must be a string",
@@ -41,7 +41,7 @@ _DETAILS = {
     "too_long": "has too many items",
     "too_short": "has too few items",
     "greater_than_equal": "is too small",
-    "less_than_equal": "is too big",
+    "less_than_equal": "is too large",
 }
 
 
@@ -66,7 +66,7 @@ def json_object(text: bytes) -> dict[str, Any]:
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) != len(pairs):
-        raise ValueError("a key is given twice")
+        raise ValueError("a key is repeated")
     return value
 
 
@@ -118,7 +118,7 @@ def query_of(request: Request, model: type[Model] | None) -> Model | None:
     """Check the query string; an unknown or repeated parameter is a mistake."""
     given = request.args.to_dict(flat=False)
     wrong = [
-        {"parameter": name[:_MAX_POINTER], "detail": "is given twice"}
+        {"parameter": name[:_MAX_POINTER], "detail": "is repeated"}
         for name, values in given.items()
         if len(values) > 1
     ]
@@ -153,12 +153,12 @@ def _place(place: str, loc: tuple[int | str, ...]) -> str:
     return "".join(f"/{step}" for step in steps)[:_MAX_POINTER]
 
 
-def _say(one: Any) -> str:
-    if one["type"] == "value_error":
-        return str(one["ctx"]["error"])
-    if one["type"] == "literal_error":
-        return f"must be one of {one['ctx']['expected']}"
-    return _DETAILS.get(one["type"], "is not valid")
+def _say(error: Any) -> str:
+    if error["type"] == "value_error":
+        return str(error["ctx"]["error"])
+    if error["type"] == "literal_error":
+        return f"must be one of {error['ctx']['expected']}"
+    return _DETAILS.get(error["type"], "is not valid")
 
 
 def lines_of(request: Request) -> Iterator[tuple[int, bytes | Problem]]:

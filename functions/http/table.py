@@ -58,7 +58,7 @@ def _healthz(call: Call[None, None]) -> service.Health:
         {
             "status": "ok" if overall.well else "degraded",
             "checked_at": overall.checked_at,
-            "troubles": overall.troubles,
+            "issues": overall.issues,
         }
     )
 
@@ -91,7 +91,7 @@ ROUTES: tuple[Route, ...] = (
         "PUT",
         _USER,
         directory_calls.put_user,
-        "Create or replace a team member",
+        "Create or replace a user",
         subaccounts.User,
         body=subaccounts.UserIn,
         problems=("limit_reached",),
@@ -110,7 +110,7 @@ ROUTES: tuple[Route, ...] = (
         "GET",
         _USER,
         directory_calls.get_user,
-        "Read a team member",
+        "Read a user",
         subaccounts.User,
         authority=Authority.BACKEND,
     ),
@@ -128,7 +128,7 @@ ROUTES: tuple[Route, ...] = (
         "DELETE",
         _USER,
         directory_calls.delete_user,
-        "Remove a team member",
+        "Remove a user",
         None,
         authority=Authority.BACKEND,
     ),
@@ -346,7 +346,7 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         "GET",
-        "/healthz",
+        "/health",
         _healthz,
         "Say that it runs",
         service.Health,

@@ -88,10 +88,11 @@ def main(kinds: list[Kind]) -> int:
     return 0
 
 
-def _report_end(one: emulators.Running) -> None:
-    if one.process is not None:
-        code = one.process.wait()
-        _say({"error": f"The {one.kind} emulator ended by itself (exit code {code})."})
+def _report_end(emulator: emulators.Running) -> None:
+    if emulator.process is not None:
+        code = emulator.process.wait()
+        kind = emulator.kind
+        _say({"error": f"The {kind} emulator ended by itself (exit code {code})."})
 
 
 def _say(line: dict[str, str] | dict[Kind, str]) -> None:

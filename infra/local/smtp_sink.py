@@ -106,7 +106,7 @@ def _anybody(*_: Any) -> AuthResult:
 
 
 def _free_port() -> int:
-    with socket.socket() as one:
-        one.bind((_HOST, 0))
-        port: int = one.getsockname()[1]
+    with socket.socket() as probe:
+        probe.bind((_HOST, 0))
+        port: int = probe.getsockname()[1]
     return port

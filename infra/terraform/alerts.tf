@@ -6,9 +6,9 @@ locals {
   log_alerts = {
     calls_failed          = { name = "Calls fail by our fault", above = 5, seconds = 900, severity = "ERROR" }
     logging_mailbox_down  = { name = "The logging mailbox is not read", above = 0, seconds = 3600, severity = "ERROR" }
-    mailboxes_late        = { name = "Sync lags: mailboxes are late", above = 0, seconds = 3600, severity = "ERROR" }
+    mailboxes_late        = { name = "Sync is late: mailboxes have not been synced", above = 0, seconds = 3600, severity = "ERROR" }
     sending_misconfigured = { name = "Sending is set wrongly", above = 0, seconds = 3600, severity = "ERROR" }
-    mailboxes_need_reauth = { name = "Reauth wave: many mailboxes lost their consent", above = var.reauth_wave, seconds = 3600, severity = "ERROR" }
+    mailboxes_need_reauth = { name = "Many mailboxes need re-authorization", above = var.reauth_wave, seconds = 3600, severity = "ERROR" }
     messages_quarantined  = { name = "Messages are set aside", above = 0, seconds = 3600, severity = "WARNING" }
     pushes_failed         = { name = "Pushes fail by a bug or a bad setting", above = 5, seconds = 900, severity = "ERROR" }
     sends_failed          = { name = "Sends fail", above = var.send_failures, seconds = 3600, severity = "ERROR" }
@@ -51,7 +51,7 @@ locals {
       comparison = "COMPARISON_LT"
     }
     sync_lag = {
-      name       = "Sync lags: notifications or work wait for more than 15 minutes"
+      name       = "Sync is late: notifications or work wait for more than 15 minutes"
       filter     = "resource.type=\"pubsub_subscription\" AND resource.labels.subscription_id=monitoring.regex.full_match(\"(${join("|", [for name, one in local.consumers : "${one.topic}-${local.service_names[name]}"])})\") AND metric.type=\"pubsub.googleapis.com/subscription/oldest_unacked_message_age\""
       aligner    = "ALIGN_MAX"
       above      = 900

@@ -7,7 +7,7 @@ locals {
       description = "Calls of the API or pages that ended in a fault of ours"
     }
     events_left = {
-      events      = ["events_were_left", "rescue_failed"]
+      events      = ["outbox_backlog_found", "sweep_resume_failed"]
       description = "Events that a crash left behind, found by the sweep"
     }
     logging_mailbox_down = {

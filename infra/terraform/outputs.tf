@@ -24,7 +24,7 @@ output "next_step" {
     ],
     [for secret in sort(local.secrets) : "   gcloud secrets versions add ${secret} --project=${var.project_id} --data-file=-"],
     [for address in google_compute_global_address.this[*].address : "3. Point ${var.domain} to ${address}; the certificate follows within the hour."],
-    ["Then: curl ${var.domain == null ? local.function_urls.api : local.public_url}/healthz"],
+    ["Then: curl ${var.domain == null ? local.function_urls.api : local.public_url}/health"],
   ))
 }
 

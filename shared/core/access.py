@@ -109,7 +109,7 @@ def may_see_decision(
     """Whether mail that was not recorded may be explained to this caller (E2).
 
     `users` are those of the mailbox, `members` those of the subaccount asked in. A user
-    sees only what concerns the own mailbox; the backend what concerns a team member.
+    sees only what concerns the own mailbox; the backend what concerns a user.
     """
     if caller.user is not None:
         return caller.user in users and caller.user in members

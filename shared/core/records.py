@@ -125,7 +125,7 @@ class Subaccount:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A user as team member of one subaccount.
+    """A user as a member of one subaccount.
 
     `internal_addresses` are all addresses known to be the user's: profile, connected
     mailbox and its aliases; normalised. `sync` says whether the mailbox is recorded

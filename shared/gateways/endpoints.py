@@ -12,7 +12,7 @@ LOOPBACK = frozenset(("localhost", "127.0.0.1", "::1"))
 def checked(url: str, name: str) -> str:
     """Give the URL back; raises Misconfigured, naming the setting.
 
-    Tokens travel there: plain http is for servers on this very machine.
+    Tokens travel there: plain http is for servers on loopback.
     """
     try:
         parts = urlsplit(url)

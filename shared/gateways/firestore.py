@@ -74,7 +74,6 @@ class FirestoreDocuments:
         database: str = _DATABASE,
         client_factory: Callable[[], Client] | None = None,
     ) -> None:
-        """Use this project's database, or the client that the factory makes."""
         self._project = project
         self._database = database
         self._client_factory = client_factory or self._make_client

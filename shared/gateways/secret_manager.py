@@ -188,9 +188,7 @@ def _checked(endpoint: str) -> str:
     """`host:port` of an endpoint without TLS, which must be on this machine."""
     parts = urlsplit(endpoint if "//" in endpoint else f"//{endpoint}")
     if parts.hostname not in _LOOPBACK or parts.port is None:
-        raise Misconfigured(
-            "SECRET_MANAGER_ENDPOINT must be host:port of this very machine."
-        )
+        raise Misconfigured("SECRET_MANAGER_ENDPOINT must be a loopback host:port.")
     return parts.netloc
 
 

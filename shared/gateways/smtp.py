@@ -152,7 +152,7 @@ class SmtpRelay:
         address, loopback = self._resolve(server)
         if server.username and server.security == "none" and not loopback:
             raise Permanent(
-                "The provider's password is not sent over an open connection."
+                "Refusing to send the provider password over an unencrypted connection."
             )
         # The name is the caller's, the address is ours: TLS checks the name.
         name = host_to_connect(server.host)

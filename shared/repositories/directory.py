@@ -1,4 +1,4 @@
-"""Subaccounts, team members and contacts as documents.
+"""Subaccounts, users and contacts as documents.
 
 An address of a subaccount is one document (`paths.address`) that says which contacts
 and members have it. It changes only in the commit that changes the contact or member
@@ -84,7 +84,7 @@ def write_subaccount(subaccount: Subaccount, version: object | None) -> Write:
     return Create(path, data) if version is None else Put(path, data, version)
 
 
-# --- team members ----------------------------------------------------------------
+# --- users ----------------------------------------------------------------
 
 
 def to_member(subaccount: SubaccountId, snapshot: Snapshot) -> Member:

@@ -71,7 +71,9 @@ def fact_from(key: ByPath, snapshot: Snapshot) -> Fact:
                 )
                 for message, entry in data.get("entries", {}).items()
             ]
-            return tuple(sorted(entries, key=lambda one: (one.recorded_at, one.id)))
+            return tuple(
+                sorted(entries, key=lambda entry: (entry.recorded_at, entry.id))
+            )
         case ThreadKey():
             return thread_from(snapshot) if snapshot.exists else None
         case SentKey():

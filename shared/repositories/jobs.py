@@ -92,7 +92,6 @@ class Jobs:
     """Reads and writes jobs."""
 
     def __init__(self, documents: Documents) -> None:
-        """Use this store."""
         self._documents = documents
 
     def create(self, job: Job) -> None:

@@ -101,7 +101,6 @@ class Mailboxes:
     """Reads and changes mailboxes; every change is a compare-and-set."""
 
     def __init__(self, documents: Documents) -> None:
-        """Use this store."""
         self._documents = documents
 
     def read(self, mailbox: MailboxId) -> Mailbox | None:

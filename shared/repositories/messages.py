@@ -193,7 +193,7 @@ def _held_by(entries: Mapping[str, Mapping[str, str]]) -> tuple[HeldBy, ...]:
         )
         for entry in entries.values()
     ]
-    return tuple(sorted(held_by, key=lambda one: (one.user, one.gmail_message_id)))
+    return tuple(sorted(held_by, key=lambda copy: (copy.user, copy.gmail_message_id)))
 
 
 def load(

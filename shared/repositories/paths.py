@@ -23,12 +23,12 @@ def subaccount(s: SubaccountId) -> str:
 
 
 def member(s: SubaccountId, u: UserId) -> str:
-    """A user as team member of a subaccount."""
+    """A user as a member of a subaccount."""
     return f"subaccounts/{s}/users/{u}"
 
 
 def user(u: UserId) -> str:
-    """In which subaccounts a user is a team member."""
+    """In which subaccounts a user is a member."""
     return f"users/{u}"
 
 

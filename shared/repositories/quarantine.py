@@ -88,7 +88,6 @@ class Quarantine:
     """Keeps count of attempts and sets messages aside."""
 
     def __init__(self, documents: Documents) -> None:
-        """Use this store."""
         self._documents = documents
 
     def attempt(self, mailbox: MailboxForMatching, message: GmailMessageId) -> int:

@@ -69,7 +69,6 @@ class Sends:
     """Reads and changes sends; every change is a compare-and-set."""
 
     def __init__(self, documents: Documents) -> None:
-        """Use this store."""
         self._documents = documents
 
     def change(

@@ -15,7 +15,6 @@ class WorkQueue:
     """Publishes work; whoever does it may do it twice."""
 
     def __init__(self, topics: Topics) -> None:
-        """Use these topics."""
         self._topics = topics
 
     def add(self, items: Sequence[Work]) -> None:

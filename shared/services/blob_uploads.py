@@ -54,7 +54,6 @@ class BlobUploads:
     """Begins uploads, and removes what nothing names."""
 
     def __init__(self, documents: Documents, blobs: Blobs, clock: Clock) -> None:
-        """Use these gateways."""
         self._documents = documents
         self._blobs = blobs
         self._clock = clock

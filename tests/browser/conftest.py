@@ -104,11 +104,11 @@ class Pages:
 
 @pytest.fixture
 def pages(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pages]:
-    one = Pages(monkeypatch, bcc_address_format="log+{token}@drop.example")
-    one.system.world.add_account(LOG)
-    assert one.system.connect(LOGGING, LOG).code == "connected"
-    yield one
-    one.close()
+    pages = Pages(monkeypatch, bcc_address_format="log+{token}@drop.example")
+    pages.system.world.add_account(LOG)
+    assert pages.system.connect(LOGGING, LOG).code == "connected"
+    yield pages
+    pages.close()
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from tools import costs
 from tools.metered import MeteredDocuments, Usage
 
 
-def found(one: costs.Operations) -> tuple[int, int, int, int]:
-    return one.units, one.reads, one.writes, one.deletes
+def found(operations: costs.Operations) -> tuple[int, int, int, int]:
+    return operations.units, operations.reads, operations.writes, operations.deletes
 
 
 def measured(units: int, usage: Usage) -> tuple[int, int, int, int]:

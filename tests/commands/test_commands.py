@@ -159,7 +159,7 @@ def test_a_refusal_is_said_with_its_errors(service, response, words):
 
 def test_an_api_that_is_not_there_is_named():
     with pytest.raises(CommandError, match=r"127\.0\.0\.1:1 does not answer"):
-        caller(NOWHERE)("GET", "/healthz")
+        caller(NOWHERE)("GET", "/health")
 
 
 def test_errors_name_a_field_or_a_parameter_or_nothing():

@@ -45,13 +45,13 @@ def test_an_order_names_nobody_unless_it_is_told_to(monkeypatch):
 
 
 def asking(*counts):
-    """An API whose /healthz shows these numbers of pauses, one after the other."""
+    """An API whose /health shows these numbers of pauses, one after the other."""
     looks = iter([*counts, *[counts[-1]] * 1000])
 
     def ask(method, path, body=None, query=None):
-        assert (method, path) == ("GET", "/healthz")
+        assert (method, path) == ("GET", "/health")
         count = next(looks)
-        return {"troubles": {"sending_paused": count} if count else {}}
+        return {"issues": {"sending_paused": count} if count else {}}
 
     return ask
 

@@ -51,7 +51,7 @@ def test_ready_line_names_the_api_the_web_mailbox_and_the_way_to_end(
 def test_it_answers_on_ipv4_and_on_localhost(system: LocalProcess) -> None:
     for host in ("127.0.0.1", "localhost"):
         url = system.url.replace("localhost", host)
-        assert requests.get(f"{url}/healthz", timeout=10).json()["status"] == "ok"
+        assert requests.get(f"{url}/health", timeout=10).json()["status"] == "ok"
 
 
 def test_both_http_functions_answer_at_one_address(system: LocalProcess) -> None:
@@ -98,10 +98,12 @@ def test_every_topic_of_the_contract_and_every_dead_letter_exists(
         *(consumer.dead_letter_topic for consumer in wiring.CONSUMERS),
     }
     for consumer in wiring.CONSUMERS:
-        one = subscriptions[consumer.subscription]
-        assert one["ackDeadlineSeconds"] == 180
-        assert one["pushConfig"]["pushEndpoint"].endswith(f"/{consumer.function}")
-        dead = one["deadLetterPolicy"]["deadLetterTopic"].rsplit("/", 1)[1]
+        subscription = subscriptions[consumer.subscription]
+        assert subscription["ackDeadlineSeconds"] == 180
+        assert subscription["pushConfig"]["pushEndpoint"].endswith(
+            f"/{consumer.function}"
+        )
+        dead = subscription["deadLetterPolicy"]["deadLetterTopic"].rsplit("/", 1)[1]
         assert dead in subscriptions
 
 

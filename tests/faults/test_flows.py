@@ -14,7 +14,7 @@ from tests.faults.run import tell, wrong
 SHOWN = 3
 
 
-@pytest.mark.parametrize("flow", FLOWS, ids=lambda one: one.name)
+@pytest.mark.parametrize("flow", FLOWS, ids=lambda flow: flow.name)
 def test_a_crash_or_a_lost_answer_at_any_gateway_call_changes_nothing(
     flow: Flow,
 ) -> None:

@@ -79,8 +79,8 @@ def test_a_contact_lives_and_is_erased(api: support.Api) -> None:
             break
         more = f"&page_token={page['next_page_token']}"
     assert seen == ["m2", "m1", "m0"]
-    (one,) = api.get("/v1/subaccounts/a/conversations")["items"]
-    assert one["messages"] == 3
+    (conversation,) = api.get("/v1/subaccounts/a/conversations")["items"]
+    assert conversation["messages"] == 3
     assert api.call("DELETE", path).status_code == 204
     assert api.call("GET", path).status_code == 404
     assert api.get("/v1/subaccounts/a/conversations")["items"] == []

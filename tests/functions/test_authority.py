@@ -29,7 +29,7 @@ A_USERS_OWN = {
 OF_THE_DEPLOYMENT = {
     (method, "/v1/logging-mailbox/connection") for method in ("POST", "GET", "DELETE")
 }
-PUBLIC = {("GET", "/openapi.json"), ("GET", "/healthz"), ("GET", "/health")}
+PUBLIC = {("GET", "/openapi.json"), ("GET", "/health"), ("GET", "/health")}
 
 
 def path_of(route: Route, subaccount: str, user: str) -> str:

@@ -17,14 +17,14 @@ CONNECTION = "/v1/users/u/connection"
 
 @pytest.fixture
 def system(wsgi: Any, monkeypatch: pytest.MonkeyPatch) -> System:
-    one = System()
-    monkeypatch.setattr(bootstrap, "services", lambda: one.services)
-    one.outside.secrets.write("api-signing-key", KEY)
+    system = System()
+    monkeypatch.setattr(bootstrap, "services", lambda: system.services)
+    system.outside.secrets.write("api-signing-key", KEY)
     for s in ("s", "t"):
-        one.subaccount(s)
-        one.user("u", ME, s=s)
-    one.connect("u", ME)
-    return one
+        system.subaccount(s)
+        system.user("u", ME, s=s)
+    system.connect("u", ME)
+    return system
 
 
 def caller(system: System, wsgi: Any, *subaccounts: str, sub: str = "crm") -> Api:

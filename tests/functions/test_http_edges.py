@@ -166,7 +166,7 @@ def test_a_missing_signing_key_is_our_fault(api: Api, gateways: Memory) -> None:
 
 
 def test_every_answer_forbids_caching_and_sniffing(api: Api) -> None:
-    for path in ("/healthz", "/v1/subaccounts/a", "/nowhere"):
+    for path in ("/health", "/v1/subaccounts/a", "/nowhere"):
         answer = api.call("GET", path)
         assert answer.headers["Cache-Control"] == "no-store"
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
@@ -174,17 +174,17 @@ def test_every_answer_forbids_caching_and_sniffing(api: Api) -> None:
 
 def test_health_needs_no_token(api: Api) -> None:
     api.token = None
-    well = {"status": "ok", "checked_at": None, "troubles": {}}
-    assert api.get("/healthz") == well
+    well = {"status": "ok", "checked_at": None, "issues": {}}
+    assert api.get("/health") == well
 
 
 def test_e6_health_says_what_the_last_sweep_found(api: Api, gateways: Any) -> None:
-    found = {"at": 1_772_442_000_000, "troubles": {"watch_expiring": 2}}
+    found = {"at": 1_772_442_000_000, "issues": {"watch_expiring": 2}}
     gateways.documents.commit([Put("health/overall", found)])
-    assert api.get("/healthz") == {
+    assert api.get("/health") == {
         "status": "degraded",
         "checked_at": "2026-03-02T09:00:00Z",
-        "troubles": {"watch_expiring": 2},
+        "issues": {"watch_expiring": 2},
     }
 
 

@@ -60,7 +60,7 @@ def test_only_health_and_the_document_are_public(document: Any) -> None:
         for operation in operations.values()
         if operation["security"] == []
     }
-    assert public == {"/healthz", "/openapi.json"}
+    assert public == {"/health", "/openapi.json"}
 
 
 def check_answer(document: Any, method: Any, template: Any, answer: Any) -> None:

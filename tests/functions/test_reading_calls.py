@@ -193,8 +193,8 @@ def test_replacing_a_contact_keeps_the_conversation(api: Api) -> None:
     api.put(
         "/v1/subaccounts/a/contacts/c1", {"name": "Anna", "emails": ["a@example.org"]}
     )
-    (one,) = api.get("/v1/subaccounts/a/conversations")["items"]
-    assert (one["name"], one["messages"]) == ("Anna", 1)
+    (conversation,) = api.get("/v1/subaccounts/a/conversations")["items"]
+    assert (conversation["name"], conversation["messages"]) == ("Anna", 1)
 
 
 @pytest.mark.parametrize(
@@ -288,7 +288,7 @@ def test_unknown_things_are_not_found(api: Api) -> None:
 
 
 def with_attachment(api: Api, **fields: Any) -> Any:
-    one = {
+    expected = {
         "id": "2",
         "filename": "rechnung ä.pdf",
         "content_type": "image/png",
@@ -296,7 +296,7 @@ def with_attachment(api: Api, **fields: Any) -> Any:
         "stored": True,
         **fields,
     }
-    message = a_message(envelope=Envelope(attachments=(Attachment(**one),)))
+    message = a_message(envelope=Envelope(attachments=(Attachment(**expected),)))
     api.record(message)
     key = messages.attachment_key(message, "2")
     api.gateways.blobs.put(key, b"\0\1\2", "image/png")

@@ -243,8 +243,8 @@ def test_s7_form_and_json_with_the_same_content_are_the_same(crm):
     assert crm.send_form(MAIL).json == first.json
     other = crm.send_form(MAIL, ("a", "text/plain", b"a"))
     assert other.json["code"] == "idempotency_key_reused"
-    one = crm.send_form(MAIL, ("a", "text/plain", b"a"), key="f2")
-    assert crm.send_form(MAIL, ("a", "text/plain", b"a"), key="f2").json == one.json
+    sent = crm.send_form(MAIL, ("a", "text/plain", b"a"), key="f2")
+    assert crm.send_form(MAIL, ("a", "text/plain", b"a"), key="f2").json == sent.json
     again = crm.send_form(MAIL, ("a", "text/plain", b"b"), key="f2")
     assert again.json["code"] == "idempotency_key_reused"
 
@@ -349,11 +349,11 @@ def test_a_paused_deployment_refuses_new_mail_and_says_so_in_healthz(crm, kind):
     assert (refused.status_code, refused.json["code"]) == (409, "sending_paused")
     assert "Idempotency-Key" in refused.json["detail"]
     assert nothing_happened(crm)
-    shown = crm.get("/healthz")
-    assert (shown["status"], shown["troubles"]) == ("degraded", {"sending_paused": 1})
+    shown = crm.get("/health")
+    assert (shown["status"], shown["issues"]) == ("degraded", {"sending_paused": 1})
     crm.system.clock.advance(seconds=1)
     crm.services.pausing.release(None)
-    assert crm.get("/healthz")["status"] == "ok"
+    assert crm.get("/health")["status"] == "ok"
     assert crm.send(body, key="k").status_code == 202
 
 

@@ -175,7 +175,7 @@ def call(
 ) -> Iterator[tuple[str, int]]:
     """Serve an entry point; gives its name and the status of a first call."""
     target: str = request.param
-    path = {"api": "/healthz", "connect": "/oauth/start?flow=none"}.get(target, "/")
+    path = {"api": "/health", "connect": "/oauth/start?flow=none"}.get(target, "/")
     data = None if target in {"api", "connect"} else b"{}"
     server = _serve(target, port, python, bundle)
     try:

@@ -184,7 +184,7 @@ def test_every_alert_of_the_issue_is_there(planned: Plan):
         for resource in planned.all("google_monitoring_alert_policy").values()
     ).lower()
 
-    for wanted in ("watches will expire", "dead letters", "reauth wave", "sync lags",
+    for wanted in ("watches will expire", "dead letters", "need re-authorization", "sync is late",
                    "error rate", "sends fail"):  # fmt: skip
         assert wanted in names
 

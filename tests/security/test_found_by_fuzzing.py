@@ -8,6 +8,10 @@ from tests.security.fuzz.targets import TARGETS
 
 FOUND: dict[str, tuple[str, bytes]] = {
     "0.0.0.0/8 is no provider's network, however it is written": ("provider", b"0x7"),
+    "a name that looks like an address without a domain is a name": (
+        "address",
+        b"t.e@aaxxemple, <b@x.example>",
+    ),
 }
 
 

@@ -10,10 +10,10 @@ from tests.support.system import System
 @pytest.fixture
 def system() -> System:
     """A user whose mailbox is connected, and a contact."""
-    one = System()
-    one.subaccount()
-    one.user("u", "rep@ours.example")
-    one.contact("ada", "ada@client.example")
-    one.connect("u", "rep@ours.example")
-    one.settle()
-    return one
+    system = System()
+    system.subaccount()
+    system.user("u", "rep@ours.example")
+    system.contact("ada", "ada@client.example")
+    system.connect("u", "rep@ours.example")
+    system.settle()
+    return system

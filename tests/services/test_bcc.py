@@ -161,8 +161,8 @@ def test_b2_a_reply_logged_by_bcc_stays_in_its_thread(system: BccSystem) -> None
     first = system.outlook()
     second = system.outlook(to=f"{ADA}, {BOB}", reply_to=first, subject="Re: Hello")
     system.settle()
-    one, two = system.said(ADA)
-    assert (one.thread, two.rfc822_message_id) == (two.thread, second)
+    root, reply = system.said(ADA)
+    assert (root.thread, reply.rfc822_message_id) == (reply.thread, second)
     assert BOB in system.contacts()
 
 

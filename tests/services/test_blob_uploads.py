@@ -312,7 +312,7 @@ def test_a_big_envelope_that_is_written_anew_leaves_no_old_one(system: System) -
     to = f"{ADA}, {MATE}"
     system.sends(ME, to, "Big", text="x" * 250_000, headers=headers)
     mine, other = sorted(
-        system.pushes, key=lambda one: ME.encode() not in one.event.data
+        system.pushes, key=lambda push: ME.encode() not in push.event.data
     )
     assert system.deliver(other)
     (before,) = named(system)

@@ -22,12 +22,12 @@ ADA = "ada@client.example"
 
 @pytest.fixture
 def system() -> System:
-    one = System(return_to_allowed=("https://crm.example.com",))
-    one.subaccount()
-    one.user("u", ME)
-    one.contact("ada", ADA)
-    one.world.add_account(ME)
-    return one
+    system = System(return_to_allowed=("https://crm.example.com",))
+    system.subaccount()
+    system.user("u", ME)
+    system.contact("ada", ADA)
+    system.world.add_account(ME)
+    return system
 
 
 class Flow(Consenting):
@@ -267,8 +267,8 @@ def test_a_foreign_browser_does_not_spend_the_state(system: System) -> None:
 
 
 def test_a_code_of_another_flow_does_not_fit_the_verifier(system: System) -> None:
-    one, other = Flow(system), Flow(system)
-    stolen = one.answer() | {"state": parse_qs(urlsplit(other.url).query)["state"][0]}
+    first, other = Flow(system), Flow(system)
+    stolen = first.answer() | {"state": parse_qs(urlsplit(other.url).query)["state"][0]}
     assert other.finish(stolen).code == "failed"
     assert tokens(system) == []
 

@@ -201,15 +201,15 @@ def test_two_puts_at_the_same_moment_never_mix(
     barrier = threading.Barrier(len(wanted))
     failed = []
 
-    def put(one: Any) -> None:
+    def put(contact: Any) -> None:
         barrier.wait()
         for _ in range(20):
             try:
-                directory.put_contact("a", one)
+                directory.put_contact("a", contact)
             except Conflict:
                 continue
             return
-        failed.append(one)
+        failed.append(contact)
 
     workers = [threading.Thread(target=put, args=(item,)) for item in wanted]
     for worker in workers:
@@ -292,7 +292,7 @@ def check_erased(memory: Memory) -> None:
     # Of an address that is nobody's any more only the moment stays (B2).
     address, *emptied = sorted(
         documents.query(Query("subaccounts/a/addresses")),
-        key=lambda one: "contacts" not in one.data,
+        key=lambda document: "contacts" not in document.data,
     )
     assert all(set(item.data) == {"erased_at"} for item in emptied)
     assert list(address.data["contacts"]) == ["keep"]

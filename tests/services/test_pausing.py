@@ -203,7 +203,7 @@ def test_healthz_shows_a_pause_at_once(system):
     assert system.services.health.overall().well
     order(system, "pause-sending")
     order(system, "pause-sending", subaccount="s")
-    assert system.services.health.overall().troubles == {"sending_paused": 2}
+    assert system.services.health.overall().issues == {"sending_paused": 2}
 
 
 def accept(system):

@@ -14,14 +14,14 @@ ME, ADA, BOB = "rep@ours.example", "ada@client.example", "bob@client.example"
 
 
 def a_system() -> System:
-    one = System()
-    one.subaccount()
-    one.user("u", ME)
-    one.contact("ada", ADA)
-    one.contact("bob", BOB)
-    one.connect("u", ME)
-    one.settle()
-    return one
+    system = System()
+    system.subaccount()
+    system.user("u", ME)
+    system.contact("ada", ADA)
+    system.contact("bob", BOB)
+    system.connect("u", ME)
+    system.settle()
+    return system
 
 
 @pytest.fixture

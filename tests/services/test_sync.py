@@ -20,15 +20,15 @@ EVE = "eve@stranger.example"
 @pytest.fixture
 def system() -> Iterator[System]:
     """A rep with a connected mailbox and two contacts."""
-    one = System()
-    one.subaccount()
-    one.user("u", ME)
-    one.contact("ada", ADA)
-    one.contact("bob", BOB)
-    one.connect("u", ME)
-    one.settle()
-    yield one
-    one.settle()
+    system = System()
+    system.subaccount()
+    system.user("u", ME)
+    system.contact("ada", ADA)
+    system.contact("bob", BOB)
+    system.connect("u", ME)
+    system.settle()
+    yield system
+    system.settle()
 
 
 def subjects(system: System, c: str, s: str = "s") -> list[str]:

@@ -21,14 +21,14 @@ def rep(number: int) -> str:
 
 @pytest.fixture
 def system() -> System:
-    one = System()
-    one.subaccount()
+    system = System()
+    system.subaccount()
     for number in range(6):
-        one.user(f"u{number}", rep(number))
-        one.connect(f"u{number}", rep(number))
-    one.settle()
-    one.clock.advance(days=1)
-    return one
+        system.user(f"u{number}", rep(number))
+        system.connect(f"u{number}", rep(number))
+    system.settle()
+    system.clock.advance(days=1)
+    return system
 
 
 def left(system: System, number: int) -> float:

@@ -119,8 +119,8 @@ def smtp_is_begun_anew_after_a_crash(patch: pytest.MonkeyPatch) -> None:
     """S2: the worker died while the provider may have been taking it."""
     real = ProviderRoute.send
 
-    def blindly(self: Any, one: Any, record: Any) -> Any:
-        return real(self, replace(one, state="queued"), record)
+    def blindly(self: Any, send: Any, record: Any) -> Any:
+        return real(self, replace(send, state="queued"), record)
 
     patch.setattr(ProviderRoute, "send", blindly)
 

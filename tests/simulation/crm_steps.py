@@ -168,10 +168,10 @@ class CrmSteps(Scene):
         self.checks.ever_linked.add((user, account))
         self.stage.troubles += 1
         self.ledger.dead.discard(account)
-        for (s, one), known in list(self.model.members.items()):
-            if one == user:
+        for (s, member), known in list(self.model.members.items()):
+            if member == user:
                 own = self.model.aliases[account]
-                self.model.members[s, one] = tuple(sorted({*known, *own}))
+                self.model.members[s, member] = tuple(sorted({*known, *own}))
 
     def _consent(self, user: str, account: str) -> Any:
         self.stage.clock.advance(seconds=1)

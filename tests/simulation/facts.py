@@ -77,7 +77,7 @@ class Facts:
         return own | {f"{user}@{OURS}"}
 
     def internal(self, s: str, account: str, address: str) -> bool:
-        """M11: team members, their aliases, the subaccount's domains; M2: the owner."""
+        """M11: users, their aliases, the subaccount's domains; M2: the owner."""
         return (
             address in self.aliases[account]
             or any(

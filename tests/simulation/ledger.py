@@ -140,22 +140,22 @@ class Ledger(Views):
                     continue
                 self._look_at(copy, item, s)
 
-    def _look_at(self, copy: Copy, one: Waiting, s: str) -> None:
-        views = list(self.views(copy, one, s))
+    def _look_at(self, copy: Copy, waiting: Waiting, s: str) -> None:
+        views = list(self.views(copy, waiting, s))
         if len(views) > MAX_VIEWS:
-            one.allowed[s] |= {None, ANY}
-            one.joins[s] |= {None, ANY}
+            waiting.allowed[s] |= {None, ANY}
+            waiting.joins[s] |= {None, ANY}
             views = views[:MAX_VIEWS]
         shown = [copy]
-        if one.seen and (copy.hidden or copy.gone):
+        if waiting.seen and (copy.hidden or copy.gone):
             shown.append(replace(copy, hidden=False, gone=False))
         for view, some in itertools.product(views, shown):
-            one.allowed[s] |= self.model.would_record(some, s, view)
-            one.joins[s] |= self.model.would_record(some, s, view, whoever=True)
+            waiting.allowed[s] |= self.model.would_record(some, s, view)
+            waiting.joins[s] |= self.model.would_record(some, s, view, whoever=True)
             if not copy.mail.drop:
                 continue
             logged = self.model.logged(some, s, view) or [None]
-            one.logs.setdefault(s, []).extend(logged)
+            waiting.logs.setdefault(s, []).extend(logged)
             self.model.perhaps |= {
                 (s, address, log.user)
                 for log in logged
@@ -185,10 +185,10 @@ class Ledger(Views):
 
     def says(self, copy: Copy, s: str, *, whoever: bool) -> set[Rec | None]:
         """What the model says of a copy if it were read now, and all is quiet."""
-        one = self.waiting.get(copy) or Waiting(copy.order, {}, {})
+        waiting = self.waiting.get(copy) or Waiting(copy.order, {}, {})
         return {
             rec
-            for view in self.views(copy, one, s)
+            for view in self.views(copy, waiting, s)
             for rec in self.model.would_record(copy, s, view, whoever=whoever)
         }
 
@@ -230,16 +230,16 @@ class Ledger(Views):
             del self.waiting[copy]
         self.expired &= self.dead
 
-    def _contacts(self, copy: Copy, one: Waiting) -> Iterator[str]:
+    def _contacts(self, copy: Copy, waiting: Waiting) -> Iterator[str]:
         """B2, B3: what a logged mail must have brought with it."""
         for s in self.model.subs:
-            for address in one.makes(s):
+            for address in waiting.makes(s):
                 gone = self.model.erased.get((s, address), 0) >= copy.at
                 if self.model.contact_of(s, address) is None and not gone:
                     yield f"{copy.mail} made no contact of {address} in {s}"
             _, user = self.model.drops.get(copy.mail.drop, ("", ""))
             if user:
-                new = {(s, address, user) for address in one.relates(s)}
+                new = {(s, address, user) for address in waiting.relates(s)}
                 self.model.established |= new
 
     def _compare(

@@ -105,11 +105,11 @@ class Sends:
             for item in self.asked.values()
         ) >= self.cap.get(account, CAP)
 
-    def _may_count(self, one: Asked) -> bool:
-        if one.fate == "sent" and one.mail is not None:
+    def _may_count(self, asked: Asked) -> bool:
+        if asked.fate == "sent" and asked.mail is not None:
             since = self._now() - DAY_MS
-            return any(copy.sent and copy.at > since for copy in one.mail.copies)
-        return one.fate != "failed"
+            return any(copy.sent and copy.at > since for copy in asked.mail.copies)
+        return asked.fate != "failed"
 
     # --- what the product says on the way --------------------------------------------
 
@@ -191,7 +191,7 @@ class Sends:
             yield f"{key} is {record['status']}, and has the events {told}"
 
     def _end(
-        self, key: str, one: Asked, record: dict[str, Any], count: int
+        self, key: str, asked: Asked, record: dict[str, Any], count: int
     ) -> Iterator[str]:
         code = (record["reason"] or {}).get("code")
         unknown = code == "fate_unknown"
@@ -199,11 +199,11 @@ class Sends:
             yield f"{key} is still {record['status']}"
         elif (record["status"] == "sent") != (count == 1) and not unknown:
             yield f"{key} is {record['status']}, sent were {count}"
-        if one.fate is None and not unknown and code is not None:
-            calm = one.troubles == self._stage.troubles
+        if asked.fate is None and not unknown and code is not None:
+            calm = asked.troubles == self._stage.troubles
             if calm or code not in CAUSES:
                 yield f"{key} failed without a cause: {record['reason']}"
-        one.fate = "unknown" if unknown else record["status"]
+        asked.fate = "unknown" if unknown else record["status"]
 
     # --- what went out ---------------------------------------------------------------
 

@@ -252,7 +252,7 @@ class Stage(Watch):
         due = [item for item in self.bag if item.due <= now]
         if due:
             return self.rng.choice(due)
-        first = min(self.bag, key=lambda one: one.due)
+        first = min(self.bag, key=lambda item: item.due)
         self.clock.at = first.due
         return first
 

@@ -200,7 +200,7 @@ BROKEN = (
 
 
 @pytest.mark.parametrize(
-    "broken", [*BROKEN, *AREAS, *PLACES], ids=lambda one: one.__name__
+    "broken", [*BROKEN, *AREAS, *PLACES], ids=lambda build: build.__name__
 )
 def test_the_simulation_catches_a_build_in_which(
     broken: Patch,

@@ -26,13 +26,14 @@ class Views:
         self.expired: set[str] = set()
         self.made: dict[tuple[str, str], str] = {}
 
-    def views(self, copy: Copy, one: Waiting, s: str) -> Iterator[View]:
+    def views(self, copy: Copy, waiting: Waiting, s: str) -> Iterator[View]:
         family = [m for m in self.families[copy.mail.no] if m is not copy.mail]
         own = self.settled.get(s, {}).get(copy.mail) if copy.mail.crm else None
-        choices = [self._options(other, copy, one, s) for other in family]
+        choices = [self._options(other, copy, waiting, s) for other in family]
         of_the_crm = any(m.crm for m in (copy.mail, *family))
         away = [
-            self._away(other, copy, one, s) if of_the_crm else ("",) for other in family
+            self._away(other, copy, waiting, s) if of_the_crm else ("",)
+            for other in family
         ]
         for some in itertools.islice(
             itertools.product(itertools.product(*choices), itertools.product(*away)),
@@ -49,12 +50,12 @@ class Views:
             yield View(here, only, also)
 
     def _options(
-        self, other: Mail, copy: Copy, one: Waiting, s: str
+        self, other: Mail, copy: Copy, waiting: Waiting, s: str
     ) -> tuple[Rec | None, ...]:
         base = self.settled.get(s, {}).get(other)
         if base is not None:
             known_as = (base, *self._with_this(other, copy, base))
-            if other.crm and not self._is_known(other, copy, one):
+            if other.crm and not self._is_known(other, copy, waiting):
                 return (None, *known_as)
             return known_as
         ways: dict[tuple[str, int, bool, frozenset[str]], Rec] = {}
@@ -64,7 +65,7 @@ class Views:
             if their is None:
                 continue
             if (
-                self._is_before(theirs, their, copy, one)
+                self._is_before(theirs, their, copy, waiting)
                 and not their.late
                 and None not in their.may(s)
             ):
@@ -103,14 +104,14 @@ class Views:
         ]
 
     def _is_before(
-        self, theirs: Copy, their: Waiting, copy: Copy, one: Waiting
+        self, theirs: Copy, their: Waiting, copy: Copy, waiting: Waiting
     ) -> bool:
         """Whether theirs is certainly read before this copy, in the same mailbox.
 
         The rules leave open in which order a resync reads (W3): Gmail then tells the date of
         a mail only, and its clock may have gone back between two of them.
         """
-        if theirs.account != copy.account or their.order >= one.order:
+        if theirs.account != copy.account or their.order >= waiting.order:
             return False
         return copy.account not in self.expired or theirs.at <= copy.at
 
@@ -126,7 +127,7 @@ class Views:
             )
         )
 
-    def _is_known(self, other: Mail, copy: Copy, one: Waiting) -> bool:
+    def _is_known(self, other: Mail, copy: Copy, own: Waiting) -> bool:
         """Whether the Message-ID that Gmail gave the CRM's mail is known by then."""
         if any(
             theirs.sent
@@ -139,13 +140,15 @@ class Views:
             None in waiting
             or not waiting
             or any(
-                self._is_before(theirs, their, copy, one)
+                self._is_before(theirs, their, copy, own)
                 for theirs, their in zip(other.copies, waiting, strict=True)
                 if their is not None
             )
         )
 
-    def _away(self, other: Mail, copy: Copy, one: Waiting, s: str) -> tuple[str, ...]:
+    def _away(
+        self, other: Mail, copy: Copy, waiting: Waiting, s: str
+    ) -> tuple[str, ...]:
         """T3: whether a mail exists elsewhere `only`, elsewhere as well, or neither."""
         users = self._reach(copy)
         sure: set[str] = set()
@@ -157,7 +160,7 @@ class Views:
             base = self.settled.get(there, {}).get(other)
             if base is not None:
                 how = "only" if base.only else "also"
-                known = not other.crm or self._is_known(other, copy, one)
+                known = not other.crm or self._is_known(other, copy, waiting)
                 (sure if known else open_ones).add(how)
                 continue
             for theirs in other.copies:

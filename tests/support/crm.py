@@ -170,7 +170,7 @@ class Crm:
         return self
 
     def member(self, address: str, u: str = "colleague", s: str = "s") -> Crm:
-        """A team member with this address."""
+        """A user with this address."""
         fact = self.addresses.get((s, address), AddressFact())
         members = fact.members | {UserId(u)}
         self.addresses[s, address] = replace(fact, members=members)
@@ -198,14 +198,17 @@ class Crm:
         """A recorded message of a thread; `ours` when our side sent it."""
         if ours:
             self.ours.add((s, f"record of {message_id}"))
-        one = KnownMessage(
+        message = KnownMessage(
             MessageId(f"record of {message_id}"),
             ThreadId(thread),
             ContactId(c),
             exclusive,
             1,
         )
-        self.messages[s, message_id] = (*self.messages.get((s, message_id), ()), one)
+        self.messages[s, message_id] = (
+            *self.messages.get((s, message_id), ()),
+            message,
+        )
         before = self.threads.get((s, thread))
         fact = ThreadFact(
             ThreadId(thread),

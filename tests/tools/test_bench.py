@@ -24,14 +24,14 @@ LOAD = Load("test", 1, 4, from_contacts=50)
 
 
 @pytest.fixture(scope="module")
-def theatre() -> Iterator[InMemory]:
+def environment() -> Iterator[InMemory]:
     with closing(RemotePost()) as post:
         yield InMemory(post)
 
 
 @pytest.fixture(scope="module")
-def taped(theatre) -> Recording:
-    stage = theatre.stage()
+def taped(environment) -> Recording:
+    stage = environment.stage()
     made = Recording.of(stage)
     play(stage, LOAD, made)
     return made
@@ -44,11 +44,11 @@ def calls(tape: list[Call]) -> Counter[str]:
 
 
 def test_the_floor_makes_the_products_calls_and_leaves_the_products_state(
-    theatre, taped
+    environment, taped
 ):
     asked, seen, names, recorded_mails = [], [], [], []
     for name in ("product", "floor"):
-        stage, tape = recording(theatre.stage())
+        stage, tape = recording(environment.stage())
         program = contenders(taped.tapes)[name](stage)
         begun = len(stage.post.calls())
         tape.clear()
@@ -64,13 +64,13 @@ def test_the_floor_makes_the_products_calls_and_leaves_the_products_state(
         assert ours == theirs
 
 
-def test_the_tutorial_way_records_the_same_mails_and_tells_of_each(theatre, taped):
+def test_the_tutorial_way_records_the_same_mails_and_tells_of_each(environment, taped):
     found = {}
     for name, collection in (
         ("product", paths.messages(SUBACCOUNT)),
         ("tutorial", MESSAGES),
     ):
-        stage = theatre.stage()
+        stage = environment.stage()
         before = len(stage.outside.topics.published("crm-events"))
         play(stage, LOAD, contenders(taped.tapes)[name](stage))
         found[name] = stage.outside.documents.query(Query(collection))
@@ -81,20 +81,20 @@ def test_the_tutorial_way_records_the_same_mails_and_tells_of_each(theatre, tape
     assert len(gmail_ids) == 2
 
 
-def test_a_burst_has_the_same_number_of_waits_whatever_its_size(theatre):
-    few, many = (trips(theatre, Load("burst", 1, size)) for size in (2, 8))
+def test_a_burst_has_the_same_number_of_waits_whatever_its_size(environment):
+    few, many = (trips(environment, Load("burst", 1, size)) for size in (2, 8))
     assert few["product"] == many["product"] == many["floor"]
     assert many["tutorial"].gmail - few["tutorial"].gmail == 6
 
 
-def test_a_mail_is_recorded_a_moment_after_each_contender_is_called(theatre):
-    found = latency.in_memory(theatre, mails=2, rounds=1, say=lambda _: None)
+def test_a_mail_is_recorded_a_moment_after_each_contender_is_called(environment):
+    found = latency.in_memory(environment, mails=2, rounds=1, say=lambda _: None)
     assert {item.contender for item in found} == {"product", "floor", "tutorial"}
     assert all(item.mails == 2 and 0 < item.median <= item.longest for item in found)
 
 
-def test_a_mail_costs_the_same_calls_with_more_contacts(theatre):
-    small, big = (growth.contacts(theatre, size) for size in (10, 1_000))
+def test_a_mail_costs_the_same_calls_with_more_contacts(environment):
+    small, big = (growth.contacts(environment, size) for size in (10, 1_000))
     assert (small.reads, small.writes) == (big.reads, big.writes)
     assert small.firestore_calls == big.firestore_calls
     assert small.gmail_calls == big.gmail_calls

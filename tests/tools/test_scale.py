@@ -17,8 +17,8 @@ PAGE = (ROOT / "docs" / "scale.md").read_text()
 ONE = scale.Mailbox()
 
 
-def bites(one: scale.Mailbox = ONE) -> dict[str, int]:
-    return {limit.name: limit.bites_at for limit in scale.limits(one)}
+def bites(mailbox: scale.Mailbox = ONE) -> dict[str, int]:
+    return {limit.name: limit.bites_at for limit in scale.limits(mailbox)}
 
 
 def test_page_holds_what_the_command_prints():

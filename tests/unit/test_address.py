@@ -633,6 +633,6 @@ def test_m13_a_sender_is_kept_as_written_however_the_name_is() -> None:
 
 
 def test_m13_people_are_the_same_however_they_are_written() -> None:
-    one, other = parse_list(["A <Ada@x.example>"]) + parse_list(["A <ada@x.example>"])
-    assert one == other
-    assert hash(one) == hash(other)
+    upper, other = parse_list(["A <Ada@x.example>"]) + parse_list(["A <ada@x.example>"])
+    assert upper == other
+    assert hash(upper) == hash(other)

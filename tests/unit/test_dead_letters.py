@@ -92,7 +92,7 @@ def test_the_attempts_are_read_with_care(count: str, attempts: int) -> None:
         (b"\xff", None),
         (b"[" * 100_000, None),
     ],
-    ids=lambda one: None if len(str(one)) > 100 else str(one),
+    ids=lambda value: None if len(str(value)) > 100 else str(value),
 )
 def test_the_mailbox_is_found_where_there_is_one(
     data: bytes, mailbox: str | None

@@ -99,9 +99,9 @@ def test_context_is_on_every_line_within(capsys: pytest.CaptureFixture[str]) -> 
     with logs.context(mailbox="b1", trace=f"projects/p/traces/{'0' * 32}"):
         log.info("one")
     log.info("two")
-    one, two = lines(capsys)
-    assert one["mailbox"] == "b1"
-    assert one[logs.TRACE] == f"projects/p/traces/{'0' * 32}"
+    first, two = lines(capsys)
+    assert first["mailbox"] == "b1"
+    assert first[logs.TRACE] == f"projects/p/traces/{'0' * 32}"
     assert set(two) == {"severity", "message"}
 
 

@@ -11,7 +11,7 @@ CORE = Path(__file__).resolve().parents[2] / "shared" / "core"
 MODULES = sorted(CORE.rglob("*.py"))
 
 
-@pytest.mark.parametrize("module", MODULES, ids=lambda one: one.name)
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.name)
 def test_no_group_is_possessive_or_atomic(module: Path) -> None:
     """Before Python 3.11.5 such a group can match what it must not.
 

@@ -28,8 +28,8 @@ def test_a_deployments_switch_holds_for_all_and_a_subaccounts_for_itself():
     assert not NONE.of(A).paused
     everywhere = pause(NONE, None, 5)
     assert everywhere.of(A).paused
-    one = pause(NONE, A, 5)
-    assert (one.of(A).paused, one.of(B).paused) == (True, False)
+    once = pause(NONE, A, 5)
+    assert (once.of(A).paused, once.of(B).paused) == (True, False)
     assert pause(everywhere, A, 6).paused == 2
 
 
@@ -72,12 +72,12 @@ def test_a_switch_that_was_never_set_holds_nothing():
     [("queued", True), ("sending", True), ("taken", False), ("cleaning", False)],
 )
 def test_what_gmail_has_taken_is_brought_to_its_end_during_a_pause(state, waiting):
-    one = send(state)
-    assert waits(one, paused=True) is waiting
-    assert not waits(one, paused=False)
-    claimed = claim(one, "d", 200, paused=True)
+    queued = send(state)
+    assert waits(queued, paused=True) is waiting
+    assert not waits(queued, paused=False)
+    claimed = claim(queued, "d", 200, paused=True)
     assert claimed.action == ("leave" if waiting else "work")
-    assert (claimed.send == one) is waiting
+    assert (claimed.send == queued) is waiting
 
 
 @pytest.mark.parametrize(

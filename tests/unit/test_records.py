@@ -166,7 +166,7 @@ MESSAGE = {
             },
         ),
     ],
-    ids=lambda one: one.__name__ if isinstance(one, type) else "",
+    ids=lambda value: value.__name__ if isinstance(value, type) else "",
 )
 def test_what_is_not_said_is_empty(
     kind: type, said: dict[str, object], rest: dict[str, object]

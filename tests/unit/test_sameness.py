@@ -172,17 +172,17 @@ def test_m9_an_attachment_is_known_by_its_outline(other: Attachment) -> None:
 
 
 def test_m9_emails_apart_have_ids_by_recipients_then_by_their_place() -> None:
-    one, own = apart_ids(MessageId("m"), copy(), MAILBOX.id)
+    first, own = apart_ids(MessageId("m"), copy(), MAILBOX.id)
     swapped = copy(to=BOTH[::-1])
-    assert apart_ids(MessageId("m"), swapped, MAILBOX.id) == (one, own)
+    assert apart_ids(MessageId("m"), swapped, MAILBOX.id) == (first, own)
     elsewhere = apart_ids(MessageId("m"), copy(), MailboxId("b2"))
-    assert (elsewhere[0] == one, elsewhere[1] == own) == (True, False)
+    assert (elsewhere[0] == first, elsewhere[1] == own) == (True, False)
     later = replace(copy(), gmail_message_id="g9")
     again = apart_ids(MessageId("m"), later, MAILBOX.id)
-    assert (again[0] == one, again[1] == own) == (True, False)
+    assert (again[0] == first, again[1] == own) == (True, False)
     others = apart_ids(MessageId("m"), copy(to=[ME]), MAILBOX.id)
-    assert (others[0] == one, others[1] == own) == (False, True)
-    assert not {one, own} & {*apart_ids(MessageId("n"), copy(), MAILBOX.id), "m"}
+    assert (others[0] == first, others[1] == own) == (False, True)
+    assert not {first, own} & {*apart_ids(MessageId("n"), copy(), MAILBOX.id), "m"}
 
 
 @pytest.mark.parametrize(

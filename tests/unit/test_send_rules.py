@@ -367,9 +367,9 @@ def test_s10_an_ancestor_whose_id_is_none_is_left_out():
 
 
 def test_s4_a_circle_of_answers_ends():
-    one = a_message("a", subject="x", in_reply_to="<b@example.org>")
+    parent = a_message("a", subject="x", in_reply_to="<b@example.org>")
     two = a_message("b", subject="x", in_reply_to="<a@example.org>")
-    refers = reply_headers(one, [one, two], None, "x")
+    refers = reply_headers(parent, [parent, two], None, "x")
     assert refers.references == ("<b@example.org>", "<a@example.org>")
 
 

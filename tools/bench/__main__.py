@@ -44,19 +44,19 @@ def measure(figures: report.Figures, say: Say, *, quick: bool) -> None:
     post = RemotePost()
     with closing(post), on_emulators(post, say) as emulators:
         in_memory = InMemory(post)
-        theatres: list[Environment] = [in_memory]
+        environments: list[Environment] = [in_memory]
         if emulators is None:
             figures.not_measured.append(
                 "anything on the emulators, and with it the latency: they are not "
                 "installed on this machine"
             )
         else:
-            theatres.insert(0, emulators)
+            environments.insert(0, emulators)
         say("Speed")
         for load in loads(quick=quick):
-            for theatre in theatres:
+            for environment in environments:
                 rounds = 2 if quick else 5
-                figures.speed.append(speed.measure(theatre, load, rounds, say))
+                figures.speed.append(speed.measure(environment, load, rounds, say))
             figures.trips.append((load, speed.trips(in_memory, load)))
         say("Latency")
         mails, rounds = (5, 1) if quick else (15, 3)
@@ -74,9 +74,9 @@ def measure(figures: report.Figures, say: Say, *, quick: bool) -> None:
     figures.cold = [cold_start.measure(item, 1 if quick else 3) for item in some]
 
 
-def _profiles(theatre: Environment, *, quick: bool) -> list[profiling.Profile]:
+def _profiles(environment: Environment, *, quick: bool) -> list[profiling.Profile]:
     single, burst, _ = loads(quick=quick)
-    return [profiling.measure(theatre, load) for load in (single, burst)]
+    return [profiling.measure(environment, load) for load in (single, burst)]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -41,9 +41,9 @@ class Point:
 class Probe:
     """The product on a stage whose calls are counted."""
 
-    def __init__(self, theatre: Environment) -> None:
+    def __init__(self, environment: Environment) -> None:
         """Set up a mailbox with a few contacts."""
-        plain = theatre.stage()
+        plain = environment.stage()
         self.meter = MeteredDocuments(plain.outside.documents)
         self.stage = replace(
             plain, outside=replace(plain.outside, documents=self.meter)
@@ -103,17 +103,17 @@ class Probe:
             yield self.arrive(mails), _BURST
 
 
-def contacts(theatre: Environment, size: int) -> Point:
+def contacts(environment: Environment, size: int) -> Point:
     """Mail in a subaccount with so many contacts."""
-    probe = Probe(theatre)
+    probe = Probe(environment)
     probe.handle(probe.arrive(probe.writer.mails(1)))
     _fill(probe.stage, _contacts(size))
     return probe.point("contacts of the subaccount", size, probe.bursts)
 
 
-def mailboxes(theatre: Environment, size: int) -> Point:
+def mailboxes(environment: Environment, size: int) -> Point:
     """A mail for each of so many mailboxes, a user's own each."""
-    probe = Probe(theatre)
+    probe = Probe(environment)
     directory = probe.services.directory
     people = [(UserId(f"u{n}"), f"rep{n}@ours.example") for n in range(size)]
     for number, (user, mailbox) in enumerate(people):
@@ -132,9 +132,9 @@ def mailboxes(theatre: Environment, size: int) -> Point:
     return probe.point("mailboxes with notifications", size, groups)
 
 
-def thread(theatre: Environment, size: int) -> Point:
+def thread(environment: Environment, size: int) -> Point:
     """Answers in a thread that has so many messages."""
-    probe = Probe(theatre)
+    probe = Probe(environment)
     first = probe.writer.mail(address(0))
     probe.handle(probe.arrive([first]))
     beginning = "<mail-1@client.example>"
@@ -145,9 +145,9 @@ def thread(theatre: Environment, size: int) -> Point:
     return probe.point("messages in the thread", size, lambda: probe.bursts(beginning))
 
 
-def conversation(theatre: Environment, size: int) -> Point:
+def conversation(environment: Environment, size: int) -> Point:
     """Mail of a contact whose conversation has so many messages, a thread each."""
-    probe = Probe(theatre)
+    probe = Probe(environment)
     probe.handle(probe.arrive([probe.writer.mail(address(0))]))
     _fill(probe.stage, _copies(probe.stage, size))
 
@@ -161,13 +161,13 @@ def conversation(theatre: Environment, size: int) -> Point:
 
 def _contacts(size: int) -> Iterator[tuple[str, dict[str, Any]]]:
     for number in range(size):
-        one, name = f"p{number}@many.example", f"p{number}"
+        address, name = f"p{number}@many.example", f"p{number}"
         yield (
             paths.contact(SUBACCOUNT, ContactId(name)),
-            {"name": name, "emails": [one], "assigned_to": USER},
+            {"name": name, "emails": [address], "assigned_to": USER},
         )
-        entry = {"created_at": 1, "assigned_to": USER, "emails": [one]}
-        yield paths.address(SUBACCOUNT, one), {"contacts": {name: entry}}
+        entry = {"created_at": 1, "assigned_to": USER, "emails": [address]}
+        yield paths.address(SUBACCOUNT, address), {"contacts": {name: entry}}
 
 
 def _copies(stage: Stage, size: int) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -222,9 +222,9 @@ def measure(
         plan.append((contacts, emulators, (10, 1_000) if quick else (10, 10_000)))
         plan.append((conversation, emulators, (1, 1_000) if quick else (1, 3_000)))
     points = []
-    for measured, theatre, wanted in plan:
+    for measured, environment, wanted in plan:
         for size in wanted:
-            points.append(measured(theatre, size))
+            points.append(measured(environment, size))
             last = points[-1]
             say(f"{last.what}, {size:,} ({last.stage}): {last.per_second:.0f} mails/s")
     return points

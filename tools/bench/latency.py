@@ -59,15 +59,15 @@ class Latency:
 
 
 def in_memory(
-    theatre: InMemory, mails: int, rounds: int, say: Callable[[str], None]
+    environment: InMemory, mails: int, rounds: int, say: Callable[[str], None]
 ) -> list[Latency]:
     """So many mails for each contender and round, one after the other, in turns."""
     load = Load("latency", _WARM_UP + mails, 1)
-    tapes = record(theatre.stage(), load)
+    tapes = record(environment.stage(), load)
     found: dict[str, list[float]] = {name: [] for name in contenders(tapes)}
     for _ in range(rounds):
         for name, make in contenders(tapes).items():
-            plain = theatre.stage()
+            plain = environment.stage()
             noting = _Noting(plain.outside.documents)
             stage = replace(plain, outside=replace(plain.outside, documents=noting))
             contender, writer = make(stage), Writer()
@@ -79,7 +79,7 @@ def in_memory(
                 contender.handle(number, hint)
                 if number >= _WARM_UP:
                     found[name].append((noting.recorded_at - began) * 1000)
-    return _said(theatre.name, found, say)
+    return _said(environment.name, found, say)
 
 
 class _Noting:
@@ -101,23 +101,23 @@ class _Noting:
 
 
 def on_emulators(
-    theatre: OnEmulators, mails: int, rounds: int, say: Callable[[str], None]
+    environment: OnEmulators, mails: int, rounds: int, say: Callable[[str], None]
 ) -> list[Latency]:
     """So many mails for each contender and round, one after the other, in turns."""
     # The warm-up mails of the load are the first ones here, too.
-    tapes = record(theatre.stage(), Load("latency", _WARM_UP + mails, 1))
+    tapes = record(environment.stage(), Load("latency", _WARM_UP + mails, 1))
     watched = {name: _records(name, tapes) for name in contenders(tapes)}
     found: dict[str, list[float]] = {name: [] for name in watched}
     with _doors() as (shim, functions):
         for _ in range(rounds):
             for name, make in contenders(tapes).items():
-                stage = theatre.stage()
+                stage = environment.stage()
                 functions.app = _function(name, make(stage), stage, shim)
                 with _subscription(stage, shim.url) as publish:
                     wanted = watched[name][: _WARM_UP + mails]
                     each = _each(stage, publish, functions.idle, wanted)
                     found[name] += list(each)[_WARM_UP:]
-    return _said(theatre.name, found, say)
+    return _said(environment.name, found, say)
 
 
 def _each(

@@ -55,9 +55,9 @@ class Profile:
         return sum(self.layers.values())
 
 
-def measure(theatre: Environment, load: Load) -> Profile:
+def measure(environment: Environment, load: Load) -> Profile:
     """Profile the product under this load."""
-    stage = theatre.stage()
+    stage = environment.stage()
     product = Product(stage)
     writer, profiler = Writer(), cProfile.Profile(time.thread_time)
     wall = cpu = 0.0
@@ -72,7 +72,7 @@ def measure(theatre: Environment, load: Load) -> Profile:
             wall += time.perf_counter() - began
             cpu += time.thread_time() - cpu_began
     each = 1000 / load.total
-    profile = Profile(theatre.name, load, wall * each, (wall - cpu) * each)
+    profile = Profile(environment.name, load, wall * each, (wall - cpu) * each)
     return _read(profiler, profile)
 
 
@@ -97,7 +97,7 @@ def _read(profiler: cProfile.Profile, into: Profile) -> Profile:
         for (caller, _, _), item in callers.items():
             where = _layer(caller) or "the rest of Python"
             layers[where] += each * item[2] / total
-    into.layers = dict(sorted(layers.items(), key=lambda one: -one[1]))
+    into.layers = dict(sorted(layers.items(), key=lambda layer: -layer[1]))
     return into
 
 

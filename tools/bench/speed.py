@@ -71,21 +71,21 @@ class Result:
 
 
 def measure(
-    theatre: Environment, load: Load, rounds: int, say: Callable[[str], None]
+    environment: Environment, load: Load, rounds: int, say: Callable[[str], None]
 ) -> Result:
     """Record one run of the product, then let all contenders run in turns."""
-    tapes = record(theatre.stage(), load)
+    tapes = record(environment.stage(), load)
     found: dict[str, list[Round]] = {}
     for number in range(1, rounds + 1):
         for name, contender in contenders(tapes).items():
-            stage = theatre.stage()
+            stage = environment.stage()
             found.setdefault(name, []).append(play(stage, load, contender(stage)))
         speeds = ", ".join(
             f"{name} {load.total / all_rounds[-1].seconds:.0f}"
             for name, all_rounds in found.items()
         )
-        say(f"{theatre.name}, {load.name}, round {number}: {speeds} mails/s")
-    return Result(theatre.name, load, tapes, found)
+        say(f"{environment.name}, {load.name}, round {number}: {speeds} mails/s")
+    return Result(environment.name, load, tapes, found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +100,12 @@ class Trips:
         return self.gmail * GMAIL_SECONDS + self.others * STORE_SECONDS
 
 
-def trips(theatre: InMemory, load: Load) -> dict[str, Trips]:
+def trips(environment: InMemory, load: Load) -> dict[str, Trips]:
     """What each contender waits for at one notification, counted in memory."""
     found: dict[str, Trips] = {}
-    tapes = record(theatre.stage(), replace(load, notifications=1))
+    tapes = record(environment.stage(), replace(load, notifications=1))
     for name, contender in contenders(tapes).items():
-        stage, tape = recording(theatre.stage())
+        stage, tape = recording(environment.stage())
         ready, writer = contender(stage), Writer()
         for number, size in enumerate([1] * _WARM_UP + [load.mails]):
             hint = _arrive(stage, writer, load, size)

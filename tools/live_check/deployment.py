@@ -124,7 +124,7 @@ class Deployment:
         wanted = (
             f'resource.type="cloud_run_revision" AND '
             f'resource.labels.service_name="{_FUNCTION}" AND timestamp>="{began}" AND '
-            f'jsonPayload.message="notification_does_nothing" AND '
+            f'jsonPayload.message="notification_ignored" AND '
             f'jsonPayload.mailbox="{mailbox_id(_PROBE)}"'
         )
         until = time.monotonic() + seconds

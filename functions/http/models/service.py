@@ -13,12 +13,12 @@ from functions.http.models.base import Out
 class Health(Out):
     """The service answers; `degraded` when the last sweep found trouble.
 
-    `troubles` counts what needs somebody, by the names of the alerts.
+    `issues` counts what needs somebody, by the names of the alerts.
     """
 
     status: Literal["ok", "degraded"]
     checked_at: Time | None
-    troubles: dict[str, int]
+    issues: dict[str, int]
 
 
 class BadField(Out):

@@ -1,4 +1,4 @@
-"""Subaccounts and their team members."""
+"""Subaccounts and their users."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class SmtpIn(In):
 
 
 class ProviderIn(In):
-    """The subaccount's own sending service."""
+    """The subaccount's own email provider."""
 
     smtp: SmtpIn
 
@@ -82,7 +82,7 @@ class Smtp(Out):
 
 
 class Provider(Out):
-    """The subaccount's own sending service."""
+    """The subaccount's own email provider."""
 
     smtp: Smtp
 
@@ -99,7 +99,7 @@ class Subaccount(Out):
 
 
 class UserIn(In):
-    """A team member of a subaccount."""
+    """A user of a subaccount."""
 
     name: Name
     email: Email

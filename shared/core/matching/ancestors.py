@@ -126,7 +126,7 @@ def _in_gmail_thread(
     yield from known.ask(*keys.values())
     here: dict[SubaccountId, KnownThread] = {}
     for subaccount, key in keys.items():
-        for thread in sorted(known.threads(key), key=lambda one: one.id):
+        for thread in sorted(known.threads(key), key=lambda other: other.id):
             if (yield from _exists(known, subaccount, thread.contact)):
                 here[subaccount] = KnownThread(
                     thread.id, thread.contact, thread.exclusive

@@ -258,7 +258,7 @@ def _holders(case: _Case, emails: tuple[str, ...]) -> tuple[UserId, ...]:
 
 
 def _sending_user(case: _Case) -> UserId | None:
-    """Who sent it from our side: a user of the mailbox, a team member, or nobody."""
+    """Who sent it from our side: a user of the mailbox, a user, or nobody."""
     copy = case.copy
     if copy.is_own:
         return min(case.members, key=lambda user: (user.since, user.id)).id

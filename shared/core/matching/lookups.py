@@ -50,7 +50,6 @@ class Known:
     """
 
     def __init__(self) -> None:
-        """Know nothing."""
         self._facts: dict[Key, Fact] = {}
 
     def ask(self, *keys: Key) -> Lookup[None]:

@@ -28,7 +28,7 @@ class Parties:
     ours: frozenset[str]
 
     def is_internal(self, address: str) -> bool:
-        """M11: a team member's address, or one of an internal domain."""
+        """M11: a user's address, or one of an internal domain."""
         return self._is_ours(address) or self._is_members(address)
 
     def external(self, addresses: Iterable[str]) -> tuple[str, ...]:

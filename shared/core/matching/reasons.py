@@ -21,7 +21,7 @@ _RECORDED = {
     "B7": "Logged with the BCC address; it would make too many contacts, so none.",
     "B6": "A participant answered in a known thread that has the BCC address in copy.",
     "S1": "Sent from the CRM through the user's Gmail.",
-    "S2": "Sent from the CRM through the subaccount's own sending service.",
+    "S2": "Sent from the CRM through the subaccount's own email provider.",
 }
 _IGNORED = {
     "B1": "It names no BCC address that is in use; an old one stopped working.",

@@ -187,14 +187,14 @@ def _words(text: str | None, html: str | None) -> str:
     return " ".join(f"{text or ''} {html or ''}".split())
 
 
-def _is_amended(one: Said, other: Said) -> bool:
+def _is_amended(ours: Said, other: Said) -> bool:
     """Whether two proven texts differ in links and in added words only.
 
     Gateways of the receiver's write a banner above, a footer below, and links anew.
     """
-    if one.attachments != other.attachments:
+    if ours.attachments != other.attachments:
         return False
-    short, long = sorted((_plain(one.text), _plain(other.text)), key=len)
+    short, long = sorted((_plain(ours.text), _plain(other.text)), key=len)
     rest: Iterator[str] = iter(long)
     return all(word in rest for word in short)
 

@@ -64,7 +64,7 @@ def _best(bodies: Sequence[Body], level: int) -> Shown:
     )
     texts = [child for child in children if child.text is not None]
     # What was written as text counts before what was made from HTML.
-    texts.sort(key=lambda one: one.html is None)
+    texts.sort(key=lambda text: text.html is None)
     return Shown(texts[-1].text if texts else None, html)
 
 

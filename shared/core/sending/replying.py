@@ -84,7 +84,7 @@ def _references(
 def _gmail_thread(
     parent: Message, thread: Sequence[Message], mailbox: MailboxId
 ) -> GmailThreadId | None:
-    newest_first = sorted(thread, key=lambda one: one.sent_at, reverse=True)
+    newest_first = sorted(thread, key=lambda message: message.sent_at, reverse=True)
     for message in (parent, *newest_first):
         for held in message.held_by:
             if held.mailbox == mailbox:

@@ -27,7 +27,6 @@ class MemoryRelay:
     """
 
     def __init__(self) -> None:
-        """Begin with nothing taken."""
         self._lock = threading.Lock()
         self.taken: list[Relayed] = []
         self.before: Callable[[Sequence[str]], None] = lambda _: None

@@ -19,7 +19,6 @@ class MemoryTopics:
     """
 
     def __init__(self, subscriber: Subscriber | None = None) -> None:
-        """Begin with nothing published."""
         self._lock = threading.Lock()
         self._published: list[tuple[str, Event]] = []
         self._subscriber = subscriber

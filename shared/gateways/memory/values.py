@@ -42,19 +42,19 @@ def sort_key(value: Any) -> SortKey:
     return (_TIME, value)
 
 
-def same(one: Any, other: Any) -> bool:
+def same(value: Any, other: Any) -> bool:
     """Whether two values are the same to the letter (1 and 1.0 are not)."""
-    if type(one) is not type(other):
+    if type(value) is not type(other):
         return False
-    if isinstance(one, dict):
-        return len(one) == len(other) and all(
-            key in other and same(item, other[key]) for key, item in one.items()
+    if isinstance(value, dict):
+        return len(value) == len(other) and all(
+            key in other and same(item, other[key]) for key, item in value.items()
         )
-    if isinstance(one, list):
-        return len(one) == len(other) and all(map(same, one, other))
-    if isinstance(one, float):
-        return repr(one) == repr(other)
-    return bool(one == other)
+    if isinstance(value, list):
+        return len(value) == len(other) and all(map(same, value, other))
+    if isinstance(value, float):
+        return repr(value) == repr(other)
+    return bool(value == other)
 
 
 def copied(value: Any) -> Any:

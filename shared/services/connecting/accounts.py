@@ -40,7 +40,6 @@ class Accounts:
         publisher: Outbox,
         clock: Clock,
     ) -> None:
-        """Use these gateways."""
         self._mailboxes = Mailboxes(documents)
         self._secrets = secrets
         self._gateways = gateways

@@ -75,7 +75,6 @@ class Attachments:
         queue: WorkQueue,
         clock: Clock,
     ) -> None:
-        """Use these gateways."""
         self._documents = documents
         self._mailboxes = Mailboxes(documents)
         self._outbox = publisher
@@ -231,7 +230,7 @@ class Attachments:
             self._outbox.publish([event])
             self._queue.add(then)
         except Transient as error:
-            log.warning("left_for_the_sweep", code=error.code)
+            log.warning("deferred_to_sweep", code=error.code)
 
     def _now(self) -> int:
         return to_epoch_ms(self._clock.now())

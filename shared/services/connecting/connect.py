@@ -353,7 +353,7 @@ class Connections:
         try:
             self._gateways.google.revoke(grant.refresh_token)
         except SyncError as error:
-            log.warning("grant_not_given_back", code=error.code)
+            log.warning("grant_revocation_failed", code=error.code)
 
     # --- another account than the one to be reauthorised (C10) --------------------
 

@@ -59,7 +59,6 @@ class ConsentFlows:
     """Opens, binds and spends flows. Knows nothing of Google."""
 
     def __init__(self, documents: Documents, clock: Clock) -> None:
-        """Use these gateways."""
         self._documents = documents
         self._clock = clock
 

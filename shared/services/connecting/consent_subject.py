@@ -17,10 +17,10 @@ class KnowsNames(Protocol):
     """The directory, as far as the consent pages need it."""
 
     def subaccounts_of(self, user: UserId) -> tuple[SubaccountId, ...]:
-        """Subaccounts in which this user is a team member."""
+        """Subaccounts in which this user is a member."""
 
     def member(self, subaccount: SubaccountId, user: UserId) -> Member | None:
-        """A user as team member of this subaccount."""
+        """A user as a member of this subaccount."""
 
     def subaccount(self, subaccount: SubaccountId) -> Subaccount | None:
         """Settings of a subaccount."""

@@ -35,7 +35,6 @@ class HeldGrants:
         queue: WorkQueue,
         clock: Clock,
     ) -> None:
-        """Use these gateways."""
         self._mailboxes = Mailboxes(documents)
         self._secrets = secrets
         self._closer = closing
@@ -92,7 +91,7 @@ class HeldGrants:
         try:
             self._mailboxes.change(name, end)
         except SyncError as error:
-            log.warning("left_for_the_sweep", mailbox=name, code=error.code)
+            log.warning("deferred_to_sweep", mailbox=name, code=error.code)
         else:
             close_soon(self._closer, self._queue, name)
 

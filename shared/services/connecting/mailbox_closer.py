@@ -38,7 +38,6 @@ class MailboxCloser:
     def __init__(
         self, documents: Documents, secrets: Secrets, gateways: HasGoogle, clock: Clock
     ) -> None:
-        """Use these gateways."""
         self._mailboxes = Mailboxes(documents)
         self._secrets = secrets
         self._gateways = gateways
@@ -129,7 +128,7 @@ def close_soon(closing: MailboxCloser, queue: WorkQueue, mailbox: MailboxId) -> 
     try:
         closing.close(mailbox)
     except SyncError as error:
-        log.warning("left_for_the_sweep", mailbox=mailbox, code=error.code)
+        log.warning("deferred_to_sweep", mailbox=mailbox, code=error.code)
         with contextlib.suppress(Transient):
             queue.add([to_close(mailbox)])
 
@@ -159,4 +158,4 @@ def _give_back(google: Google, token: str, mailbox: MailboxId) -> None:
     except Misconfigured:
         raise
     except Permanent as error:
-        log.warning("grant_not_given_back", mailbox=mailbox, code=error.code)
+        log.warning("grant_revocation_failed", mailbox=mailbox, code=error.code)

@@ -51,7 +51,6 @@ class Sessions:
     def __init__(
         self, documents: Documents, authentication: Authentication, clock: Clock
     ) -> None:
-        """Use these gateways."""
         self._documents = documents
         self._authentication = authentication
         self._clock = clock

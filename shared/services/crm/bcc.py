@@ -43,7 +43,7 @@ class BccAddresses:
         self._keys: list[bytes] = []
 
     def show(self, subaccount: SubaccountId, user: UserId) -> str | None:
-        """The address of a team member; None while mail to it would not be logged."""
+        """The address of a user; None while mail to it would not be logged."""
         if self._form is None or self.lead_nowhere():
             return None
         return self._show(self._form, subaccount, user)
@@ -73,7 +73,7 @@ class BccAddresses:
     def rotate(self, subaccount: SubaccountId, user: UserId) -> str | None:
         """Give the user a new address; the old one stops working in this moment.
 
-        Returns what `show` would. Raises Problem when the user is no team member, or
+        Returns what `show` would. Raises Problem when the user is not a member, or
         without a form.
         """
         if self._form is None:

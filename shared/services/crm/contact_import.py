@@ -81,7 +81,7 @@ class ContactImport:
     def finish(self) -> Imported:
         """Write what is left, and say how it went; failed lines in order."""
         self._write()
-        self._done.failed.sort(key=lambda one: one.line)
+        self._done.failed.sort(key=lambda row: row.line)
         return self._done
 
     def _fail(self, row: FailedRow) -> None:

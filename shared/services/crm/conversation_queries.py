@@ -127,7 +127,9 @@ class ConversationQueries:
             raise not_found("attachment")
         if not found.stored:
             raise Problem(
-                404, "attachment_not_stored", "The attachment was too big to be kept."
+                404,
+                "attachment_not_stored",
+                "The attachment was too large to be stored.",
             )
         key = messages.attachment_key(record, attachment)
         try:

@@ -1,4 +1,4 @@
-"""The CRM tells us its subaccounts, team members and contacts.
+"""The CRM tells us its subaccounts, users and contacts.
 
 Calls may come in any order and twice: a contact may be assigned to a user who is not
 pushed yet (M3 then holds once the user is). Every write is one commit that is compared
@@ -87,12 +87,12 @@ class Directory:
     # --- users -------------------------------------------------------------------
 
     def member(self, subaccount: SubaccountId, user: UserId) -> Member | None:
-        """A user as team member of this subaccount."""
+        """A user as a member of this subaccount."""
         snapshot = self._read(paths.member(subaccount, user))
         return records.to_member(subaccount, snapshot) if snapshot.exists else None
 
     def subaccounts_of(self, user: UserId) -> tuple[SubaccountId, ...]:
-        """Subaccounts in which this user is a team member, sorted."""
+        """Subaccounts in which this user is a member, sorted."""
         found = self._read(paths.user(user)).data.get("subaccounts", ())
         return tuple(sorted(map(SubaccountId, found)))
 
@@ -108,7 +108,7 @@ class Directory:
         return {member.subaccount: member.sync for member in members if member}
 
     def put_member(self, subaccount: SubaccountId, wanted: MemberToWrite) -> Member:
-        """Create or replace a team member.
+        """Create or replace a user.
 
         The addresses of the mailbox that the user has connected become internal here
         too. They are looked at again afterwards, because a connection that begins at
@@ -160,7 +160,7 @@ class Directory:
         return found
 
     def delete_member(self, subaccount: SubaccountId, user: UserId) -> None:
-        """Remove a team member; the user goes with the last membership.
+        """Remove a user; the user goes with the last membership.
 
         The user's connection is left as it is.
         """

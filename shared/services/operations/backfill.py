@@ -22,7 +22,6 @@ class Backfill:
     def __init__(
         self, documents: Documents, accounts: Accounts, recorder: Recorder
     ) -> None:
-        """Use these gateways."""
         self._documents = documents
         self._mailboxes = Mailboxes(documents)
         self._accounts = accounts

@@ -157,7 +157,7 @@ class DecisionQueries:
             message,
             *(
                 messages.from_snapshot(snapshot)
-                for (one, _), snapshot in zip(names, copies, strict=True)
+                for (subaccount, _), snapshot in zip(names, copies, strict=True)
                 if snapshot.exists
             ),
         ]
@@ -175,7 +175,9 @@ class DecisionQueries:
         """Add the decisions on mail that was not recorded; a record wins over one."""
         by_id = self._ignored(caller, subaccount, field, value)
         by_id.update({decision.id: decision for decision in recorded})
-        found = sorted(by_id.values(), key=lambda one: (-one.decided_at, one.id))
+        found = sorted(
+            by_id.values(), key=lambda decision: (-decision.decided_at, decision.id)
+        )
         return tuple(found)
 
     def _ignored(

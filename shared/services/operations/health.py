@@ -31,19 +31,18 @@ class Overall:
     """How many of each trouble there are; `MOST` means that many or more."""
 
     checked_at: int | None
-    troubles: dict[str, int]
+    issues: dict[str, int]
 
     @property
     def well(self) -> bool:
         """Say whether nothing needs anybody."""
-        return not any(self.troubles.values())
+        return not any(self.issues.values())
 
 
 class Health:
     """Looks for trouble, and says so once a sweep."""
 
     def __init__(self, documents: Documents, clock: Clock) -> None:
-        """Use this store."""
         self._documents = documents
         self._mailboxes = Mailboxes(documents)
         self._clock = clock
@@ -79,7 +78,7 @@ class Health:
         }
         for kind, count in counts.items():
             log.info("health", kind=kind, count=count)
-        self._documents.commit([Put(OVERALL, {"at": at, "troubles": counts})])
+        self._documents.commit([Put(OVERALL, {"at": at, "issues": counts})])
         return counts
 
     def overall(self) -> Overall:
@@ -88,10 +87,10 @@ class Health:
         `checked_at` (ms) is None before the first sweep.
         """
         found, switches = self._documents.get([OVERALL, SENDING])
-        troubles = dict(found.data.get("troubles", {}))
+        issues = dict(found.data.get("issues", {}))
         if paused := switches_from(switches).paused:
-            troubles["sending_paused"] = paused
-        return Overall(found.data.get("at"), troubles)
+            issues["sending_paused"] = paused
+        return Overall(found.data.get("at"), issues)
 
     def _failing(self, before: int) -> list[Mailbox]:
         query = Query("mailboxes", where=(("failing_since", "<", before),), limit=MOST)

@@ -63,7 +63,6 @@ class QuarantineService:
         recorder: Recorder,
         topics: Topics,
     ) -> None:
-        """Use these gateways."""
         self._documents = documents
         self._mailboxes = Mailboxes(documents)
         self._accounts = accounts
@@ -89,7 +88,7 @@ class QuarantineService:
                 document.id: _item(document)
                 for document in self._documents.query(query)
             }
-        order = sorted(found.values(), key=lambda one: (-one.last_at, one.id))
+        order = sorted(found.values(), key=lambda item: (-item.last_at, item.id))
         return tuple(order)
 
     def replay(self, caller: Caller, item: str) -> Replayed:
@@ -195,7 +194,6 @@ class DeadLetters:
     """Drains dead letters into the quarantine, so that none is lost unseen."""
 
     def __init__(self, documents: Documents, clock: Clock) -> None:
-        """Use this store."""
         self._documents = documents
         self._clock = clock
 

@@ -39,7 +39,6 @@ class Bulk:
     """Accepts bulk mail."""
 
     def __init__(self, context: SendContext, fan_out: FanOut) -> None:
-        """Use these."""
         self._context = context
         self._submission = SendSubmission(context.documents)
         self._fan_out = fan_out
@@ -143,14 +142,12 @@ def check_contacts(contacts: Sequence[str]) -> None:
     twice = []
     for number, contact in enumerate(contacts):
         if contact in seen:
-            twice.append(
-                {"pointer": f"/contacts/{number}", "detail": "is there already"}
-            )
+            twice.append({"pointer": f"/contacts/{number}", "detail": "is a duplicate"})
         seen.add(contact)
     if twice:
         raise Problem(
             422,
             "invalid_request",
-            "A contact gets a bulk mail once.",
+            "`contacts` contains duplicates.",
             errors=tuple(twice[:20]),
         )

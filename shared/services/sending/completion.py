@@ -72,7 +72,6 @@ class SendCompletion:
     """Writes how a send ended."""
 
     def __init__(self, documents: Documents, publisher: Outbox, clock: Clock) -> None:
-        """Use these."""
         self._documents = documents
         self._outbox = publisher
         self._clock = clock

@@ -49,7 +49,6 @@ class FanOut:
     """Makes records and sends of batches."""
 
     def __init__(self, context: SendContext) -> None:
-        """Use these."""
         self._context = context
         self._documents = context.documents
         self._blobs = context.blobs

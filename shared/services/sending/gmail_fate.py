@@ -22,7 +22,6 @@ class GmailFate:
     """Looks for sent mail, and reads back what Gmail made of it."""
 
     def __init__(self, documents: Documents, clock: Clock) -> None:
-        """Use these."""
         self._sends = Sends(documents)
         self._mailboxes = Mailboxes(documents)
         self._clock = clock

@@ -60,7 +60,6 @@ class GmailRoute:
         loader: MimeLoader,
         clock: Clock,
     ) -> None:
-        """Use these."""
         self._sends = Sends(documents)
         self._mailboxes = Mailboxes(documents)
         self._accounts = accounts

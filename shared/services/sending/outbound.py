@@ -113,7 +113,7 @@ class Outbound:
             return  # another delivery is at it, or it waits for the end of a pause
         match taken[0].action:
             case "later":
-                raise Transient("It is too early for this mail.")
+                raise Transient("Not due yet.")
             case "afresh":
                 self._context.publish([OutboundWork(subaccount, message)])
             case _:
@@ -257,7 +257,7 @@ class Outbound:
             minutes += self._patience_minutes
         if not is_past(since, minutes, now, None):
             self._free(send, unclear.retry_after)
-            raise Transient("What became of this mail is not known yet.")
+            raise Transient("The outcome of this send is not known yet.")
         if current.state == "taken":
             self._completion.sent(current, self._gmail.what_is_known(current))
             return

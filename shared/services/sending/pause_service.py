@@ -27,7 +27,6 @@ class PauseService:
     """
 
     def __init__(self, documents: Documents, clock: Clock) -> None:
-        """Know nothing yet."""
         self._documents = documents
         self._clock = clock
         self._free: tuple[int, Switches] | None = None

@@ -53,7 +53,6 @@ class ProviderRoute:
         gateways: HasRelay,
         clock: Clock,
     ) -> None:
-        """Use these."""
         self._sends = Sends(documents)
         self._secrets = secrets
         self._directory = directory

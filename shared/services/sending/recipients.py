@@ -39,7 +39,7 @@ class RequestedRecipient:
 class Recipients:
     """Everybody, each once, and the contact whose conversation it is (S9).
 
-    `external` are those who are no team members (T2's participants).
+    `external` are those who are not users of the subaccount (T2's participants).
     """
 
     to: tuple[Address, ...]

@@ -44,7 +44,6 @@ class SendService:
     """Accepts mail of the CRM."""
 
     def __init__(self, context: SendContext) -> None:
-        """Use these."""
         self._context = context
         self._submission = SendSubmission(context.documents)
         self._documents = context.documents
@@ -181,9 +180,11 @@ class SendService:
         if parent is None or not self._context.directory.contact(
             request.subaccount, parent.contact
         ):
-            raise bad_field("/reply_to_message", "there is no such message")
+            raise bad_field("/reply_to_message", "no such message")
         if parent.status == "failed":
-            raise bad_field("/reply_to_message", "was never sent")
+            raise bad_field(
+                "/reply_to_message", "refers to a message that was not sent"
+            )
         return parent
 
 

@@ -87,7 +87,6 @@ class MimeLoader:
     """Makes the mail of a record, with its attachments streamed."""
 
     def __init__(self, documents: Documents, blobs: Blobs) -> None:
-        """Use these."""
         self._documents = documents
         self._blobs = blobs
 

@@ -32,16 +32,15 @@ class Senders:
     def __init__(
         self, documents: Documents, directory: Directory, accounts: Accounts
     ) -> None:
-        """Use these."""
         self._mailboxes = Mailboxes(documents)
         self._directory = directory
         self._accounts = accounts
 
     def member(self, subaccount: SubaccountId, user: UserId) -> Member:
-        """The team member who sends."""
+        """The user who sends."""
         found = self._directory.member(subaccount, user)
         if found is None:
-            raise bad_field("/user", "is no team member of this subaccount")
+            raise bad_field("/user", "is not a member of this subaccount")
         return found
 
     def choose(

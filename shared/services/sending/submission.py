@@ -41,7 +41,6 @@ class SendSubmission:
     """Stores what calls asked for, and tells what they were answered."""
 
     def __init__(self, documents: Documents) -> None:
-        """Use this store."""
         self._documents = documents
 
     def first_result(

@@ -31,7 +31,6 @@ class ContentFetcher:
     """From Gmail's content to the record that a commit makes visible."""
 
     def __init__(self, clock: Clock) -> None:
-        """Use this clock."""
         self._clock = clock
 
     def read(self, batch: Batch, items: Sequence[Item]) -> None:

@@ -56,7 +56,6 @@ class CopyReconciler:
     def __init__(
         self, documents: Documents, blobs: Blobs, uploads: BlobUploads
     ) -> None:
-        """Use these gateways."""
         self._documents = documents
         self._blobs = blobs
         self._uploads = uploads

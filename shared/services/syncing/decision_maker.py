@@ -26,7 +26,6 @@ class DecisionMaker:
     """Runs the rules for messages whose headers are read."""
 
     def __init__(self, documents: Documents, clock: Clock) -> None:
-        """Use these gateways."""
         self._documents = documents
         self._clock = clock
 

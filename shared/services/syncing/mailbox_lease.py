@@ -81,7 +81,6 @@ class MailboxLease:
     """Takes mailboxes for work and gives them back."""
 
     def __init__(self, documents: Documents, clock: Clock) -> None:
-        """Use these gateways."""
         self._mailboxes = Mailboxes(documents)
         self._clock = clock
 

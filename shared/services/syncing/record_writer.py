@@ -64,7 +64,6 @@ class RecordWriter:
         copies: CopyReconciler,
         quota: ContactQuota,
     ) -> None:
-        """Use these gateways."""
         self._documents = documents
         self._blobs = blobs
         self._clock = clock

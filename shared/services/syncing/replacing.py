@@ -50,7 +50,6 @@ class Replacing:
         uploads: BlobUploads,
         contents: ContentFetcher,
     ) -> None:
-        """Use these gateways."""
         self._documents = documents
         self._blobs = blobs
         self._clock = clock

@@ -46,7 +46,6 @@ class Sweep:
         queue: WorkQueue,
         clock: Clock,
     ) -> None:
-        """Use these gateways."""
         self._mailboxes = Mailboxes(documents)
         self._quarantine = Quarantine(documents)
         self._outbox = outbox
@@ -76,7 +75,7 @@ class Sweep:
         try:
             self._watches.rescue()
         except SyncError as error:
-            log.error("rescue_failed", code=error.code)
+            log.error("sweep_resume_failed", code=error.code)
 
     def sweep_shard(
         self,
@@ -114,7 +113,7 @@ class Sweep:
         """Publish events that were committed before then (ms) and never published."""
         count = self._outbox.publish_left_before(before)
         if count:
-            log.warning("events_were_left", count=count)
+            log.warning("outbox_backlog_found", count=count)
 
     def _now(self) -> int:
         return to_epoch_ms(self._clock.now())

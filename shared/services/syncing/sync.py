@@ -107,7 +107,7 @@ class Sync:
         """
         held = self._lease.take(mailbox, delivery, hint, silent_since)
         if held is None:
-            log.info("notification_does_nothing", mailbox=mailbox)
+            log.info("notification_ignored", mailbox=mailbox)
             return
         self._work(held, hint)
 

@@ -23,7 +23,6 @@ class UnrecordedMessages:
     """Decisions and the quarantine, as a batch fills them."""
 
     def __init__(self, documents: Documents, clock: Clock) -> None:
-        """Use these gateways."""
         self._quarantine = Quarantine(documents)
         self._clock = clock
 
