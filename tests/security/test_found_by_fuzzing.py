@@ -12,6 +12,10 @@ FOUND: dict[str, tuple[str, bytes]] = {
         "address",
         b"t.e@aaxxemple, <b@x.example>",
     ),
+    "a space behind the @ is allowed in an address": (
+        "address",
+        b"te:xa@ ax.elm, <b@x.e>",
+    ),
 }
 
 

@@ -38,7 +38,7 @@ def _names_another(name: str, address: str) -> bool:
         local, apart = before.rstrip(), before[-1:].isspace()
         # "Ann @acme.example": with nothing on the left, and something on the right, it
         # names a company, or a person of some other network.
-        if local and apart == after[:1].isspace():
+        if local and (not apart or after[:1].isspace()):
             domain = _first_word(after.lstrip())
             if "." in domain and normalise_domain(domain):
                 said = normalise(f"{_first_word(local[::-1])[::-1]}@{domain}")
