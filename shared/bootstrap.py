@@ -17,6 +17,7 @@ from shared import config
 from shared.ports import Blobs, Clock, Documents, Google, Relay, Secrets, Topics
 
 if TYPE_CHECKING:
+    from shared.core.matching.bcc import BccAddressFormat
     from shared.repositories.contact_quota import ContactQuota
     from shared.repositories.outbox import Outbox
     from shared.repositories.work_queue import WorkQueue
@@ -350,7 +351,6 @@ class Services:
     @cached_property
     def recorder(self) -> Recorder:
         """From Gmail messages to records."""
-        from shared.core.matching.bcc import BccAddressFormat
         from shared.services.syncing.record import Recorder
 
         return Recorder(
@@ -359,8 +359,14 @@ class Services:
             self.outbox,
             self.gateways.clock,
             self._contact_quota,
-            BccAddressFormat.parse(self.settings.bcc_address_format),
+            self._bcc_form,
         )
+
+    @cached_property
+    def _bcc_form(self) -> BccAddressFormat | None:
+        from shared.core.matching.bcc import BccAddressFormat
+
+        return BccAddressFormat.parse(self.settings.bcc_address_format)
 
     @cached_property
     def _contact_quota(self) -> ContactQuota:
@@ -375,13 +381,12 @@ class Services:
     @cached_property
     def bcc(self) -> BccAddresses:
         """Users' BCC addresses."""
-        from shared.core.matching.bcc import BccAddressFormat
         from shared.services.crm.bcc import BccAddresses
 
         return BccAddresses(
             self.gateways.documents,
             self.gateways.secrets,
-            BccAddressFormat.parse(self.settings.bcc_address_format),
+            self._bcc_form,
             development=self.settings.development,
         )
 
@@ -395,13 +400,11 @@ class Services:
     @cached_property
     def jobs(self) -> JobService:
         """Audits and backfills."""
-        from shared.core.matching.bcc import BccAddressFormat
         from shared.services.operations.audit import Audit
         from shared.services.operations.backfill import Backfill
         from shared.services.operations.jobs import JobService
 
         documents, clock = self.gateways.documents, self.gateways.clock
-        drop = BccAddressFormat.parse(self.settings.bcc_address_format)
         return JobService(
             documents,
             self.accounts,
@@ -415,7 +418,7 @@ class Services:
                     self.recorder,
                     clock,
                     self._contact_quota,
-                    drop,
+                    self._bcc_form,
                 ),
                 "backfill": Backfill(documents, self.accounts, self.recorder),
             },
@@ -497,6 +500,7 @@ class Services:
             pausing=self.pausing,
             clock=self.gateways.clock,
             uploads=self.blob_uploads,
+            bcc_form=self._bcc_form,
         )
 
     @cached_property

@@ -9,7 +9,13 @@ from typing import Any
 import pytest
 
 from shared.core.ids import MailboxId, MessageId, digest
-from shared.core.matching import bcc, bcc_contacts, bcc_rules, gmail_rules, recording
+from shared.core.matching import (
+    bcc_contacts,
+    bcc_redaction,
+    bcc_rules,
+    gmail_rules,
+    recording,
+)
 from shared.core.matching.bcc import LOGGING
 from shared.core.sending import send_window
 from shared.errors import FateUnknown, Transient
@@ -83,10 +89,10 @@ def the_bcc_address_is_shown(patch: pytest.MonkeyPatch) -> None:
     """B6: it stays among the recipients."""
 
     def open_hearted(message: Any, form: Any) -> Any:
-        hidden = bcc.redact_bcc_addresses(message, form)
+        hidden = bcc_redaction.redact_bcc_addresses(message, form)
         return replace(hidden, cc=(*hidden.cc, *message.cc))
 
-    patch.setattr("shared.services.syncing.record.veil", open_hearted)
+    patch.setattr("shared.services.syncing.record.redact_bcc_addresses", open_hearted)
 
 
 def a_rotated_bcc_address_goes_on_working(patch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from shared.services.sending.send_records import SendRequest
 from tests.simulation.cast import BEN, MARK, PROVIDER, Mail
 from tests.simulation.mail_steps import MailSteps
 from tests.simulation.model import Rec
-from tests.simulation.sends import RequestedRecipient
+from tests.simulation.sends import Asked
 
 
 class SendSteps(MailSteps):
@@ -86,9 +86,7 @@ class SendSteps(MailSteps):
             self.fail([f"{key} is accepted, although nobody can send it"])
         broken = account in self.ledger.dead or self.stage.is_troubled()
         troubles = -1 if broken else self.stage.troubles
-        self.sends.asked[key] = RequestedRecipient(
-            s, account, ids, contacts, troubles, mail
-        )
+        self.sends.asked[key] = Asked(s, account, ids, contacts, troubles, mail)
 
     def _check_refusal(
         self, code: str, s: str, account: str | None, mail: Mail

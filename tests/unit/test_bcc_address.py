@@ -10,8 +10,9 @@ import pytest
 
 from shared.core.ids import SubaccountId, UserId
 from shared.core.mail import Address
-from shared.core.matching import bcc
-from shared.core.matching.bcc import BCC_PLACEHOLDER, BccAddressFormat
+from shared.core.matching import bcc, bcc_redaction
+from shared.core.matching.bcc import BccAddressFormat
+from shared.core.matching.bcc_redaction import BCC_PLACEHOLDER
 from tests.support.crm import ME, S, U, mail
 
 ADA, BOB, MATE = "ada@client.example", "bob@client.example", "mate@ours.example"
@@ -44,7 +45,7 @@ def test_b6_nothing_is_left_of_the_address(where: str) -> None:
     address = FORM.address(TOKEN)
     value: Any = address if where == "delivered_to" else Address(address, address)
     message = replace(mail(ME, [ADA]), **{where: (value,)})
-    veiled = bcc.redact_bcc_addresses(message, FORM)
+    veiled = bcc_redaction.redact_bcc_addresses(message, FORM)
     assert veiled.drops == (TOKEN,)
     assert TOKEN not in repr(replace(veiled, drops=()))
     shown = veiled.cc if where in {"to", "cc"} else veiled.bcc
@@ -54,22 +55,24 @@ def test_b6_nothing_is_left_of_the_address(where: str) -> None:
 def test_b6_a_mail_from_the_address_matches_nothing() -> None:
     assert FORM is not None
     message = mail(FORM.address(TOKEN), [ME])
-    assert bcc.redact_bcc_addresses(message, FORM).sender is None
-    assert bcc.redact_bcc_addresses(message, None).sender is not None
+    assert bcc_redaction.redact_bcc_addresses(message, FORM).sender is None
+    assert bcc_redaction.redact_bcc_addresses(message, None).sender is not None
 
 
 def test_b6_a_mail_that_names_no_bcc_address_stays_as_it_is() -> None:
     message = mail(ADA, [ME], [BOB], [MATE])
-    assert bcc.redact_bcc_addresses(message, FORM) == message
+    assert bcc_redaction.redact_bcc_addresses(message, FORM) == message
     nobodys = replace(message, sender=None)
-    assert bcc.redact_bcc_addresses(nobodys, FORM) == nobodys
+    assert bcc_redaction.redact_bcc_addresses(nobodys, FORM) == nobodys
 
 
 @pytest.mark.parametrize("text", [None, ""])
 def test_b1_no_format_no_address(text: str | None) -> None:
     assert BccAddressFormat.parse(text) is None
     message = replace(mail(ME, [ADA]), delivered_to=("log+x@logs.example",))
-    assert bcc.redact_bcc_addresses(message, None) == replace(message, delivered_to=())
+    assert bcc_redaction.redact_bcc_addresses(message, None) == replace(
+        message, delivered_to=()
+    )
 
 
 @pytest.mark.parametrize(
@@ -132,18 +135,18 @@ def test_b6_what_only_the_envelope_names_is_shown_in_bcc_once() -> None:
         cc=(Address(None, here), Address(None, BOB)),
         delivered_to=(here, "log@logs.example", there, there),
     )
-    veiled = bcc.redact_bcc_addresses(message, FORM)
+    veiled = bcc_redaction.redact_bcc_addresses(message, FORM)
     assert veiled.cc == (Address(None, BOB), BCC_PLACEHOLDER)
     assert veiled.bcc == (BCC_PLACEHOLDER,)
     assert (veiled.drops, veiled.delivered_to) == ((TOKEN, "b" * 20), ())
     in_copy = replace(message, delivered_to=(here,))
-    assert bcc.redact_bcc_addresses(in_copy, FORM).bcc == ()
+    assert bcc_redaction.redact_bcc_addresses(in_copy, FORM).bcc == ()
 
 
 def test_b1_a_mail_to_a_crowd_of_addresses_is_looked_up_for_ten() -> None:
     assert FORM is not None
     tokens = [f"{letter * 20}" for letter in "abcdefghijkl"]
     message = mail(ME, [FORM.address(token) for token in tokens])
-    veiled = bcc.redact_bcc_addresses(message, FORM)
+    veiled = bcc_redaction.redact_bcc_addresses(message, FORM)
     assert veiled.drops == tuple(tokens[:10])
     assert (veiled.to, veiled.cc) == ((), (BCC_PLACEHOLDER,))

@@ -1,4 +1,4 @@
-"""BCC addresses (B1, B6): how one is made, recognised, and kept from being shown.
+"""BCC addresses (B1): how one is made and recognised.
 
 An address is a format of the deployment, such as `log+{token}@example.com`, and a
 token that stands for one user in one subaccount. The token is a secret.
@@ -10,22 +10,15 @@ import base64
 import hashlib
 import hmac
 import re
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Collection
+from dataclasses import dataclass
 
 from shared.core.ids import SubaccountId, UserId, digest
-from shared.core.mail import Address, MessageHeaders
 from shared.core.parsing.addr_spec import fold, normalise_domain
 
 TOKEN_CHARS = 20
 """Base32, so 100 bits; B1 asks for 80. Lower case: a local part may lose its case."""
 _TOKEN = re.compile(r"[a-z2-7]{20}")
-
-MAX_DROPS = 10
-"""BCC addresses of one mail that are looked up; nobody has more subaccounts at hand."""
-
-BCC_PLACEHOLDER = Address("BCC address", "")
-"""What stands on a message in the place of a BCC address (B6)."""
 
 LOGGING = UserId("@logging")
 """The logging mailbox's user. No user of the CRM can have this id: it has an @."""
@@ -91,47 +84,3 @@ def contact_id(subaccount: SubaccountId, address: str, attempt: int) -> str:
     A later attempt is for an id that the CRM has given another address since.
     """
     return digest("bcc-contact", subaccount, address, str(attempt))
-
-
-def redact_bcc_addresses(
-    message: MessageHeaders, form: BccAddressFormat | None
-) -> MessageHeaders:
-    """Take the BCC addresses out of the headers, and keep their tokens aside.
-
-    What comes after this step cannot show, store or match a BCC address. One that only
-    the envelope names (Delivered-To) is shown in Bcc, which is where it was; one in To
-    is shown in Cc (B6 knows no other place).
-    """
-    if form is None:
-        return replace(message, delivered_to=())
-    to, in_to = _split(message.to, form)
-    cc, in_cc = _split(message.cc, form)
-    bcc, in_bcc = _split(message.bcc, form)
-    enveloped = [t for a in message.delivered_to if (t := form.token_of(a))]
-    shown = dict.fromkeys((*in_to, *in_cc, *in_bcc))
-    tokens = tuple(dict.fromkeys((*shown, *enveloped)))[:MAX_DROPS]
-    sender = message.sender
-    return replace(
-        message,
-        # From a BCC address nobody writes: it matches nothing (M13).
-        sender=None if sender and form.token_of(sender.address) else sender,
-        to=to,
-        cc=(*cc, BCC_PLACEHOLDER) if in_to or in_cc else cc,
-        bcc=(*bcc, BCC_PLACEHOLDER) if in_bcc or set(enveloped) - set(shown) else bcc,
-        delivered_to=(),
-        drops=tokens,
-    )
-
-
-def _split(
-    addresses: Iterable[Address], form: BccAddressFormat
-) -> tuple[tuple[Address, ...], list[str]]:
-    people: list[Address] = []
-    tokens: list[str] = []
-    for address in addresses:
-        token = form.token_of(address.address)
-        if token is None:
-            people.append(address)
-        else:
-            tokens.append(token)
-    return tuple(people), tokens

@@ -13,7 +13,8 @@ from typing import Any
 
 from shared.core.ids import ContactId, GmailMessageId, SubaccountId
 from shared.core.mail import MessageHeaders
-from shared.core.matching.bcc import BccAddressFormat, redact_bcc_addresses
+from shared.core.matching.bcc import BccAddressFormat
+from shared.core.matching.bcc_redaction import redact_bcc_addresses
 from shared.core.matching.places import Decision
 from shared.core.matching.rules import decide
 from shared.core.moments import to_epoch_ms
@@ -44,16 +45,16 @@ class Audit:
         recorder: Recorder,
         clock: Clock,
         quota: ContactQuota,
-        drop: BccAddressFormat | None,
+        bcc_form: BccAddressFormat | None,
     ) -> None:
-        """Use these gateways; `drop` is the deployment's form of BCC addresses."""
+        """Use these gateways; `bcc_form` is the deployment's form of BCC addresses."""
         self._documents = documents
         self._mailboxes = Mailboxes(documents)
         self._accounts = accounts
         self._recorder = recorder
         self._clock = clock
         self._quota = quota
-        self._drop = drop
+        self._bcc_form = bcc_form
 
     def read(
         self, job: Job, page: Page, ids: Sequence[GmailMessageId]
@@ -124,7 +125,7 @@ class Audit:
             if isinstance(answer, Transient | NeedsReauth):
                 raise answer
             if isinstance(answer, MessageHeaders):
-                readable.append(redact_bcc_addresses(answer, self._drop))
+                readable.append(redact_bcc_addresses(answer, self._bcc_form))
         return readable
 
     def _compare(

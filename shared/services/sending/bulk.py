@@ -22,7 +22,12 @@ from shared.services.sending.fan_out import FanOut
 from shared.services.sending.outbound_work import OutboundWork
 from shared.services.sending.recipients import find_contacts, unknown_contact
 from shared.services.sending.send_context import SendContext
-from shared.services.sending.send_records import SendRequest, Upload, describe
+from shared.services.sending.send_records import (
+    SendRequest,
+    Upload,
+    describe,
+    without_bcc_addresses,
+)
 from shared.services.sending.submission import (
     Accepted,
     SendSubmission,
@@ -61,6 +66,9 @@ class Bulk:
     def _accept(
         self, request: SendRequest, uploads: Sequence[Upload], key: str, payload: str
     ) -> FirstResult:
+        request, uploads = without_bcc_addresses(
+            request, uploads, self._context.bcc_form
+        )
         batch = self._batch(request, uploads)
         check_size(batch.record(batch.recipients[0]), batch.sender)
         ids = tuple(recipient.message for recipient in batch.recipients)

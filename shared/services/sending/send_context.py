@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from shared.core.matching.bcc import BccAddressFormat
 from shared.core.moments import to_epoch_ms
 from shared.ports import Blobs, Clock, Documents, Topics
 from shared.services.blob_uploads import BlobUploads
@@ -28,6 +29,7 @@ class SendContext:
     pausing: PauseService
     clock: Clock
     uploads: BlobUploads
+    bcc_form: BccAddressFormat | None
 
     def publish(self, items: Sequence[OutboundWork]) -> None:
         """Publish work; returns when every item is durable, else raises Transient."""

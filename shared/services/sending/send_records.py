@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from shared.core.ids import (
     ContactId,
@@ -17,6 +17,8 @@ from shared.core.ids import (
 from shared.core.limits import MAX_INDEXED_ADDRESSES, MAX_THREAD_PARTICIPANTS
 from shared.core.mail import Address
 from shared.core.matching import own_ids
+from shared.core.matching.bcc import BccAddressFormat
+from shared.core.matching.bcc_redaction import hide
 from shared.core.parsing.plain_text import one_line, safe_filename
 from shared.core.parsing.sanitise import safe_html
 from shared.core.parsing.text_from_html import text_from_html
@@ -25,7 +27,7 @@ from shared.core.sending.composing import MailToBuild, PartToBuild, inline_ids
 from shared.ports import Create, Increment, Maximum, Merge, Union, Update, Write
 from shared.repositories import messages, paths
 from shared.services.sending.recipients import RequestedRecipient
-from shared.services.sending.senders import Sender
+from shared.services.sending.senders import Sender, bad_field
 
 MAX_ATTACHMENTS_BYTES = 25 * 1024 * 1024
 """Of one mail, as they come."""
@@ -58,6 +60,39 @@ class SendRequest:
     html: str | None = None
     answers: MessageId | None = None
     sender: str | None = None
+
+
+def without_bcc_addresses(
+    request: SendRequest, uploads: Sequence[Upload], form: BccAddressFormat | None
+) -> tuple[SendRequest, tuple[Upload, ...]]:
+    """The call without BCC addresses in what it quotes: contacts would read it (B6).
+
+    Raises Problem for one among the recipients: mail of the CRM is recorded anyway.
+    """
+    if form is None:
+        return request, tuple(uploads)
+    for person in (*request.to, *request.cc, *request.bcc):
+        if person.address and form.token_of(person.address):
+            raise bad_field(person.pointer, "is a BCC address")
+
+    def hidden(text: str | None) -> str | None:
+        return text if text is None else hide(text, form)
+
+    def named(people: Sequence[RequestedRecipient]) -> tuple[RequestedRecipient, ...]:
+        return tuple(replace(person, name=hidden(person.name)) for person in people)
+
+    quoted = replace(
+        request,
+        to=named(request.to),
+        cc=named(request.cc),
+        bcc=named(request.bcc),
+        subject=hidden(request.subject),
+        text=hidden(request.text),
+        html=hidden(request.html),
+    )
+    return quoted, tuple(
+        replace(upload, filename=hidden(upload.filename)) for upload in uploads
+    )
 
 
 def new_thread(message: MessageId) -> ThreadId:

@@ -12,6 +12,8 @@ from dataclasses import replace
 from shared.core.limits import MAX_ATTACHMENT_BYTES
 from shared.core.mail import AttachmentPart, Content, MessageHeaders
 from shared.core.matching import recording
+from shared.core.matching.bcc import BccAddressFormat
+from shared.core.matching.bcc_redaction import hide_in_bytes, hide_in_content
 from shared.core.matching.places import Placement
 from shared.core.moments import to_epoch_ms
 from shared.core.parsing.sanitise import safe_html
@@ -30,8 +32,9 @@ class AttachmentUnread(Transient):
 class ContentFetcher:
     """From Gmail's content to the record that a commit makes visible."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, bcc_form: BccAddressFormat | None) -> None:
         self._clock = clock
+        self._bcc_form = bcc_form
 
     def read(self, batch: Batch, items: Sequence[Item]) -> None:
         """Read, in one go, what a subaccount is to record that has no record yet."""
@@ -41,7 +44,7 @@ class ContentFetcher:
         for item in wanted:
             answer = found.get(item.todo.gmail_message_id, GmailNotFound())
             if isinstance(answer, Content):
-                item.content = answer
+                item.content = hide_in_content(answer, self._bcc_form)
             else:
                 item.failure = answer
 
@@ -50,7 +53,7 @@ class ContentFetcher:
         name = headers.gmail_message_id
         answer = batch.gmail.contents([name]).get(name, GmailNotFound())
         if isinstance(answer, Content):
-            return answer
+            return hide_in_content(answer, self._bcc_form)
         raise answer
 
     def record(
@@ -92,6 +95,8 @@ class ContentFetcher:
         if data is None and part.size <= MAX_ATTACHMENT_BYTES:
             data = _fetch(batch, headers, part)
         if data is not None:
+            if part.content_type.startswith(("text/", "message/")):
+                data = hide_in_bytes(data, self._bcc_form)
             name = messages.attachment_name(number)
             upload.put(name, data, "application/octet-stream")
         return Attachment(

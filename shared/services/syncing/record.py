@@ -11,7 +11,8 @@ from collections.abc import Collection, Sequence
 
 from shared.core.ids import SubaccountId
 from shared.core.mail import MessageHeaders
-from shared.core.matching.bcc import BccAddressFormat, redact_bcc_addresses
+from shared.core.matching.bcc import BccAddressFormat
+from shared.core.matching.bcc_redaction import redact_bcc_addresses
 from shared.core.matching.places import Decision
 from shared.core.matching.rewritten import as_recorded
 from shared.core.people import MailboxForMatching
@@ -57,17 +58,17 @@ class Recorder:
         publisher: Outbox,
         clock: Clock,
         quota: ContactQuota,
-        drop: BccAddressFormat | None = None,
+        bcc_form: BccAddressFormat | None = None,
     ) -> None:
-        """Use these gateways; `drop` is the deployment's form of BCC addresses."""
+        """Use these gateways; `bcc_form` is the deployment's form of BCC addresses."""
         self._documents = documents
         self._quota = quota
-        self._drop = drop
+        self._bcc_form = bcc_form
         self._outbox = publisher
         uploads = BlobUploads(documents, blobs, clock)
         self._copies = CopyReconciler(documents, blobs, uploads)
         self._decision_maker = DecisionMaker(documents, clock)
-        self._fetcher = ContentFetcher(clock)
+        self._fetcher = ContentFetcher(clock, bcc_form)
         self._writer = RecordWriter(
             documents, blobs, clock, uploads, self._fetcher, self._copies, quota
         )
@@ -164,7 +165,7 @@ class Recorder:
         for item in wanted:
             answer = found.get(item.todo.gmail_message_id, GmailNotFound())
             if isinstance(answer, MessageHeaders):
-                item.headers = redact_bcc_addresses(answer, self._drop)
+                item.headers = redact_bcc_addresses(answer, self._bcc_form)
             else:
                 item.failure = answer
 
