@@ -72,7 +72,18 @@ def _read(request: Request, caller: Caller) -> tuple[sending.SendIn, Sequence[Up
     kind, user = value.get("kind", "individual"), value.get("user", caller.user)
     if not may_send(caller, kind, user):
         raise problems.make("backend_only")
-    return reading_bodies.checked(value, sending.SendIn), uploads
+    body = reading_bodies.checked(value, sending.SendIn)
+    if not uploads and not body.says_something:
+        raise problems.make(
+            "invalid_request",
+            errors=(
+                {
+                    "pointer": "",
+                    "detail": "needs a subject, text, html or an attachment",
+                },
+            ),
+        )
+    return body, uploads
 
 
 def _asked(call: Call[None, None], body: sending.SendIn) -> SendRequest:
@@ -89,6 +100,7 @@ def _asked(call: Call[None, None], body: sending.SendIn) -> SendRequest:
         html=body.html,
         answers=MessageId(body.reply_to_message) if body.reply_to_message else None,
         sender=normalise(body.from_) if body.from_ else None,
+        list_unsubscribe=tuple(body.list_unsubscribe),
     )
 
 

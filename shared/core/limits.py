@@ -20,6 +20,8 @@ MAX_SUBJECT_CHARS = 2000
 MAX_NAME_CHARS = 256
 MAX_FILENAME_CHARS = 200
 MAX_REFERENCES = 100
+# What is kept of them, and sent on with a reply; a header line is folded at each.
+MAX_REFERENCES_CHARS = 8000
 # RFC 5322 §2.1.1: a line has at most 998 characters; no sane Message-ID is longer.
 MAX_MESSAGE_ID_CHARS = 998
 # HTML beyond this is shown as text: the parser's time grows with the square of the

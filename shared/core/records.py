@@ -59,7 +59,8 @@ class Envelope:
 
     Stored inline up to `limits.INLINE_CONTENT_BYTES`, else as one blob.
     `html` is safe to show; `html_original` is what came. `truncated` says that a limit
-    cut something, which is kept whole as an attachment.
+    cut something, which is kept whole as an attachment. `list_unsubscribe` are the URIs
+    that bulk and workflow mail carries (S14).
     """
 
     to: tuple[Address, ...] = ()
@@ -70,6 +71,7 @@ class Envelope:
     html_original: str | None = None
     attachments: tuple[Attachment, ...] = ()
     truncated: bool = False
+    list_unsubscribe: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,8 @@ class Message:
     internal date. `rule` is the rule that recorded it. `exclusive` says that it answers
     mail that was sent from this subaccount's CRM (T3). `replaced_at` is when an
     authenticated copy last took the place of an unauthenticated one (M9). `blobs` is
-    what the keys of its attachments begin with, None where there are none.
+    what the keys of its attachments begin with, None where there are none. `references`
+    are those that its header named, as far as `kept_references` keeps them.
     """
 
     id: MessageId
@@ -101,6 +104,7 @@ class Message:
     reason: dict[str, str] | None = None
     rfc822_message_id: Rfc822MessageId | None = None
     in_reply_to: Rfc822MessageId | None = None
+    references: tuple[Rfc822MessageId, ...] = ()
     exclusive: bool = False
     automated: bool = False
     authenticity: Authenticity = "unknown"

@@ -16,6 +16,8 @@ def to_json(envelope: Envelope) -> bytes:
         for name in ("to", "cc", "bcc")
     }
     data = {**asdict(envelope), **people}
+    if not envelope.list_unsubscribe:
+        del data["list_unsubscribe"]
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
     return text.encode("utf-8", "replace")
 
@@ -41,4 +43,5 @@ def from_json(text: str | bytes) -> Envelope:
             Attachment(**attachment) for attachment in data["attachments"]
         ),
         truncated=data.get("truncated", False),
+        list_unsubscribe=tuple(data.get("list_unsubscribe", ())),
     )

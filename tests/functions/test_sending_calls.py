@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from email import message_from_bytes
+from email.utils import parseaddr
 
 import pytest
 from urllib3.filepost import encode_multipart_formdata
 
 from shared import bootstrap
+from shared.core.ids import UserId
 from shared.services.sending.send_records import MAX_ATTACHMENTS_BYTES
 from tests.support import api as support
 from tests.support.sending import BOB, CARLA, MIA, SendingSystem
@@ -365,3 +368,117 @@ def test_the_providers_daily_limit_is_told_as_the_mailboxs(wsgi, monkeypatch):
     assert (refused.status_code, refused.json["code"]) == (429, "daily_limit_reached")
     assert refused.json["retry_at"] == "2026-03-03T09:00:00.000Z"
     assert refused.headers["Retry-After"] == str(24 * 3600)
+
+
+# --- S4, S10, S14: what goes out ---------------------------------------------------
+
+
+@pytest.mark.parametrize("blank", [..., None, "", " \r\n"])
+@pytest.mark.parametrize("kind", ["individual", "workflow", "bulk"])
+def test_s10_nothing_to_say_is_refused(crm, kind, blank):
+    fields = {"kind": kind, "subject": blank, "text": blank, "html": blank}
+    if blank == " \r\n":
+        fields["subject"] = " "
+    if kind == "bulk":
+        fields |= {"to": ..., "contacts": ["c"]}
+    answer = crm.send(**fields)
+    assert (answer.status_code, answer.json["code"]) == (422, "invalid_request")
+    assert answer.json["errors"] == [
+        {"pointer": "", "detail": "needs a subject, text, html or an attachment"}
+    ]
+    assert nothing_happened(crm)
+
+
+@pytest.mark.parametrize("said", [{"subject": "x"}, {"text": "x"}, {"html": "<p>x"}])
+def test_s10_a_subject_or_a_body_is_enough(crm, said):
+    mail = {"kind": "individual", "user": "u", "to": [{"contact": "c"}]}
+    assert crm.send(mail | said).status_code == 202
+
+
+def test_s10_an_attachment_alone_is_enough(crm):
+    mail = {"kind": "individual", "user": "u", "to": [{"contact": "c"}]}
+    assert crm.send_form(mail, ("a.txt", "text/plain", b"x")).status_code == 202
+
+
+WEB = "https://crm.test/end?m={message}&c={contact}"
+
+
+def headers_of_sent(crm):
+    crm.system.send_all()
+    return [message_from_bytes(sent.mail) for sent in crm.system.relay.taken]
+
+
+def test_s14_bulk_mail_carries_its_own_way_to_end_it(crm):
+    uris = [WEB, "mailto:end@crm.test"]
+    answer = crm.send(kind="bulk", to=..., contacts=["c", "b"], list_unsubscribe=uris)
+    assert answer.status_code == 202
+    first, second = answer.json["ids"]
+    sent = {mail["To"]: mail for mail in headers_of_sent(crm)}
+    for address, message, contact in ((CARLA, first, "c"), (BOB, second, "b")):
+        (mail,) = [mail for to, mail in sent.items() if address in to]
+        own = (
+            f"<https://crm.test/end?m={message}&c={contact}>,\r\n <mailto:end@crm.test>"
+        )
+        assert mail["List-Unsubscribe"] == own
+        assert mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+
+
+def test_s14_workflow_mail_too_and_other_mail_has_none(crm):
+    workflow = {"kind": "workflow", "list_unsubscribe": ["mailto:end@crm.test"]}
+    assert crm.send(**workflow).status_code == 202
+    assert crm.send(kind="workflow").status_code == 202
+    first, second = headers_of_sent(crm)
+    assert first["List-Unsubscribe"] == "<mailto:end@crm.test>"
+    assert {first["List-Unsubscribe-Post"], second["List-Unsubscribe"]} == {None}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"kind": "individual", "list_unsubscribe": [WEB]},
+        {"kind": "workflow", "list_unsubscribe": ["http://crm.test/"]},
+        {
+            "kind": "workflow",
+            "list_unsubscribe": ["mailto:end@crm.test\r\nBcc: e@x.test"],
+        },
+        {"kind": "workflow", "list_unsubscribe": [WEB, WEB, WEB]},
+        {"kind": "workflow", "list_unsubscribe": WEB},
+    ],
+)
+def test_s14_what_is_no_way_to_end_it_is_refused(crm, change):
+    answer = crm.send(**change)
+    assert (answer.status_code, answer.json["code"]) == (422, "invalid_request")
+    assert nothing_happened(crm)
+
+
+def test_s14_answers_to_provider_mail_go_to_the_connected_address(crm):
+    profile = "mia.profile@ours.test"
+    crm.system.user("u", profile)
+    assert crm.send(kind="workflow").status_code == 202
+    (mail,) = headers_of_sent(crm)
+    assert parseaddr(mail["Reply-To"])[1] == MIA
+    crm.services.connections.disconnect(UserId("u"))
+    assert crm.send(kind="workflow").status_code == 202
+    assert parseaddr(headers_of_sent(crm)[-1]["Reply-To"])[1] == profile
+
+
+def test_s4_a_reply_carries_the_references_of_the_answered_mail(crm):
+    system = crm.system
+    mail = system.mail(
+        CARLA,
+        MIA,
+        "Offer",
+        headers={"References": "<r@x.test> <s@x.test>", "In-Reply-To": "<s@x.test>"},
+    )
+    system.world.deliver_from_outside(mail.as_bytes(), [MIA], "pass")
+    system.settle()
+    (received,) = system.conversation("c")
+    assert crm.send(reply_to_message=received.id).status_code == 202
+    system.send_all()
+    sent = message_from_bytes(system.world.outside[-1].raw)
+    assert sent["In-Reply-To"] == received.rfc822_message_id
+    assert sent["References"].split() == [
+        "<r@x.test>",
+        "<s@x.test>",
+        received.rfc822_message_id,
+    ]

@@ -15,6 +15,7 @@ from shared.core.parsing.headers import (
     decode_words,
     is_automated,
     is_forward_subject,
+    kept_references,
     message_ids,
     parse_date,
     subject_text,
@@ -527,3 +528,14 @@ def test_file_names_never_hold_anything_dangerous(name: str) -> None:
         assert len(clean) <= 200
         assert not set(clean) & set('/\\\x00\r\n\u202e\u2066":*?<>|')
         assert not clean.startswith(".")
+
+
+def test_s4_of_many_references_the_first_and_the_newest_are_kept():
+    ids = [f"<{n}@x.example>" for n in range(300)]
+    assert kept_references(ids) == (ids[0], *ids[-99:])
+    long = [f"<{n}{'x' * 900}@x.example>" for n in range(20)]
+    kept = kept_references(long)
+    assert kept == (long[0], *long[-7:])
+    assert sum(map(len, kept)) <= 8000
+    assert kept_references(ids[:1]) == tuple(ids[:1])
+    assert kept_references(()) == ()

@@ -119,6 +119,7 @@ def test_m5_a_record_says_what_the_message_is() -> None:
         snippet="Hi …",
         rfc822_message_id="<m@x>",
         in_reply_to="<p@x>",
+        references=("<p@x>",),
         exclusive=True,
         automated=True,
         authenticity="pass",

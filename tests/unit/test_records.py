@@ -80,7 +80,11 @@ MESSAGE = {
         (
             Content,
             {"text": None, "html": None},
-            {"attachments": (), "snippet": "", "truncated": False},
+            {
+                "attachments": (),
+                "snippet": "",
+                "truncated": False,
+            },
         ),
         (
             Message,
@@ -91,6 +95,7 @@ MESSAGE = {
                 "reason": None,
                 "rfc822_message_id": None,
                 "in_reply_to": None,
+                "references": (),
                 "exclusive": False,
                 "automated": False,
                 "authenticity": "unknown",
@@ -113,6 +118,7 @@ MESSAGE = {
                 "html_original": None,
                 "attachments": (),
                 "truncated": False,
+                "list_unsubscribe": (),
             },
         ),
         (

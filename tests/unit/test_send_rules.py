@@ -315,11 +315,35 @@ def chain(count):
 
 
 def test_s4_references_go_from_the_oldest_to_the_parent_and_are_bounded():
-    thread = chain(40)
+    thread = chain(140)
     refers = reply_headers(thread[-1], thread, None, "Re: Offer")
-    assert refers.in_reply_to == "<m39@example.org>"
-    assert len(refers.references) == 20
-    assert refers.references[-2:] == ("<m38@example.org>", "<m39@example.org>")
+    assert refers.in_reply_to == "<m139@example.org>"
+    assert refers.references[:2] == ("<m0@example.org>", "<m41@example.org>")
+    assert refers.references[-2:] == ("<m138@example.org>", "<m139@example.org>")
+    assert len(refers.references) == 100
+
+
+@pytest.mark.parametrize(
+    ("own", "in_reply_to", "sent"),
+    [
+        (("<r@x>", "<s@x>"), "<s@x>", ("<r@x>", "<s@x>", "<a@example.org>")),
+        (("<r@x>", "<s@x>"), None, ("<r@x>", "<s@x>", "<a@example.org>")),
+        (("<r@x>", "<a b>"), "<s@x>", ("<r@x>", "<a@example.org>")),
+        (("<r@x>", "<a@example.org>"), None, ("<r@x>", "<a@example.org>")),
+        ((), "<s@x>", ("<s@x>", "<a@example.org>")),
+        ((), None, ("<a@example.org>",)),
+    ],
+)
+def test_s4_the_references_of_the_answered_mail_then_its_id(own, in_reply_to, sent):
+    parent = a_message("a", references=own, in_reply_to=in_reply_to)
+    assert reply_headers(parent, [parent], None, "x").references == sent
+
+
+def test_s4_an_answer_to_the_crms_own_answer_refers_to_all_before_it():
+    root = a_message("a", references=("<r@x>", "<s@x>"))
+    ours = a_message("b", in_reply_to="<a@example.org>")
+    refers = reply_headers(ours, [root, ours], None, "x")
+    assert refers.references == ("<r@x>", "<s@x>", "<a@example.org>", "<b@example.org>")
 
 
 def holds(mailbox, gmail_thread):

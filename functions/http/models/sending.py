@@ -4,15 +4,32 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from functions.http.fields import NO_CONTROLS, Email, Id, Name, User
 from functions.http.models.base import In, Out
+from shared.core.sending.unsubscribe import (
+    MAX_URI_CHARS,
+    MAX_URIS,
+    is_unsubscribe_uri,
+)
 
 MAX_RECIPIENTS = 100
 # RFC 5322 §2.1.1; a longer one is no subject.
 MAX_SUBJECT_SENT = 998
 MAX_BODY_SENT = 1_000_000
+
+
+def _check_unsubscribe(value: str) -> str:
+    if not is_unsubscribe_uri(value):
+        raise ValueError("must be an https or mailto URI")
+    return value
+
+
+UnsubscribeUri = Annotated[
+    str, Field(max_length=MAX_URI_CHARS), AfterValidator(_check_unsubscribe)
+]
+"""`{message}` and `{contact}` in it become the ids of each email."""
 
 
 class RecipientIn(In):
@@ -48,9 +65,18 @@ class SendIn(In):
     html: Annotated[str, Field(max_length=MAX_BODY_SENT)] | None = None
     reply_to_message: Id | None = None
     from_: Email | None = Field(default=None, alias="from")
+    list_unsubscribe: Annotated[list[UnsubscribeUri], Field(max_length=MAX_URIS)] = []
+
+    @property
+    def says_something(self) -> bool:
+        """Whether there is a subject or a body (S10)."""
+        given = (self.subject, self.text, self.html)
+        return any(words and not words.isspace() for words in given)
 
     @model_validator(mode="after")
     def _fits_its_kind(self) -> SendIn:
+        if self.list_unsubscribe and self.kind == "individual":
+            raise ValueError("list_unsubscribe is for bulk and workflow mail")
         if self.kind == "bulk":
             if self.to or self.cc or self.bcc or self.reply_to_message:
                 raise ValueError(

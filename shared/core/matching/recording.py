@@ -10,6 +10,7 @@ from shared.core.mail import Address, Content, MessageHeaders
 from shared.core.matching.places import Placement
 from shared.core.matching.rewritten import as_recorded
 from shared.core.matching.sameness import without_unproven
+from shared.core.parsing.headers import kept_references
 from shared.core.people import MailboxForMatching
 from shared.core.records import Attachment, Envelope, HeldBy, Message, Route
 
@@ -88,6 +89,7 @@ def compose(
         user=place.user,
         rfc822_message_id=message.rfc822_message_id,
         in_reply_to=_parent(message),
+        references=kept_references(message.references or message.in_reply_to[:1]),
         exclusive=place.exclusive,
         automated=message.automated,
         authenticity=message.authenticity,

@@ -15,6 +15,7 @@ from shared.core.limits import (
     MAX_HEADER_BYTES,
     MAX_MESSAGE_ID_CHARS,
     MAX_REFERENCES,
+    MAX_REFERENCES_CHARS,
     MAX_SUBJECT_CHARS,
 )
 from shared.core.parsing.addr_spec import fold
@@ -82,6 +83,22 @@ def message_ids(values: Sequence[str]) -> tuple[Rfc822MessageId, ...]:
                 found[f"<{text}>"] = None
     ids = tuple(Rfc822MessageId(text) for text in found)
     return ids[:1] + ids[1:][1 - MAX_REFERENCES :]
+
+
+def kept_references(ids: Sequence[Rfc822MessageId]) -> tuple[Rfc822MessageId, ...]:
+    """The first (the thread's root) and the newest, as many as are kept and sent.
+
+    At most MAX_REFERENCES, of MAX_REFERENCES_CHARS together; the last is always there.
+    """
+    root, newest = ids[:1], ids[1:][1 - MAX_REFERENCES :]
+    room = MAX_REFERENCES_CHARS - sum(map(len, (*root, *newest[-1:])))
+    kept = list(newest[-1:])
+    for id_ in reversed(newest[:-1]):
+        room -= len(id_)
+        if room < 0:
+            break
+        kept.append(id_)
+    return (*root, *reversed(kept))
 
 
 def parse_date(value: str) -> int | None:

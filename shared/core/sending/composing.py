@@ -19,6 +19,7 @@ from shared.core.mail import Address
 from shared.core.parsing.plain_text import one_line
 from shared.core.parsing.text_from_html import text_from_html
 from shared.core.sending import mime_headers as headers
+from shared.core.sending import unsubscribe
 from shared.core.sending.transfer_encoding import (
     base64_lines,
     base64_size,
@@ -59,6 +60,7 @@ class MailToBuild:
     html: str | None = None
     in_reply_to: str | None = None
     references: tuple[str, ...] = ()
+    list_unsubscribe: tuple[str, ...] = ()
     attachments: tuple[PartToBuild, ...] = ()
 
 
@@ -132,6 +134,7 @@ def _head(mail: MailToBuild, *, with_bcc: bool) -> bytes:
         fields.append(headers.ids_field("In-Reply-To", (mail.in_reply_to,)))
     if mail.references:
         fields.append(headers.ids_field("References", mail.references))
+    fields += unsubscribe.fields(mail.list_unsubscribe)
     fields += [
         headers.token_field(CRM_MESSAGE_HEADER, mail.mark),
         headers.token_field("MIME-Version", "1.0"),

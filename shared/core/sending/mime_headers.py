@@ -74,6 +74,14 @@ def ids_field(name: str, ids: Iterable[str]) -> bytes:
     return _field(name, "\r\n ".join(found))
 
 
+def uris_field(name: str, uris: Iterable[str]) -> bytes:
+    """A field of URIs in angle brackets, one on each line; raises Malformed."""
+    found = [f"<{uri}>" for uri in uris]
+    if not all(_PLAIN.fullmatch(uri) for uri in found):
+        raise Malformed(f"{name} cannot be written.")
+    return _field(name, ",\r\n ".join(found))
+
+
 def token_field(name: str, value: str) -> bytes:
     """A field whose value we made ourselves, in printable ASCII; raises Malformed."""
     if not _PLAIN.fullmatch(value):

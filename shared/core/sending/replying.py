@@ -7,10 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from shared.core.ids import GmailThreadId, MailboxId, Rfc822MessageId
+from shared.core.parsing.headers import kept_references
 from shared.core.records import Message
 from shared.core.sending.mime_headers import is_message_id
-
-MAX_REFERENCES_SENT = 20
 
 # "Re:" and what mail programs of other languages write for it.
 _REPLY_PREFIX = re.compile(
@@ -63,22 +62,28 @@ def reply_headers(
     found = _gmail_thread(parent, thread, mailbox) if mailbox and same else None
     return ReplyHeaders(
         in_reply_to=parent.rfc822_message_id,
-        references=_references(parent, by_id),
+        references=_references(parent.rfc822_message_id, parent, by_id),
         gmail_thread=found,
     )
 
 
 def _references(
-    parent: Message, by_id: Mapping[Rfc822MessageId, Message]
+    own: Rfc822MessageId, parent: Message, by_id: Mapping[Rfc822MessageId, Message]
 ) -> tuple[Rfc822MessageId, ...]:
-    """From the oldest ancestor to the parent (RFC 5322 §3.6.4)."""
-    chain: list[Rfc822MessageId] = []
-    at: Rfc822MessageId | None = parent.rfc822_message_id
-    while at is not None and at not in chain and len(chain) < MAX_REFERENCES_SENT:
-        if is_message_id(at):
-            chain.append(at)
-        at = by_id[at].in_reply_to if at in by_id else None
-    return tuple(reversed(chain))
+    """The parent's own References, then its id (RFC 5322 §3.6.4).
+
+    Of a parent whose header is not known, such as mail of the CRM, they are those of
+    the mail that it answers, and so on.
+    """
+    ids = [own]
+    at: Message | None = parent
+    while at is not None:
+        before = at.references or ((at.in_reply_to,) if at.in_reply_to else ())
+        at = by_id.get(before[-1]) if before and not at.references else None
+        ids = [*(id_ for id_ in before if id_ not in ids), *ids]
+        if at is not None and before[-1] != ids[0]:
+            break  # a circle
+    return kept_references([id_ for id_ in ids if is_message_id(id_)])
 
 
 def _gmail_thread(

@@ -75,6 +75,7 @@ def put_content(place: BlobUpload, batch: Batch, uploads: Sequence[Upload]) -> N
         "subject": batch.request.subject,
         "text": batch.request.text,
         "html": batch.request.html,
+        "list_unsubscribe": batch.request.list_unsubscribe,
         "name": batch.sender.address.name,
         "from": batch.sender.address.shown,
         "attachments": [
@@ -107,6 +108,7 @@ def load(blobs: Blobs, subaccount: SubaccountId, found: Snapshot) -> Batch:
             subject=content["subject"],
             text=content["text"],
             html=content["html"],
+            list_unsubscribe=tuple(content.get("list_unsubscribe", ())),
         ),
         sender=Sender("provider", _person(content["name"], content["from"])),
         attachments=tuple(

@@ -19,6 +19,7 @@ from shared.core.sending.replying import ReplyHeaders
 from shared.core.sending.states import Send
 from shared.errors import DocumentMissing, FateUnknown, Permanent, Transient
 from shared.ports import Clock, Documents, Relay, RelayServer, Secrets
+from shared.repositories.mailboxes import Mailboxes
 from shared.repositories.sends import Sends
 from shared.services.crm.directory import Directory, smtp_secret
 from shared.services.sending.completion import Sent
@@ -54,6 +55,7 @@ class ProviderRoute:
         clock: Clock,
     ) -> None:
         self._sends = Sends(documents)
+        self._mailboxes = Mailboxes(documents)
         self._secrets = secrets
         self._directory = directory
         self._loader = loader
@@ -121,9 +123,14 @@ class ProviderRoute:
         )
 
     def _reply_to(self, send: Send, record: Message) -> Address | None:
-        """Answers go to the user's profile address, where it is another one."""
+        """Answers go to the user's connected address (S14), else to the profile's."""
         member = self._directory.member(send.subaccount, send.user)
-        own = normalise(member.email) if member else None
-        if member is None or own is None or own == record.sender.address:
+        if member is None:
             return None
-        return Address(member.name or None, own, member.email)
+        connection = self._mailboxes.connection(member.id)
+        connected = connection is not None and connection.status != "disconnected"
+        given = connection.address if connection and connected else member.email
+        own = normalise(given)
+        if own is None or own == record.sender.address:
+            return None
+        return Address(member.name or None, own, given)

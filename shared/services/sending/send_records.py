@@ -23,6 +23,7 @@ from shared.core.parsing.plain_text import one_line, safe_filename
 from shared.core.parsing.sanitise import safe_html
 from shared.core.parsing.text_from_html import text_from_html
 from shared.core.records import Attachment, Envelope, Kind, Message
+from shared.core.sending import unsubscribe
 from shared.core.sending.composing import MailToBuild, PartToBuild, inline_ids
 from shared.ports import Create, Increment, Maximum, Merge, Union, Update, Write
 from shared.repositories import messages, paths
@@ -60,6 +61,7 @@ class SendRequest:
     html: str | None = None
     answers: MessageId | None = None
     sender: str | None = None
+    list_unsubscribe: tuple[str, ...] = ()
 
 
 def without_bcc_addresses(
@@ -176,6 +178,10 @@ def compose_record(
             html=safe_html(request.html) if request.html else None,
             html_original=request.html,
             attachments=attachments,
+            list_unsubscribe=tuple(
+                unsubscribe.for_message(uri, message, contact)
+                for uri in request.list_unsubscribe
+            ),
         ),
     )
 
@@ -230,6 +236,7 @@ def mail_of(record: Message, sender: Sender | None = None) -> MailToBuild:
         subject=record.subject,
         text=envelope.text,
         html=envelope.html_original,
+        list_unsubscribe=envelope.list_unsubscribe,
         attachments=tuple(
             PartToBuild(
                 attachment.filename,

@@ -88,7 +88,7 @@ def provider_sender(
     """The subaccount's default provider, in the user's name.
 
     Answers go to the user's profile address, where it is another one: a person wrote,
-    and a person waits. It is the same with and without a connection (S2).
+    and a person waits. When the mail is sent, the connected one takes its place (S14).
     """
     provider: Any = subaccount.default_provider
     if not provider:
