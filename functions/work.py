@@ -62,6 +62,11 @@ def _publish_left(services: Services, item: Work, _delivery: str) -> None:
     services.sending.resume(item.number("before"))
 
 
+def _find_renamed(services: Services, item: Work, _delivery: str) -> None:
+    after = item.text("after") if item.has("after") else None
+    services.renaming.search(item.text("key"), after)
+
+
 def _read_again(services: Services, item: Work, _delivery: str) -> None:
     now = to_epoch_ms(services.gateways.clock.now())
     services.quarantine.read_again(item.text("item"), now)
@@ -84,6 +89,7 @@ HANDLERS: dict[str, Callable[[Services, Work, str], None]] = {
     "sweep-shard": _sweep_shard,
     "publish-left": _publish_left,
     READ_AGAIN: _read_again,
+    "find-renamed": _find_renamed,
     "remove-left": _remove_left,
     "audit": _job,
     "backfill": _job,

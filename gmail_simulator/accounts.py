@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from .headers import addresses
@@ -75,6 +75,17 @@ class Account:
         if len(self.sent_at) < self.daily_limit:
             return None
         return self.sent_at[0] + _DAY if self.sent_at else now + _DAY
+
+    def rename(self, new: str) -> None:
+        """Take another primary address; the one before becomes an alias."""
+        former = self.send_as.pop(self.address)
+        others = {key: alias for key, alias in self.send_as.items() if key != new}
+        self.send_as = {
+            new: replace(former, address=new),
+            **others,
+            former.address: replace(former, primary=False),
+        }
+        self.address = new
 
     def may_send_as(self, address: str) -> bool:
         """Whether From may hold this address."""

@@ -48,6 +48,12 @@ def _add_account(world: GmailWorld, request: Request) -> Any:
     return _account_json(world, account.address)
 
 
+def _rename(world: GmailWorld, request: Request) -> Any:
+    given = request.json()
+    account = world.rename_account(given["address"], given["to"])
+    return _account_json(world, account.address)
+
+
 def _account_json(world: GmailWorld, address: str) -> dict[str, Any]:
     account = world.account(address)
     return {
@@ -203,6 +209,7 @@ _HANDLERS: dict[tuple[str, str], Handler] = {
     ("POST", "accounts"): _add_account,
     ("GET", "accounts"): _accounts,
     ("POST", "accounts/password"): _change_password,
+    ("POST", "accounts/rename"): _rename,
     ("POST", "accounts/block"): _block,
     ("POST", "accounts/unblock"): _unblock,
     ("POST", "deliver"): _deliver,

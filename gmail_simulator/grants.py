@@ -90,7 +90,7 @@ class Grants:
 
     def find(self, client_id: str, account: Account) -> Grant | None:
         """Return what an account has allowed a client so far."""
-        return self._grants.get((client_id, account.address))
+        return self._grants.get((client_id, account.subject))
 
     def issue_code(
         self,
@@ -101,7 +101,7 @@ class Grants:
     ) -> tuple[str, frozenset[str]]:
         """Record a consent; return the code and the scopes it stands for."""
         grant = self._grants.setdefault(
-            (client.client_id, account.address), Grant(client.client_id, account)
+            (client.client_id, account.subject), Grant(client.client_id, account)
         )
         granted = full_scopes(scopes)
         wants_offline = query.get("access_type") == "offline"
@@ -155,7 +155,7 @@ class Grants:
         token = self._refresh.get(refresh_token)
         if token is None or token.grant.client_id != client.client_id:
             raise OAuthError("invalid_grant", _REVOKED)
-        if refusal := self._blocked.get(token.grant.account.address):
+        if refusal := self._blocked.get(token.grant.account.subject):
             raise refusal
         return self._answer(token.grant, token.scopes, "")
 
@@ -168,7 +168,7 @@ class Grants:
         """Allow a client something without a browser; for tests and demos."""
         granted = full_scopes(scopes)
         grant = self._grants.setdefault(
-            (client_id, account.address), Grant(client_id, account)
+            (client_id, account.subject), Grant(client_id, account)
         )
         grant.scopes |= granted
         return Tokens(
@@ -202,7 +202,7 @@ class Grants:
 
         The tokens stay: this is an administrator's policy or a session that ended.
         """
-        self._blocked[account.address] = OAuthError(
+        self._blocked[account.subject] = OAuthError(
             "invalid_grant", description, subtype=subtype
         )
         for grant in self._grants.values():
@@ -211,7 +211,7 @@ class Grants:
 
     def unblock(self, account: Account) -> None:
         """Let an account's refresh tokens work again."""
-        self._blocked.pop(account.address, None)
+        self._blocked.pop(account.subject, None)
 
     def expire_access_tokens(self, account: Account) -> None:
         """End the access tokens of an account; refresh tokens live on."""
@@ -280,7 +280,7 @@ class Grants:
         self._drop_access(grant)
         for text in grant.refresh_tokens:
             self._refresh.pop(text, None)
-        self._grants.pop((grant.client_id, grant.account.address), None)
+        self._grants.pop((grant.client_id, grant.account.subject), None)
 
     def _drop_access(self, grant: Grant) -> None:
         for text in grant.access_tokens:

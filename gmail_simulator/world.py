@@ -149,6 +149,22 @@ class GmailWorld:
                 del self._receiving[reached]
             return self.add_account(old.address, old.name)
 
+    def rename_account(self, address: str, new: str) -> Account:
+        """Give an account another address, as Google can.
+
+        The account is the same: tokens, mail, history and watches stay. The old address
+        goes on as an alias.
+        """
+        with self.transaction():
+            account, new = self.account(address), new.strip().lower()
+            if self._receiving.get(canonical(new), account) is not account:
+                raise ValueError(f"{new} exists already")
+            del self._accounts[account.address]
+            account.rename(new)
+            self._accounts[new] = account
+            self._receiving[canonical(new)] = account
+            return account
+
     def add_alias(self, address: str, alias: str, *, verified: bool = True) -> None:
         """Give an account another address to send from and to receive at."""
         with self.transaction():

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from shared.services.connecting.accounts import Accounts
     from shared.services.connecting.connect import Connections
     from shared.services.connecting.mailbox_closer import MailboxCloser
+    from shared.services.connecting.renaming import Renaming
     from shared.services.connecting.sessions import Sessions
     from shared.services.crm.bcc import BccAddresses
     from shared.services.crm.conversation_queries import ConversationQueries
@@ -315,6 +316,20 @@ class Services:
         )
 
     @cached_property
+    def renaming(self) -> Renaming:
+        """Accounts that Google gives another address."""
+        from shared.services.connecting.renaming import Renaming
+
+        return Renaming(
+            self.gateways.documents,
+            self.accounts,
+            self.directory,
+            self.outbox,
+            self.queue,
+            self.gateways.clock,
+        )
+
+    @cached_property
     def watches(self) -> Watches:
         """Renewal of watches."""
         from shared.services.syncing.watches import Watches
@@ -323,6 +338,7 @@ class Services:
             self.gateways.documents,
             self.accounts,
             self.directory,
+            self.renaming,
             self.queue,
             self.gateways.clock,
             self.settings.topic_path,
@@ -454,6 +470,7 @@ class Services:
             self.recorder,
             self.gateways.clock,
             self.queue,
+            self.renaming,
             self.settings.gmail_headers_per_batch,
         )
 

@@ -21,6 +21,7 @@ GMAIL_UNITS: Mapping[str, int] = {
     "drafts.create": 10,
     "drafts.send": 100,
     "watch": 100,
+    "getProfile": 1,
 }
 """Google's table for projects of 2026. Units are a rate limit. They are free up to
 80,000,000 a day and project; what they cost beyond is announced, not known yet."""
@@ -81,7 +82,7 @@ SENT_MAIL = Operations(
 )
 """One individual mail of the CRM, with its Sent copy that comes back."""
 IDLE_MAILBOX_DAY = Operations(
-    gmail={"watch": 1, "history.list": 24},
+    gmail={"watch": 1, "history.list": 24, "getProfile": 25},
     reads=20,
     writes=39,
     messages=50,

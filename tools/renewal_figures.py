@@ -18,18 +18,20 @@ from shared.core.ids import HistoryId, UserId, mailbox_id
 from shared.core.syncing.watches import SHARDS
 from shared.core.syncing.work import Work, work_from
 from shared.gateways.memory import MemoryDocuments, MemorySecrets, MemoryTopics
-from shared.ports import Create, Event, Query, Watch
+from shared.ports import Create, Event, GmailProfile, Query, Watch
 from shared.repositories import paths
 from shared.repositories.mailboxes import Mailbox, to_document
 from shared.repositories.outbox import Outbox
 from shared.repositories.work_queue import WorkQueue
 from shared.services.connecting.accounts import Accounts, token_secret
+from shared.services.connecting.renaming import Renaming
 from shared.services.syncing.watches import Watches
 from tools.costs import GMAIL_UNITS
 
 LATENCY = {
     "gmail.watch": 0.30,
     "gmail.send_as": 0.15,
+    "gmail.profile": 0.10,
     "oauth.token": 0.15,
     "secret.read": 0.05,
     "firestore.get": 0.02,
@@ -39,7 +41,7 @@ LATENCY = {
 }
 """Seconds that a call takes: cautious round figures for one region, not measured."""
 
-UNITS = {"gmail.watch": GMAIL_UNITS["watch"], "gmail.send_as": 5}
+UNITS = {"gmail.watch": GMAIL_UNITS["watch"], "gmail.send_as": 5, "gmail.profile": 1}
 PROJECT_UNITS_PER_MINUTE = 1_200_000
 MILLION = 1_000_000
 
@@ -125,6 +127,10 @@ class _Gmail:
         self._bill.charge("gmail.watch")
         return Watch(HistoryId("9"), self._bill.now() + timedelta(days=7))
 
+    def profile(self) -> GmailProfile:
+        self._bill.charge("gmail.profile")
+        return GmailProfile(self._address, HistoryId("9"))
+
     def send_as(self) -> tuple[str, ...]:
         self._bill.charge("gmail.send_as")
         return (self._address,)
@@ -156,7 +162,9 @@ def measure(mailboxes: int) -> Figures:
     gateways: Any = _Gateways(_Google(bill))
     outbox = Outbox(documents, topics, "p")
     accounts = Accounts(documents, secrets, gateways, outbox, bill)
-    watches = Watches(documents, accounts, _NoDirectory(), WorkQueue(topics), bill, str)
+    queue, nobody = WorkQueue(topics), _NoDirectory()
+    renaming = Renaming(documents, accounts, nobody, outbox, queue, bill)
+    watches = Watches(documents, accounts, nobody, renaming, queue, bill, str)
     bill.at += timedelta(days=1)
     bill.calls.clear()
     bill.read = bill.written = 0

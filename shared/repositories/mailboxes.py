@@ -20,6 +20,11 @@ Status = Literal["active", "reauth_required", "disconnected"]
 ATTEMPTS = 8
 """Compare-and-set tries; a mailbox has a handful of writers at the same moment."""
 
+MAX_FORMER = 20
+"""Google lets an account be renamed a few times a year."""
+_SHARED = 10
+"""Accounts that had one address, one after the other."""
+
 
 @dataclass(frozen=True, slots=True)
 class Mailbox:
@@ -40,6 +45,7 @@ class Mailbox:
     wants to be asked nothing. `trouble` is the message that alone could not be read
     when the last work ended (E3). `version` is the document's.
 
+    `former` are addresses that the account had before (C9): they stay its own.
     `successor` is the mailbox of another account that has this one's address now: what
     Gmail says of the address is about that one. An `unconfirmed` mailbox only holds a
     grant until its user has answered (C10); nobody reads it, and its end deletes it.
@@ -67,6 +73,7 @@ class Mailbox:
     failure: str | None = None
     rests_until: int | None = None
     trouble: Trouble | None = None
+    former: tuple[str, ...] = ()
     successor: MailboxId | None = None
     unconfirmed: bool = False
     version: object | None = field(default=None, compare=False, repr=False)
@@ -83,7 +90,19 @@ class Mailbox:
     @property
     def own_addresses(self) -> frozenset[str]:
         """Every address the owner may send from."""
-        return frozenset((self.address, *self.aliases))
+        return frozenset((self.address, *self.aliases, *self.former))
+
+    def renamed(self, address: str) -> Mailbox:
+        """The mailbox under another address of the same account (C9)."""
+        former = dict.fromkeys((self.address, *self.former))
+        former.pop(address, None)
+        return replace(
+            self,
+            address=address,
+            former=tuple(former)[:MAX_FORMER],
+            # It was of the address that is given up.
+            successor=None,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +128,26 @@ class Mailboxes:
         return mailbox_from(snapshot) if snapshot.exists else None
 
     def id_for(self, address: str, google_sub: str) -> MailboxId:
-        """The mailbox of this account at this address.
+        """The mailbox of this account, whatever its address was before (C9).
 
         Where the address was another account's before, it is a mailbox of its own: of
         the old one nothing is taken over.
         """
+        known = [
+            mailbox
+            for mailbox in self.of_account(google_sub)
+            if not mailbox.unconfirmed
+        ]
+        if known:
+            # Before accounts were known by their id, a renamed one could have two.
+            return max(
+                known,
+                key=lambda mailbox: (
+                    bool(mailbox.users),
+                    mailbox.address == address,
+                    mailbox.id,
+                ),
+            ).id
         first = mailbox_id(address)
         stored = self.read(first)
         if stored is None or stored.google_sub == google_sub:
@@ -212,6 +246,26 @@ class Mailboxes:
         query = Query("mailboxes", where=(("google_sub", "==", google_sub),))
         return [mailbox_from(document) for document in self._documents.query(query)]
 
+    def at_address(self, address: str) -> Mailbox | None:
+        """The mailbox whose account has this address now, an active one first.
+
+        Only asked where a mailbox's id, made of its first address, does not tell.
+        """
+        query = Query("mailboxes", where=(("address", "==", address),), limit=_SHARED)
+        found = [mailbox_from(document) for document in self._documents.query(query)]
+        active = [mailbox for mailbox in found if mailbox.status == "active"]
+        return next(iter(active or found), None)
+
+    def active(self, after: str | None, limit: int) -> list[Mailbox]:
+        """A page of all active mailboxes, by their ids."""
+        query = Query(
+            "mailboxes",
+            where=(("status", "==", "active"),),
+            limit=limit,
+            start_after=(after,) if after else None,
+        )
+        return [mailbox_from(document) for document in self._documents.query(query)]
+
     def connection(self, user: UserId) -> Connection | None:
         """A user's connection, None when there never was one."""
         snapshot = self._documents.get([paths.connection(user)])[0]
@@ -251,6 +305,7 @@ def mailbox_from(snapshot: Snapshot) -> Mailbox:
         failure=data.get("failure"),
         rests_until=data.get("rests_until"),
         trouble=_trouble_from(data.get("trouble")),
+        former=tuple(data.get("former", ())),
         successor=MailboxId(successor) if successor else None,
         unconfirmed=data.get("unconfirmed", False),
         version=snapshot.version,
@@ -306,6 +361,7 @@ def to_document(mailbox: Mailbox) -> dict[str, Any]:
         "failure": mailbox.failure,
         "rests_until": mailbox.rests_until,
         "trouble": asdict(mailbox.trouble) if mailbox.trouble else None,
+        "former": list(mailbox.former),
         "successor": mailbox.successor,
         "unconfirmed": mailbox.unconfirmed,
         # For the queries of the fan-out alone.

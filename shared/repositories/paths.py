@@ -32,6 +32,11 @@ def user(u: UserId) -> str:
     return f"users/{u}"
 
 
+def unknown_address(key: str) -> str:
+    """When the account of an address that no mailbox has was last looked for (C9)."""
+    return f"unknown_addresses/{key}"
+
+
 def contacts(s: SubaccountId) -> str:
     """Collection of a subaccount's contacts."""
     return f"subaccounts/{s}/contacts"

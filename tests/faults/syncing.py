@@ -10,6 +10,9 @@ ME, MATE, NEW = "rep@ours.example", "mate@ours.example", "rep@new.example"
 ADA, BOB = "ada@client.example", "bob@client.example"
 
 
+ONE_A_PAGE = {"shared.services.connecting.renaming.PAGE": 1}
+
+
 def team(world: World) -> None:
     """A user with a connected mailbox, and two contacts."""
     world.subaccount()
@@ -75,6 +78,25 @@ def mail_reaches_two_mailboxes_and_two_subaccounts(world: World) -> None:
 @flow(expired, gmail_headers_per_batch=2)
 def an_expired_history_is_rebuilt_in_chunks(world: World) -> None:
     world.arrives(ADA, ME, "Now")
+
+
+def renamed(world: World) -> None:
+    """Google gives the account of one of two mailboxes another address (C9)."""
+    two_mailboxes(world)
+    world.world.rename_account(ME, NEW)
+
+
+@flow(renamed, more=("event connection.updated",), patches=ONE_A_PAGE)
+def a_notification_finds_the_renamed_account(world: World) -> None:
+    """Its address is looked for among the mailboxes, a page of one at a time."""
+    world.arrives(ADA, NEW, "First")
+    world.sends(NEW, ADA, "Second")
+
+
+@flow(renamed, more=("event connection.updated",))
+def a_sweep_finds_the_renamed_account(world: World) -> None:
+    world.clock.advance(hours=2)
+    world.job("sweep")
 
 
 @flow(

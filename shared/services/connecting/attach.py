@@ -139,7 +139,7 @@ class Attachments:
             # Gmail says of the address is about ours from now on. Whether the other
             # account still lets us in shows when it is read.
             earlier = others.get(first) or self._stored(first)
-            if earlier is not None:
+            if earlier is not None and earlier[1].address == link.address:
                 others[first] = (
                     earlier[0],
                     replace(earlier[1], successor=link.mailbox),
@@ -150,7 +150,10 @@ class Attachments:
                 _replace(connection_found, connection_document(connection)),
                 _replace(mailbox_found, to_document(mailbox)),
                 *(
-                    Merge(paths.connection(user), {"status": "active"})
+                    Merge(
+                        paths.connection(user),
+                        {"status": "active", "address": link.address},
+                    )
                     for user in mailbox.users
                     if user != link.user
                 ),

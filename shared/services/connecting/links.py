@@ -78,10 +78,13 @@ def with_user(
         and before.status != "disconnected"
     )
     stored = mailbox or new_mailbox(link)
+    if stored.address != link.address:
+        stored = stored.renamed(link.address)
     since = stored.users.get(link.user) if resumes else None
     # What an earlier connection left (cursor, last success) lies beyond the gap.
     return replace(
         stored if stored.users else new_mailbox(link),
+        former=stored.former,
         aliases=link.aliases,
         users={**stored.users, link.user: since or link.since},
         status="active",

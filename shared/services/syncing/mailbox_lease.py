@@ -36,6 +36,12 @@ class OutOfTime(Transient):
     """The work budget is spent; the rest goes on in a piece of work of its own."""
 
 
+class AddressUnknown(SyncError):
+    """A notification names an address that no mailbox has."""
+
+    code = "address_unknown"
+
+
 class LeaseLost(Transient):
     """Another delivery works on this mailbox now, or nobody may any more."""
 
@@ -90,16 +96,17 @@ class MailboxLease:
         delivery: str,
         hint: HistoryId | None,
         silent_since: int | None,
+        address: str | None = None,
     ) -> LeasedMailbox | None:
         """Take the lease; None when there is nothing to do for this delivery.
 
         A notification for a mailbox that somebody holds leaves its work to the holder.
         With `silent_since` (a sweep) only a mailbox that has been quiet since then is
         taken, and none that is held. A notification, which has a hint, names an
-        address: it is for the account that has the address now. Raises Conflict when
-        the same delivery must come again to tell whether its holder is dead, Transient
-        while the mailbox rests; a long rest ends with a sweep, which no delivery could
-        wait for.
+        `address`: it is for the account that has the address now; raises AddressUnknown
+        where no mailbox has it. Raises Conflict when the same delivery must come again
+        to tell whether its holder is dead, Transient while the mailbox rests; a long
+        rest ends with a sweep, which no delivery could wait for.
         """
         taken: list[LeaseDecision] = []
         rest = 0
@@ -108,7 +115,7 @@ class MailboxLease:
             nonlocal rest
             taken.clear()
             rest = 0
-            if before is None or before.status != "active" or _successor(before, hint):
+            if before is None or not _is_meant(before, hint, address):
                 return None
             # A holder that died after saving its progress comes back with an old hint;
             # others may have left their work to it.
@@ -129,11 +136,22 @@ class MailboxLease:
             return replace(before, lease=decision.lease, last_pushed_at=pushed)
 
         state, _ = self._mailboxes.change(mailbox, begin)
+        if address is not None and (state is None or state.address != address):
+            return self._take_renamed(delivery, hint, address)
         if successor := _successor(state, hint):
             return self.take(successor, delivery, hint, silent_since)
         if 0 < rest <= SHORT_REST_SECONDS * 1000 and silent_since is None:
             raise Transient("Gmail wants this mailbox to rest.")
         return _outcome(state, taken[0]) if state is not None and taken else None
+
+    def _take_renamed(
+        self, delivery: str, hint: HistoryId | None, address: str
+    ) -> LeasedMailbox | None:
+        """Take the mailbox that got this address after it was connected (C9)."""
+        found = self._mailboxes.at_address(address)
+        if found is None:
+            raise AddressUnknown
+        return self.take(found.id, delivery, hint, None)
 
     def _tells_nothing(self, hint: HistoryId, mailbox: Mailbox) -> bool:
         return is_older(hint, mailbox.cursor) or was_just_looked_for(
@@ -267,6 +285,13 @@ def _held(before: Mailbox | None, ours: Mailbox) -> Mailbox:
     if before is None or before.lease.fence != ours.lease.fence:
         raise LeaseLost
     return before
+
+
+def _is_meant(mailbox: Mailbox, hint: HistoryId | None, address: str | None) -> bool:
+    """Whether it is read at all, and has the address that a notification names."""
+    if mailbox.status != "active" or _successor(mailbox, hint):
+        return False
+    return address is None or mailbox.address == address
 
 
 def _successor(mailbox: Mailbox | None, hint: HistoryId | None) -> MailboxId | None:

@@ -27,7 +27,9 @@ from shared.logs import log
 from shared.ports import Clock, Documents, Event
 from shared.repositories.work_queue import WorkQueue
 from shared.services.connecting.accounts import Accounts
+from shared.services.connecting.renaming import Renaming
 from shared.services.syncing.mailbox_lease import (
+    AddressUnknown,
     LeasedMailbox,
     LeaseLost,
     MailboxLease,
@@ -71,12 +73,14 @@ class Sync:
         recorder: Recorder,
         clock: Clock,
         queue: WorkQueue,
+        renaming: Renaming,
         headers_per_batch: int = HEADERS_PER_BATCH,
     ) -> None:
         """Use these gateways; Gmail is asked for so many headers at once."""
         self._accounts = accounts
         self._recorder = recorder
         self._queue = queue
+        self._renaming = renaming
         self._lease = MailboxLease(documents, clock)
         self._resync = ResyncService(self._lease, recorder, clock, headers_per_batch)
         self._headers_per_batch = headers_per_batch
@@ -91,7 +95,14 @@ class Sync:
         if address is None:
             log.warning("notification_malformed")
             return
-        self.bring_up_to_date(mailbox_id(address), delivery, change.history_id)
+        try:
+            held = self._lease.take(
+                mailbox_id(address), delivery, change.history_id, None, address
+            )
+        except AddressUnknown:
+            self._renaming.look_for(address)
+            held = None
+        self._work_on(held, change.history_id)
 
     def bring_up_to_date(
         self,
@@ -105,11 +116,13 @@ class Sync:
 
         With `silent_since` only when nobody has looked after the mailbox since (W2).
         """
-        held = self._lease.take(mailbox, delivery, hint, silent_since)
+        self._work_on(self._lease.take(mailbox, delivery, hint, silent_since), hint)
+
+    def _work_on(self, held: LeasedMailbox | None, hint: HistoryId | None) -> None:
         if held is None:
-            log.info("notification_ignored", mailbox=mailbox)
-            return
-        self._work(held, hint)
+            log.info("notification_ignored")
+        else:
+            self._work(held, hint)
 
     # --- under the lease ---------------------------------------------------------
 
@@ -117,6 +130,9 @@ class Sync:
         mailbox, run = held.mailbox, None
         try:
             run = self._lease.begin(held, self._accounts.gmail(mailbox.id))
+            if hint is None:
+                # Nothing was announced under the address: is it the account's still?
+                run.mailbox = self._renaming.check(run.mailbox, run.gmail)
             self._read(run)
             while self._lease.finish(run, hint):
                 self._lease.stop_in_time(run)

@@ -27,6 +27,7 @@ from shared.ports import Clock, Documents, Watch
 from shared.repositories.mailboxes import Mailbox, Mailboxes
 from shared.repositories.work_queue import WorkQueue
 from shared.services.connecting.accounts import Accounts
+from shared.services.connecting.renaming import Renaming
 
 RENEW, RENEW_SHARD = "renew", "renew-shard"
 
@@ -54,6 +55,7 @@ class Watches:
         documents: Documents,
         accounts: Accounts,
         directory: KnowsAddresses,
+        renaming: Renaming,
         queue: WorkQueue,
         clock: Clock,
         topic_path: Callable[[str], str],
@@ -62,6 +64,7 @@ class Watches:
         self._mailboxes = Mailboxes(documents)
         self._accounts = accounts
         self._directory = directory
+        self._renaming = renaming
         self._queue = queue
         self._clock = clock
         self._topic_path = topic_path
@@ -124,6 +127,7 @@ class Watches:
             return
         try:
             gmail = self._accounts.gmail(mailbox.id)
+            mailbox = self._renaming.check(mailbox, gmail)
             watch = gmail.watch(self._topic_path(topic_of(mailbox.users)))
             aliases = tuple(filter(None, map(normalise, gmail.send_as())))
         except NeedsReauth:
