@@ -242,7 +242,7 @@ def test_c5_a_consent_that_breaks_off_keeps_the_old_connection(system: System) -
     system.clock.advance(minutes=15)
     system.sweep()
     assert subjects(system) == ["Still here"]
-    assert tokens(system) == [f"gmail-token-{system.mailbox_id(NEW)}"]
+    assert tokens(system) == [f"gmail-token-{system.mailbox_id(ME)}"]
 
 
 def test_c5_there_and_back_again_starts_anew(system: System) -> None:
