@@ -49,8 +49,8 @@ class MessageHeaders:
     `original_senders` and `reply_to` tell whose mail it is that a group of ours passed
     on, `is_list` that one did (M2).
     `crm_message` is our own `X-CRM-Message` header: a hint, never proof.
-    `delivered_to` are the envelope's recipients; `bcc.veil` takes BCC addresses out of
-    all address fields and leaves their tokens in `drops`.
+    `delivered_to` are the envelope's recipients; `bcc_redaction` takes BCC addresses
+    out of all fields and leaves their tokens in `drops`.
     """
 
     gmail_message_id: GmailMessageId

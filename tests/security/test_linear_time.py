@@ -30,6 +30,7 @@ from shared.core.parsing import (
     address_tokens,
     authentication,
     authentication_results,
+    bcc_in_text,
     charsets,
     colours,
     data_pictures,
@@ -62,8 +63,6 @@ SOURCES = sorted(
 )
 FUNCTIONS = {"compile", "search", "match", "fullmatch", "split", "findall", "finditer"}
 FUNCTIONS |= {"sub", "subn"}
-FROM_SETTINGS = {"bcc_redaction.py"}
-"""Whose patterns are made of a setting; `PARSERS` tries them."""
 
 
 def _module(path: Path) -> ModuleType:
@@ -138,8 +137,7 @@ PATTERNS = _all_patterns()
 def test_every_pattern_is_found(path: Path) -> None:
     """One that is put together when it is used could be anything."""
     for line, argument in _inline(path):
-        known = path.name in FROM_SETTINGS or isinstance(argument, ast.Constant)
-        known = known or (
+        known = isinstance(argument, ast.Constant) or (
             isinstance(argument, ast.Attribute) and argument.attr.endswith("PATTERN")
         )
         assert known, f"{path.name}:{line}: compile this pattern at the module's level"
@@ -232,7 +230,8 @@ def _part(text: str) -> object:
 STYLED = (*style_values.SHOWN, "background", "font", "opacity", "overflow")
 
 FORMS = [
-    BccAddressFormat.parse(form) for form in ("{token}@x.example", "a{token}@a.aa")
+    BccAddressFormat.parse(form)
+    for form in ("{token}@b.c", "x+{token}@b.c", "a{token}@a.aa")
 ]
 
 PARSERS: dict[Any, Callable[[str], object]] = {
@@ -259,7 +258,15 @@ PARSERS: dict[Any, Callable[[str], object]] = {
     stateful_charsets.iso_2022_kr: _bytes(stateful_charsets.iso_2022_kr),
     stateful_charsets.utf_7: _bytes(stateful_charsets.utf_7),
     stateful_charsets.jis_pair: _bytes(lambda _: stateful_charsets.jis_pair(b"F|")),
-    bcc_redaction.hide: lambda text: [bcc_redaction.hide(text, f) for f in FORMS],
+    bcc_in_text.without_bcc_addresses: lambda text: [
+        bcc_redaction.hide(text, form, cut=True) for form in FORMS
+    ],
+    bcc_in_text.bytes_without_bcc_addresses: _bytes(
+        lambda data: [
+            bcc_redaction.hide_in_file("text/plain", data, form) for form in FORMS
+        ]
+    ),
+    gmail_content.snippet_of: lambda text: gmail_content.snippet_of(text, text),
     charsets.codec_of: charsets.codec_of,
     charsets.decode: _bytes(
         lambda data: [
@@ -343,7 +350,8 @@ WORDS = (
     "<a", '"', "'", "<", ">", "(", ")", "\\", ",", ";", ":", "@", "=?utf-8?q?", "?=",
     " ", "\t", "\r\n ", "&#", "&", "<!--", "<div>", "</div>", "<p>", "<td>", "<b x>",
     '<a x="', "style=", "x", "é", "\u0301", "\x1b$B", "~{", "+AAA", "[", "<script>",
-    "/*", "Re: ", "cid:", "a@b.c", "%41", "=41", ".",
+    "/*", "Re: ", "cid:", "a@b.c", "%41", "=41", ".", "%25", "&amp;", "\n> ",
+    "x+abcdefghij2345672345@b.c ",
 )  # fmt: skip
 
 

@@ -16,8 +16,8 @@ from shared.core.matching.bcc import BccAddressFormat
 from shared.core.matching.bcc_redaction import (
     IN_TEXT,
     hide,
-    hide_in_bytes,
     hide_in_content,
+    hide_in_file,
     redact_bcc_addresses,
 )
 from tests.support.crm import ME, mail
@@ -87,9 +87,9 @@ def test_b6_whatever_stands_around_it(before: str, after: str, way) -> None:
 
 def test_b6_bytes_keep_what_is_not_the_address() -> None:
     around = bytes(range(256))
-    hidden = hide_in_bytes(around + ADDRESS.encode() + around, FORM)
+    hidden = hide_in_file("text/plain", around + ADDRESS.encode() + around, FORM)
     assert hidden == around + IN_TEXT.encode() + around
-    assert hide_in_bytes(around, FORM) is around
+    assert hide_in_file("text/plain", around, FORM) is around
 
 
 def test_b6_names_subject_and_answer_address_hold_none() -> None:

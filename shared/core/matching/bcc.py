@@ -15,9 +15,8 @@ from dataclasses import dataclass
 
 from shared.core.ids import SubaccountId, UserId, digest
 from shared.core.parsing.addr_spec import fold, normalise_domain
+from shared.core.parsing.bcc_in_text import TOKEN_CHARS
 
-TOKEN_CHARS = 20
-"""Base32, so 100 bits; B1 asks for 80. Lower case: a local part may lose its case."""
 _TOKEN = re.compile(r"[a-z2-7]{20}")
 
 LOGGING = UserId("@logging")

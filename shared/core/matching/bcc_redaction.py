@@ -7,13 +7,29 @@ linear in the text; a text without a BCC address stays as it is, the same object
 
 from __future__ import annotations
 
-import functools
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 
+from shared.core.ids import Rfc822MessageId
 from shared.core.mail import Address, AttachmentPart, Content, MessageHeaders
-from shared.core.matching.bcc import TOKEN_CHARS, BccAddressFormat
+from shared.core.matching.bcc import BccAddressFormat
+from shared.core.parsing.bcc_in_text import (
+    IN_TEXT,
+    bytes_without_bcc_addresses,
+    without_bcc_addresses,
+)
+from shared.core.parsing.gmail_content import snippet_of
+
+__all__ = [
+    "BCC_PLACEHOLDER",
+    "IN_TEXT",
+    "MAX_BCC_ADDRESSES",
+    "hide",
+    "hide_in_content",
+    "hide_in_file",
+    "holds_bcc_address",
+    "redact_bcc_addresses",
+]
 
 MAX_BCC_ADDRESSES = 10
 """BCC addresses of one mail that are looked up; nobody has more subaccounts at hand."""
@@ -21,36 +37,37 @@ MAX_BCC_ADDRESSES = 10
 BCC_PLACEHOLDER = Address("BCC address", "")
 """What stands on a message in the place of a BCC address (B6)."""
 
-IN_TEXT = "BCC-address"
-"""One word without signs: it can stand in text, in markup and in a link."""
-
-# What programs put inside a long word, so that a line can end there.
-_BREAKS = r"(?:<wbr\s?/?>|</wbr>|&shy;|&#173;|&ZeroWidthSpace;|&#8203;|\u00ad|\u200b)"
-_BREAK = _BREAKS + r"{0,3}+"
-_ENTITIES: Mapping[str, str] = {
-    "@": "&commat;",
-    "+": "&plus;",
-    ".": "&period;",
-    "_": "&lowbar;",
-}
+_TEXTS = ("text/", "message/", "application/ics")
 
 
-def hide(text: str, form: BccAddressFormat | None) -> str:
+def hide(text: str, form: BccAddressFormat | None, *, cut: bool = False) -> str:
     """The text with a placeholder for each BCC address, issued or not.
 
-    Escapes of HTML and of URLs are understood. Where the form begins with letters of
-    its own, such as `log+`, its local part alone is hidden too: it is the secret.
+    `cut` says that the text's end was cut off, and with it part of an address perhaps.
     """
-    if form is None or _certain_word(form) not in text.lower():
+    if form is None:
         return text
-    return _pattern(form).sub(IN_TEXT, text)
+    return without_bcc_addresses(text, form.prefix, form.domain, cut=cut)
 
 
-def hide_in_bytes(data: bytes, form: BccAddressFormat | None) -> bytes:
-    """The same for a text in any charset that agrees with ASCII; other bytes stay."""
-    text = data.decode("latin-1")
-    hidden = hide(text, form)
-    return data if hidden is text else hidden.encode("latin-1")
+def hide_in_file(
+    content_type: str, data: bytes, form: BccAddressFormat | None
+) -> bytes:
+    """The same for an attachment that is a text, such as an invitation.
+
+    Another file stays as it is: a change could break it.
+    """
+    if form is None or not content_type.lower().startswith(_TEXTS):
+        return data
+    return bytes_without_bcc_addresses(data, form.prefix, form.domain)
+
+
+def holds_bcc_address(address: str, form: BccAddressFormat) -> bool:
+    """Whether it is a BCC address or has one in it, as a bounce's return path does."""
+    local, _, domain = address.rpartition("@")
+    if domain == form.domain:
+        return hide(address, form) != address
+    return form.domain in local and hide(local, form) != local
 
 
 def redact_bcc_addresses(
@@ -70,45 +87,60 @@ def redact_bcc_addresses(
     bcc, in_bcc = _split(message.bcc, form)
     enveloped = [t for a in message.delivered_to if (t := form.token_of(a))]
     shown = dict.fromkeys((*in_to, *in_cc, *in_bcc))
-    tokens = tuple(dict.fromkeys((*shown, *enveloped)))[:MAX_BCC_ADDRESSES]
-    sender = message.sender
+    tokens = tuple(token for token in dict.fromkeys((*shown, *enveloped)) if token)
+    senders = (message.sender,) if message.sender else ()
+    own_id = message.rfc822_message_id
     return replace(
         message,
         # From a BCC address nobody writes: it matches nothing (M13).
-        sender=_hide_in_name(sender, form)
-        if sender and not form.token_of(sender.address)
-        else None,
+        sender=next(iter(_split(senders, form)[0]), None),
         to=to,
         cc=(*cc, BCC_PLACEHOLDER) if in_to or in_cc else cc,
         bcc=(*bcc, BCC_PLACEHOLDER) if in_bcc or set(enveloped) - set(shown) else bcc,
         reply_to=_split(message.reply_to, form)[0],
         original_senders=_split(message.original_senders, form)[0],
         subject=hide(message.subject, form),
+        rfc822_message_id=own_id and _hide_in_id(own_id, form),
+        in_reply_to=tuple(_hide_in_id(id_, form) for id_ in message.in_reply_to),
+        references=tuple(_hide_in_id(id_, form) for id_ in message.references),
         delivered_to=(),
-        drops=tokens,
+        drops=tokens[:MAX_BCC_ADDRESSES],
     )
 
 
 def hide_in_content(content: Content, form: BccAddressFormat | None) -> Content:
     """The content without BCC addresses in bodies, snippet and file names.
 
-    The bytes of attachments are another matter: `hide_in_bytes`.
+    The bytes of attachments are another matter: `hide_in_file`.
     """
     if form is None:
         return content
+    cut = content.truncated
+    text = content.text and hide(content.text, form, cut=cut)
+    html = content.html and hide(content.html, form, cut=cut)
+    changed = (text, html) != (content.text, content.html)
     return replace(
         content,
-        text=hide(content.text, form) if content.text else content.text,
-        html=hide(content.html, form) if content.html else content.html,
-        snippet=hide(content.snippet, form),
+        text=text,
+        html=html,
+        # A snippet can end within an address.
+        snippet=snippet_of(text, html) if changed else content.snippet,
         attachments=tuple(_hide_in_part(part, form) for part in content.attachments),
     )
 
 
 def _hide_in_part(part: AttachmentPart, form: BccAddressFormat) -> AttachmentPart:
-    if part.filename is None:
-        return part
-    return replace(part, filename=hide(part.filename, form))
+    return replace(
+        part,
+        filename=part.filename and hide(part.filename, form),
+        content_type=hide(part.content_type, form),
+        content_id=part.content_id and hide(part.content_id, form),
+    )
+
+
+def _hide_in_id(message_id: Rfc822MessageId, form: BccAddressFormat) -> Rfc822MessageId:
+    """The same for all who refer to the message."""
+    return Rfc822MessageId(hide(message_id, form))
 
 
 def _hide_in_name(person: Address, form: BccAddressFormat) -> Address:
@@ -120,56 +152,12 @@ def _hide_in_name(person: Address, form: BccAddressFormat) -> Address:
 def _split(
     addresses: Iterable[Address], form: BccAddressFormat
 ) -> tuple[tuple[Address, ...], list[str]]:
+    """The people, and a token for each BCC address: empty where one is only part."""
     people: list[Address] = []
     tokens: list[str] = []
     for address in addresses:
-        token = form.token_of(address.address)
-        if token is None:
-            people.append(_hide_in_name(address, form))
+        if holds_bcc_address(address.address, form):
+            tokens.append(form.token_of(address.address) or "")
         else:
-            tokens.append(token)
+            people.append(_hide_in_name(address, form))
     return tuple(people), tokens
-
-
-@functools.cache
-def _certain_word(form: BccAddressFormat) -> str:
-    """A word in lower case that any text with an address of this form holds."""
-    words = re.findall(r"[a-z0-9]+", form.prefix or form.domain)
-    shown = "" if form.prefix else _shown(form.domain)
-    return max(words, key=len, default="") if shown.isascii() else ""
-
-
-@functools.cache
-def _pattern(form: BccAddressFormat) -> re.Pattern[str]:
-    prefix = "".join(_character(c) for c in form.prefix) + _BREAK
-    token = rf"(?:[a-z2-7]{_BREAK}){{{TOKEN_CHARS}}}"
-    spellings = {form.domain, _shown(form.domain)}
-    domains = "|".join(
-        "".join(_character(c) for c in domain) for domain in sorted(spellings)
-    )
-    domain = rf"{_character('@')}{_BREAK}(?:{domains})"
-    # Nothing of a longer word: that is another address, or none.
-    end = r"(?![a-z2-7])"
-    tail = rf"(?:{domain}|{end})" if form.prefix else domain
-    return re.compile(f"{prefix}{token}{tail}", re.IGNORECASE)
-
-
-def _character(char: str) -> str:
-    """A pattern for one character, plain or escaped as HTML and URLs escape signs."""
-    if char.isascii() and char.isalnum():
-        return re.escape(char)
-    number = ord(char)
-    escaped = [f"%{octet:02x}" for octet in char.encode()]
-    spellings = [re.escape(char), rf"&#0?{number};", rf"&#x0?{number:x};"]
-    spellings.append("".join(escaped))
-    if char in _ENTITIES:
-        spellings.append(_ENTITIES[char])
-    return f"(?:{'|'.join(spellings)})"
-
-
-def _shown(domain: str) -> str:
-    """The domain as a mail program shows it to a person."""
-    try:
-        return domain.encode("ascii").decode("idna")
-    except UnicodeError:
-        return domain

@@ -28,7 +28,7 @@ def decide(message: MessageHeaders, mailbox: MailboxForMatching) -> Lookup[Decis
 
     Promises: internal mail is never recorded (M11), nothing outside the users'
     subaccounts, at most one place a subaccount, no contact is created but by the
-    user's own BCC address (M7, B2). The message has been through `bcc.veil`.
+    user's own BCC address (M7, B2). The message has been through `bcc_redaction`.
     """
     if message.labels & (NEVER_READ | LABELS_OUT_OF_SIGHT):
         return Decision("M1")

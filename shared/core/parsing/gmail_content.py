@@ -78,18 +78,23 @@ def content_of(
         else:
             _add_attachment(found, leaf.part)
     text, html = (_within_cap(found, body) for body in shown(found.bodies))
+    return Content(
+        text=text,
+        html=html,
+        attachments=_with_places(found.attachments, html or ""),
+        snippet=snippet_of(text, html),
+        truncated=found.truncated,
+    )
+
+
+def snippet_of(text: str | None, html: str | None) -> str:
+    """The beginning of what a message says, on one line."""
     readable = (
         text[:_SNIPPET_SOURCE_CHARS]
         if text and text.strip()
         else text_from_html(html or "", _SNIPPET_SOURCE_CHARS)
     )
-    return Content(
-        text=text,
-        html=html,
-        attachments=_with_places(found.attachments, html or ""),
-        snippet=one_line(readable)[:SNIPPET_CHARS].rstrip(),
-        truncated=found.truncated,
-    )
+    return one_line(readable)[:SNIPPET_CHARS].rstrip()
 
 
 def held_back_bodies(resource: Mapping[str, Any]) -> tuple[str, ...]:

@@ -18,7 +18,11 @@ from shared.core.limits import MAX_INDEXED_ADDRESSES, MAX_THREAD_PARTICIPANTS
 from shared.core.mail import Address
 from shared.core.matching import own_ids
 from shared.core.matching.bcc import BccAddressFormat
-from shared.core.matching.bcc_redaction import hide
+from shared.core.matching.bcc_redaction import (
+    hide,
+    hide_in_file,
+    holds_bcc_address,
+)
 from shared.core.parsing.plain_text import one_line, safe_filename
 from shared.core.parsing.sanitise import safe_html
 from shared.core.parsing.text_from_html import text_from_html
@@ -74,7 +78,7 @@ def without_bcc_addresses(
     if form is None:
         return request, tuple(uploads)
     for person in (*request.to, *request.cc, *request.bcc):
-        if person.address and form.token_of(person.address):
+        if person.address and holds_bcc_address(person.address, form):
             raise bad_field(person.pointer, "is a BCC address")
 
     def hidden(text: str | None) -> str | None:
@@ -93,7 +97,13 @@ def without_bcc_addresses(
         html=hidden(request.html),
     )
     return quoted, tuple(
-        replace(upload, filename=hidden(upload.filename)) for upload in uploads
+        replace(
+            upload,
+            filename=hidden(upload.filename),
+            content_id=hidden(upload.content_id),
+            data=hide_in_file(upload.content_type, upload.data, form),
+        )
+        for upload in uploads
     )
 
 

@@ -13,7 +13,7 @@ from shared.core.limits import MAX_ATTACHMENT_BYTES
 from shared.core.mail import AttachmentPart, Content, MessageHeaders
 from shared.core.matching import recording
 from shared.core.matching.bcc import BccAddressFormat
-from shared.core.matching.bcc_redaction import hide_in_bytes, hide_in_content
+from shared.core.matching.bcc_redaction import hide_in_content, hide_in_file
 from shared.core.matching.places import Placement
 from shared.core.moments import to_epoch_ms
 from shared.core.parsing.sanitise import safe_html
@@ -95,8 +95,7 @@ class ContentFetcher:
         if data is None and part.size <= MAX_ATTACHMENT_BYTES:
             data = _fetch(batch, headers, part)
         if data is not None:
-            if part.content_type.startswith(("text/", "message/")):
-                data = hide_in_bytes(data, self._bcc_form)
+            data = hide_in_file(part.content_type, data, self._bcc_form)
             name = messages.attachment_name(number)
             upload.put(name, data, "application/octet-stream")
         return Attachment(
