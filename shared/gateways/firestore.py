@@ -9,7 +9,8 @@ API's reference):
 - update time that no longer holds, the document deleted meanwhile included:
   FAILED_PRECONDITION
 - contention: ABORTED; nothing was applied
-- more than a document holds, in bytes or index entries: INVALID_ARGUMENT
+- more than a document holds, in bytes or index entries: INVALID_ARGUMENT, told from
+  everything else that is wrong with a request only by what the text says
 - deadline, unavailable, internal on a commit: it may have been applied
 
 A write that leaves a document as it was keeps its update time.
@@ -20,6 +21,7 @@ function asks for documents, and nowhere else.
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -58,6 +60,21 @@ from shared.ports import (
 _CALL_SECONDS = 8.0
 _TOTAL_SECONDS = 18.0
 _DATABASE = "(default)"
+
+# How Firestore words that a document is too large ("cannot be written because its size
+# (1,048,667 bytes) exceeds the maximum allowed size", "because it exceeds the maximum
+# size allowed", firebase-js-sdk#4958; "value of property ... is longer than 1048487
+# bytes"), how Datastore beneath it does ("entity is too big", nodejs-datastore#77; "too
+# many index entries", "too many indexed properties"), and how the emulator does. That
+# of an indexed value ("longer than 1500 bytes") is not among them: it is a bug.
+_SAYS_FULL = re.compile(
+    r"\bexceeds the maximum (?:allowed )?size\b"
+    r"|\bmaximum (?:entity|document) size\b"
+    r"|\b(?:entity|document) is too (?:big|large)\b"
+    r"|\blonger than 1048\d{3} bytes"
+    r"|\btoo many index(?:ed properties| entries)\b",
+    re.IGNORECASE,
+)
 
 
 class FirestoreDocuments:
@@ -226,8 +243,10 @@ def _error(fault: BaseException, writes: Sequence[Write]) -> SyncError:
             return DocumentMissing()
         return Misconfigured("The project has no such Firestore database.")
     if isinstance(fault, google.InvalidArgument) and writes:
-        # Everything else that it may mean is checked before the call.
-        return DocumentFull()
+        # Anything else that it may mean is a bug of ours, and must look like one.
+        if _SAYS_FULL.search(str(fault.message)):
+            return DocumentFull()
+        return error_of(fault, "Firestore")
     if isinstance(fault, google.FailedPrecondition):
         if any(getattr(write, "version", None) is not None for write in writes):
             return Conflict()

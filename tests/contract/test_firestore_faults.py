@@ -73,7 +73,8 @@ SWAP = Put("c/d", {"x": 1}, VERSION)
         (google.FailedPrecondition("canary"), PLAIN, Misconfigured),
         (google.NotFound("canary"), UPDATE, DocumentMissing),
         (google.NotFound("canary"), PLAIN, Misconfigured),
-        (google.InvalidArgument("canary"), PLAIN, DocumentFull),
+        (google.InvalidArgument("canary"), PLAIN, Permanent),
+        (google.InvalidArgument("canary is longer than 1500 bytes"), PLAIN, Permanent),
         (google.OutOfRange("canary"), PLAIN, Permanent),
         (google.PermissionDenied("canary"), PLAIN, Misconfigured),
         (google.Unauthenticated("canary"), PLAIN, Misconfigured),
@@ -110,6 +111,31 @@ def test_what_a_fault_of_a_commit_becomes(
     with pytest.raises(SyncError) as raised:
         documents.commit([write])
     assert type(raised.value) is error
+    assert "canary" not in raised.value.detail
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "A document cannot be written because it exceeds the maximum size allowed.",
+        "Document 'projects/p/databases/(default)/documents/c/canary' cannot be written"
+        " because its size (1,048,667 bytes) exceeds the maximum allowed size of"
+        " 1,048,576 bytes.",
+        'The value of property "canary" is longer than 1048487 bytes.',
+        "entity is too big",
+        "entity is too large",
+        "maximum entity size is 1048576 bytes",
+        "too many index entries for entity",
+        "Too many indexed properties for entity: canary",
+    ],
+)
+def test_a_document_is_full_only_when_firestore_says_so(
+    documents: FirestoreDocuments, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    """Anything else that a commit's argument may be wrong in is a bug of ours."""
+    failing(monkeypatch, google.InvalidArgument(text))
+    with pytest.raises(DocumentFull) as raised:
+        documents.commit([PLAIN])
     assert "canary" not in raised.value.detail
 
 
