@@ -50,6 +50,12 @@ MAX_NEW_CONTACTS = 50
 MAX_THREAD_PARTICIPANTS = 100
 # Mailboxes that a record lists. An entry takes some 600 bytes of its document's 1 MiB.
 MAX_COPIES_LISTED = 500
+# Bytes of an address's document (1 MiB, read for every mail with the address) that its
+# contacts may take: some 2,600 of them, 74 when all have 20 addresses of full length.
+MAX_CONTACTS_BYTES = 400_000
+# Users that logging by BCC makes an address remember; 133 bytes each, at most. With the
+# contacts that leaves room for a new one, and for members.
+MAX_ESTABLISHED = 4000
 # Send-as addresses of one account; Gmail's own limit is 99 (Gmail help, read 2026-12).
 MAX_ALIASES = 500
 # How often Gmail may announce a change that is not readable before the hint is dropped;

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared.core.ids import ContactId, SubaccountId, UserId
+from shared.core.limits import MAX_CONTACTS_BYTES
 from shared.core.parsing.spellings import mailbox_key
 from shared.core.records import Contact, Member, Subaccount
 from shared.ports import (
@@ -265,15 +266,62 @@ def write_contacts(
         for address in before.data.get("emails", ()):
             entries.setdefault(address, {})[contact.id] = DeleteField()
         for address in contact.emails:
-            entries.setdefault(address, {})[contact.id] = {
-                "created_at": created_at,
-                "assigned_to": contact.assigned_to,
-                "emails": list(contact.emails),
-            }
+            entries.setdefault(address, {})[contact.id] = _entry(contact, created_at)
     return writes + [
         Merge(paths.address(subaccount, address), {"contacts": contacts})
         for address, contacts in entries.items()
     ]
+
+
+def beyond_the_cap(
+    entries: Iterable[Snapshot],
+    subaccount: SubaccountId,
+    contacts: Sequence[ContactToWrite],
+) -> list[ContactToWrite]:
+    """The contacts for which one of their addresses has no room.
+
+    `entries` are the addresses' documents. Contacts before another one of the same
+    commit count. One that the address has already stays, and may get shorter.
+    """
+    known = {entry.path: dict(entry.data.get("contacts", {})) for entry in entries}
+    taken = {
+        path: sum(_entry_size(contact, entry) for contact, entry in at.items())
+        for path, at in known.items()
+    }
+    refused = []
+    for contact in contacts:
+        size = _entry_size(contact.id, _entry(contact, 0))
+        added = {
+            path: size - _entry_size(contact.id, known[path].get(contact.id))
+            for path in (paths.address(subaccount, email) for email in contact.emails)
+        }
+        if any(
+            more > 0 and taken[path] + more > MAX_CONTACTS_BYTES
+            for path, more in added.items()
+        ):
+            refused.append(contact)
+            continue
+        for path, more in added.items():
+            taken[path] += more
+            known[path][contact.id] = _entry(contact, 0)
+    return refused
+
+
+def _entry(contact: ContactToWrite, created_at: int) -> dict[str, object]:
+    """What an address says of a contact that has it."""
+    return {
+        "created_at": created_at,
+        "assigned_to": contact.assigned_to,
+        "emails": list(contact.emails),
+    }
+
+
+def _entry_size(contact: str, entry: Mapping[str, Any] | None) -> int:
+    """Bytes of a contact in an address's document, as Firestore counts them."""
+    if entry is None:
+        return 0
+    texts = (contact, *entry, entry.get("assigned_to") or "", *entry.get("emails", ()))
+    return 8 + sum(len(text.encode()) + 1 for text in texts)
 
 
 def hide_contact(

@@ -118,9 +118,10 @@ def test_what_a_fault_of_a_commit_becomes(
     "text",
     [
         "A document cannot be written because it exceeds the maximum size allowed.",
-        "Document 'projects/p/databases/(default)/documents/c/canary' cannot be written"
-        " because its size (1,048,667 bytes) exceeds the maximum allowed size of"
-        " 1,048,576 bytes.",
+        (
+            "Document 'c/canary' cannot be written because its size (1,048,667 bytes) "
+            "exceeds the maximum allowed size of 1,048,576 bytes."
+        ),
         'The value of property "canary" is longer than 1048487 bytes.',
         "entity is too big",
         "entity is too large",

@@ -56,11 +56,15 @@ def first_contact(
 
 
 def _is_nobodys(copy: MailboxCopy, subaccount: SubaccountId, address: str) -> bool:
-    """Mail from before a contact was erased does not bring it back."""
+    """Mail from before a contact was erased does not bring it back.
+
+    An address whose document may get no longer makes no contact (M7 decides): else the
+    commit were refused, and mail for other contacts with it.
+    """
     fact = copy.known.address(subaccount, address)
     if fact.erased_at is not None and fact.erased_at >= copy.message.internal_date:
         return False
-    return not fact.contacts
+    return fact.has_room and not fact.contacts
 
 
 def _free_ids(

@@ -15,7 +15,7 @@ from shared.core.limits import MAX_NEW_CONTACTS
 from shared.core.mail import MessageHeaders
 from shared.core.matching.ancestors import find_threads, is_exclusive, new_thread
 from shared.core.matching.bcc_contacts import first_contact, may_make, new_contacts
-from shared.core.matching.facts import BccOwner, BccOwnerKey
+from shared.core.matching.facts import AddressFact, BccOwner, BccOwnerKey
 from shared.core.matching.lookups import Known, Lookup
 from shared.core.matching.mailbox_copy import MailboxCopy
 from shared.core.matching.parties import Parties, holders, is_any_listed
@@ -179,8 +179,12 @@ def _to_establish(
         address
         for address in external
         if address in logged_to or parties.is_contacts(address, contact)
-        if user not in parties.known.address(case.subaccount, address).established
+        if _may_establish(parties.known.address(case.subaccount, address), user)
     )
+
+
+def _may_establish(fact: AddressFact, user: UserId) -> bool:
+    return fact.has_room and user not in fact.established
 
 
 def _never_logs(case: _Case, address: str) -> bool:

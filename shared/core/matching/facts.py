@@ -14,6 +14,7 @@ from shared.core.ids import (
     ThreadId,
     UserId,
 )
+from shared.core.limits import MAX_ESTABLISHED
 from shared.core.people import SubaccountForMatching
 
 
@@ -79,6 +80,11 @@ class AddressFact:
     members: frozenset[UserId] = frozenset()
     established: frozenset[UserId] = frozenset()
     erased_at: int | None = None
+
+    @property
+    def has_room(self) -> bool:
+        """Whether mail may still add a contact or a relation to what is known."""
+        return len(self.established) < MAX_ESTABLISHED
 
     @property
     def contact(self) -> ContactAtAddress | None:

@@ -95,23 +95,40 @@ class ContactImport:
         rows = list(self._batch.values())
         self._batch.clear()
         self._addresses = 0
-        if rows and self._commit(rows) is not None:
-            # Whatever is wrong with one of them: the others do not suffer.
-            for row in rows:
-                error = self._commit([row])
-                if error is not None:
-                    self._fail(FailedRow(row.line, error.code, error.detail))
+        if rows:
+            self._write_rows(rows)
+
+    def _write_rows(self, rows: list[Row]) -> None:
+        """Write rows; whatever is wrong with one of them, the others do not suffer.
+
+        Rows beyond an address's cap are known before the commit. When the commit is
+        refused all the same, halves are tried: a few commits for each bad row.
+        """
+        error = self._commit(rows)
+        if error is None:
+            return
+        if len(rows) == 1:
+            self._fail(FailedRow(rows[0].line, error.code, error.detail))
+            return
+        half = len(rows) // 2
+        self._write_rows(rows[:half])
+        self._write_rows(rows[half:])
 
     def _commit(self, rows: list[Row]) -> Conflict | DocumentFull | None:
         """Write rows; the error when one of them cannot be written."""
         contacts = [row.contact for row in rows]
+        full = DocumentFull(TOO_MANY_AT_ADDRESS)
         try:
-            retry_on_conflict(
+            refused = retry_on_conflict(
                 lambda: self._directory.write_contacts(self._subaccount, contacts)
             )
         except Conflict as error:
             return error
         except DocumentFull:
-            return DocumentFull(TOO_MANY_AT_ADDRESS)
-        self._done.imported += len(rows)
+            return full
+        ids = {contact.id for contact in refused}
+        for row in rows:
+            if row.contact.id in ids:
+                self._fail(FailedRow(row.line, full.code, full.detail))
+        self._done.imported += len(rows) - len(ids)
         return None

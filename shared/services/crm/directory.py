@@ -236,21 +236,33 @@ class Directory:
         """
         self.require(subaccount)
         try:
-            retry_on_conflict(lambda: self.write_contacts(subaccount, [wanted]))
+            refused = retry_on_conflict(
+                lambda: self.write_contacts(subaccount, [wanted])
+            )
         except DocumentFull:
-            raise DocumentFull(TOO_MANY_AT_ADDRESS) from None
+            refused = [wanted]
+        if refused:
+            raise DocumentFull(TOO_MANY_AT_ADDRESS)
         return self.contact_as_given(subaccount, wanted.id)
 
     def write_contacts(
         self, subaccount: SubaccountId, wanted: list[ContactToWrite]
-    ) -> None:
+    ) -> list[ContactToWrite]:
         """Write contacts with different ids, once, each in one commit.
 
-        Raises one of `compare_and_set.OVERTAKEN` when somebody came in between: do it
-        again.
+        Gives back those for which an address has no room; they are not written. Raises
+        DocumentFull when a document is full in spite of the cap, and one of
+        `compare_and_set.CONFLICTS` when somebody came in between: do it again.
         """
         names = [paths.contact(subaccount, contact.id) for contact in wanted]
-        before = self._documents.get(names)
+        entries = [
+            paths.address(subaccount, email)
+            for email in dict.fromkeys(
+                email for contact in wanted for email in contact.emails
+            )
+        ]
+        found = self._documents.get([*names, *entries])
+        before, at_addresses = found[: len(names)], found[len(names) :]
         erasing = [
             snapshot
             for snapshot in before
@@ -260,15 +272,24 @@ class Directory:
             self._erasure.erase(subaccount, ContactId(snapshot.id))
         if erasing:
             before = self._documents.get(names)
-        changes = list(zip(before, wanted, strict=True))
+        refused = records.beyond_the_cap(at_addresses, subaccount, wanted)
+        changes = [
+            (snapshot, contact)
+            for snapshot, contact in zip(before, wanted, strict=True)
+            if contact not in refused
+        ]
+        if not changes:
+            return refused
         writes = records.write_contacts(subaccount, changes, self._now())
-        if len(writes) <= _MAX_WRITES or len(wanted) == 1:
+        if len(writes) <= _MAX_WRITES or len(changes) == 1:
             self._documents.commit(writes)
-            return
+            return refused
         # Many addresses go away: what a row costs is known only now.
         half = len(wanted) // 2
-        self.write_contacts(subaccount, wanted[:half])
-        self.write_contacts(subaccount, wanted[half:])
+        return [
+            *self.write_contacts(subaccount, wanted[:half]),
+            *self.write_contacts(subaccount, wanted[half:]),
+        ]
 
     def delete_contact(self, subaccount: SubaccountId, contact: ContactId) -> None:
         """Erase a contact with all that was said; a missing one is no error."""
