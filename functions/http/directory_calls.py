@@ -111,6 +111,7 @@ def delete_user(call: Call[None, None]) -> None:
 def put_contact(call: Call[contacts.ContactIn, None]) -> contacts.Contact:
     """Create or replace a contact; its conversation stays."""
     wanted = _to_write(call.contact, call.body)
+    call.services.bcc.refuse_among(wanted.emails)
     return _contact(call.services.directory.put_contact(call.subaccount, wanted))
 
 
@@ -136,10 +137,12 @@ def import_contacts(call: Call[None, None]) -> Response:
         try:
             value = reading_bodies.json_object(line)
             row = reading_bodies.checked(value, contacts.ContactRow)
+            wanted = _to_write(ContactId(row.id), row)
+            call.services.bcc.refuse_among(wanted.emails)
         except Problem as problem:
             job.refuse(number, problem)
         else:
-            job.add(Row(number, _to_write(ContactId(row.id), row)))
+            job.add(Row(number, wanted))
     done = job.finish()
     more = done.failed_count > len(done.failed)
     imported = contacts.Imported(

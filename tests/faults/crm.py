@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.faults.leaks import PASSWORD
 from tests.faults.registry import flow
 from tests.faults.sending import copied
 from tests.faults.syncing import ADA, BOB, ME, team
@@ -26,7 +27,7 @@ def talked(world: World) -> None:
 @flow(lambda _: None)
 def a_crm_is_wired(world: World) -> None:
     """A subaccount with a password to keep, a user, a contact."""
-    smtp = {**PROVIDER["smtp"], "password": "secret"}
+    smtp = {**PROVIDER["smtp"], "password": PASSWORD}
     world.call("PUT", S, {"name": "S", "default_provider": {"smtp": smtp}})
     world.call("PUT", f"{S}/users/u", {"name": "U", "email": PROFILE})
     contact = {"name": "Ada", "emails": [ADA], "assigned_to": "u"}

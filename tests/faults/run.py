@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, redirect_stdout
 from dataclasses import dataclass
+from io import StringIO
 from unittest import mock
 
 from tests.faults.deployment import Entry
+from tests.faults.leaks import leaks
 from tests.faults.observed import Observed, differences, observe
 from tests.faults.registry import Flow
 from tests.faults.strays import strays
@@ -64,6 +66,7 @@ def tell(flow: Flow, point: CrashPoint | None = None) -> Told:
     with ExitStack() as stack:
         for target, value in (FEW_SHARDS | flow.patches).items():
             stack.enter_context(mock.patch(target, value))
+        logged = stack.enter_context(redirect_stdout(StringIO()))
         world = stack.enter_context(World(**flow.settings).running())
         flow.given(world)
         world.settle()
@@ -83,6 +86,8 @@ def tell(flow: Flow, point: CrashPoint | None = None) -> Told:
         world.settle()
         left = strays(world)
         assert not left, f"nothing leads to {left}"
+        seen = leaks(world, logged.getvalue())
+        assert not seen, f"not to be seen: {seen}"
         return Told(entries, calls, observe(world, began))
 
 

@@ -208,3 +208,19 @@ def contact_of(world: World) -> str:
 def copy(world: World) -> None:
     """A mail from Gmail to two strangers, with the BCC address in Bcc."""
     world.sends(ME, f"{ADA}, {BOB}", "Logged", headers={"Bcc": world.drop()})
+
+
+@flow(copied)
+def mail_quotes_the_bcc_address(world: World) -> None:
+    """In the answer of a contact, and in what the CRM answers to that (B6)."""
+    drop = world.drop()
+    first = world.mail(ME, ADA, "Logged", headers={"Cc": drop})
+    world.world.send_from_gmail(ME, first.as_bytes())
+    world.settle()
+    answer = world.mail(ADA, ME, f"Re: {drop}", text=f"> Cc: {drop}\n" + "x" * 210_000)
+    answer["In-Reply-To"] = first["Message-ID"]
+    answer.add_attachment(f"mailto:{drop}", filename=f"{drop}.txt")
+    world.world.deliver_from_outside(answer.as_bytes(), [ME])
+    world.settle()
+    text = f"Yes.\n> Cc: {drop}"
+    world.posts("answer", to=[{"address": ADA}], subject=drop, text=text)

@@ -78,6 +78,27 @@ def test_b1_a_connection_shows_addresses_of_covered_subaccounts_only(
     assert set(both) == {"s", "s2"}
 
 
+def test_b6_no_contact_has_a_bcc_address(system: BccSystem, call: Caller) -> None:
+    emails = [ADA, f"log+{'Q' * 20}@logs.example"]
+    path = "/v1/subaccounts/s/contacts/c"
+    refused = call("PUT", path, {"name": "C", "emails": emails})
+    wrong = [{"pointer": "/emails/1", "detail": "is a BCC address"}]
+    assert (refused.status_code, refused.json["errors"]) == (422, wrong)
+    rows = "".join(
+        json.dumps({"id": f"c{n}", "name": "C", "emails": [email]}) + "\n"
+        for n, email in enumerate(emails)
+    )
+    done = call.client.post(
+        "/v1/subaccounts/s/contacts:import",
+        data=rows,
+        content_type="application/x-ndjson",
+        headers={"Authorization": f"Bearer {support.token(['s'], now=EPOCH)}"},
+    ).json
+    assert (done["imported"], [row["line"] for row in done["failed"]]) == (1, [2])
+    assert done["failed"][0]["detail"] == "/emails/0 is a BCC address"
+    assert list(system.contacts()) == [ADA]
+
+
 def test_b1_rotating(system: BccSystem, call: Caller) -> None:
     path = "/v1/subaccounts/s/users/u/bcc-address:rotate"
     old = system.drop()

@@ -1,9 +1,9 @@
-"""No word of a mail, no address and no secret is logged or told, whatever fails.
+"""No word of a mail, no address and no secret is logged, told or noted, whatever fails.
 
 Every flow runs again and again; each time another gateway call fails, in another way,
 with the canaries in the error's own message. All output of the process and all answers
 are searched. Only what a caller may read may be answered, and no answer of a push holds
-anything.
+anything. So is what is kept for operators, and the reasons that callers are given.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from gmail_simulator.consent import consent
 from shared import errors, logs
 from shared.bootstrap import Services
 from shared.core.ids import UserId
+from tests.faults.leaks import NOTES
 from tests.security.deployment import Deployment
 from tests.support import api
 from tests.support.crash import Crashing, CrashPlan
@@ -36,6 +37,14 @@ TEXT = f"{WORD} text of a mail"
 
 # What is thrown, with everything in it that must not come out.
 TALE = f"{TEXT} to {THEM} by {MIA}: Bearer ya29.{SECRET} password={SECRET}"
+
+
+def _said(error: errors.SyncError) -> errors.SyncError:
+    """What a gateway makes of a refusal: our own words, and theirs apart."""
+    error.said = TALE
+    return error
+
+
 FAULTS: list[Callable[[], Exception]] = [
     lambda: errors.Transient(TALE),
     lambda: errors.RateLimited(TALE, retry_after=1),
@@ -50,7 +59,11 @@ FAULTS: list[Callable[[], Exception]] = [
     lambda: errors.HistoryExpired(TALE),
     lambda: errors.FateUnknown(TALE),
     lambda: errors.Unauthenticated(TALE),
+    lambda: _said(errors.Permanent()),
+    lambda: _said(errors.Transient()),
+    lambda: _said(errors.FateUnknown()),
     lambda: google.InvalidArgument(TALE),
+    lambda: google.ServiceUnavailable(TALE),
     lambda: requests.ConnectionError(TALE),
     lambda: ValueError(TALE),
     lambda: UnicodeDecodeError("utf-8", TALE.encode(), 0, 1, TALE),
@@ -200,6 +213,7 @@ def wrong_calls(d: Canaries) -> None:
 FLOWS = (inbound, outbound, bcc, connecting, disconnecting, auditing, wrong_calls)
 
 
+MAX_TOLD_CHARS = 600
 TRIED: set[str] = set()
 """Methods of gateways that have failed in every way."""
 
@@ -221,6 +235,27 @@ def told(d: Canaries) -> str:
         for answer in d.answers
         if answer.status_code >= 400
     )
+
+
+def noted(d: Canaries) -> list[str]:
+    """The canaries in what is kept beside the mail itself, and in reasons."""
+    documents = d.outside.documents.dump()
+    notes = {
+        path: repr(data) for path, data in documents.items() if path.startswith(NOTES)
+    }
+    found = [f"{word} in {path}" for path in notes for word in _beyond_ids(notes[path])]
+    for path, data in documents.items():
+        told = repr([data.get("reason"), data.get("failure")])
+        # The other side's words about a mail may be quoted, its secrets never.
+        found += [f"{word} in {path}" for word in (SECRET, "ya29") if word in told]
+        if len(told) > MAX_TOLD_CHARS:
+            found.append(f"a reason without end in {path}")
+    return found
+
+
+def _beyond_ids(note: str) -> list[str]:
+    """The mailbox that it is about is named in a note."""
+    return [word for word in hidden_in(note) if word != MIA]
 
 
 def run(d: Canaries, flow: Callable[[Canaries], None], plan: CrashPlan) -> None:
@@ -253,6 +288,7 @@ def test_no_canary_is_logged_or_told_whatever_fails(
         (calls.index(method) + 1, fault) for method in methods for fault in FAULTS
     ]
     lines = 0
+    before: set[str] = set()
     for number, fault in tries:
         capfd.readouterr()
         run(d, flow, FaultPlan(number, fault()))
@@ -260,6 +296,11 @@ def test_no_canary_is_logged_or_told_whatever_fails(
         where = f"{calls[number - 1]} {fault().__class__.__name__}"
         assert hidden_in(output) == [], where
         assert hidden_in(told(d)) == [], where
+        # A message of our own is made of fixed words, which this one is not.
+        own_words = isinstance(fault(), errors.SyncError) and not fault().said
+        now = {*noted(d)}
+        assert own_words or now <= before, where
+        before |= now
         lines += output.count("\n")
     assert lines > len(tries)  # else nothing was looked at
 

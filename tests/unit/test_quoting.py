@@ -42,6 +42,8 @@ def test_s8_the_words_stay_on_one_line(said: str, shown: str) -> None:
         ("550 eve.secretary no", "550 eve.secretary no"),
         (f"{EVE}", ""),
         ("401 Bearer abc.def is bad, ya29.a0Af-x too", "401 … is bad, … too"),
+        ("400 Password=Sesame42, refresh_token:x1", "400 Password… refresh_token…"),
+        ("535 Bad password: try again", "535 Bad password: try again"),
     ],
 )
 def test_s8_only_addresses_that_all_can_see_are_quoted(said: str, shown: str) -> None:

@@ -19,9 +19,11 @@ _HIDDEN = "…"
 _BLANKS = re.compile(r"\s+")
 # An @, also in the spellings that servers and URLs give it.
 _ATS = ("@", "\uff20", "%40")
-# How tokens begin or are introduced: Google's, and JWTs.
+# How tokens begin or are introduced: Google's, JWTs, and what is called a secret.
 _TOKEN = re.compile(
-    r"\bbearer\s+\S+|\b(?:ya29\.|GOCSPX-|1//|eyJ[\w-]{8})\S+", re.IGNORECASE
+    r"\bbearer\s+\S+|\b(?:ya29\.|GOCSPX-|1//|eyJ[\w-]{8})\S+"
+    r"|(?<=password|passcode)[=:]\S+|(?<=secret|_token)[=:]\S+",
+    re.IGNORECASE,
 )
 _AROUND = "<>()[]{}\"'`:;,.!?="
 _LEAST_PART = 4

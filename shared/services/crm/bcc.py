@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import secrets as random_keys
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from shared.core.ids import SubaccountId, UserId
 from shared.core.matching.bcc import LOGGING, BccAddressFormat, derive_token, token_key
+from shared.core.matching.bcc_redaction import holds_bcc_address
 from shared.errors import Misconfigured, Problem
 from shared.ports import Documents, Secrets, Snapshot
 from shared.repositories import bcc, paths
@@ -47,6 +48,24 @@ class BccAddresses:
         if self._form is None or self.lead_nowhere():
             return None
         return self._show(self._form, subaccount, user)
+
+    def refuse_among(self, emails: Sequence[str]) -> None:
+        """Raise Problem for a contact's address that is a BCC address (B6).
+
+        It would be shown to whoever reads the contact or gets mail with it.
+        """
+        bad = [
+            {"pointer": f"/emails/{number}", "detail": "is a BCC address"}
+            for number, email in enumerate(emails)
+            if self._form is not None and holds_bcc_address(email, self._form)
+        ]
+        if bad:
+            raise Problem(
+                422,
+                "invalid_request",
+                "The request is not valid; `errors` says where.",
+                errors=tuple(bad),
+            )
 
     def _show(
         self, form: BccAddressFormat, subaccount: SubaccountId, user: UserId
