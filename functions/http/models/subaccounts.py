@@ -9,14 +9,25 @@ from pydantic import AfterValidator, Field
 
 from functions.http.fields import Domain, Email, Id, ListEntry, Name
 from functions.http.models.base import MAX_LIST_ENTRIES, In, Out
-from shared.core.sending.provider_hosts import MAX_HOST_CHARS, host_to_connect
+from shared.core.sending.provider_hosts import MAX_HOST_CHARS, host_to_connect, usable
 
 NeverLog = Annotated[list[ListEntry], Field(max_length=MAX_LIST_ENTRIES)]
 Logging = Literal["established", "all_contacts", "threads"]
 
 
 def _check_host(value: str) -> str:
-    host_to_connect(value)
+    """A host that could be connected to; an address only if it ever may be.
+
+    A private one or this machine's is refused where it is connected to: whether it may
+    be used is a setting of the deployment.
+    """
+    host = host_to_connect(value)
+    try:
+        reachable = usable(host, allow_loopback=True, allow_private=True)
+    except ValueError:
+        return value  # a name: what it leads to is known when it is looked up
+    if reachable is None:
+        raise ValueError("must not be a reserved or link-local address")
     return value
 
 
