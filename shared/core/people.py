@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from shared.core.ids import MailboxId, SubaccountId, UserId
-from shared.core.parsing.spellings import mailbox_key
+from shared.core.parsing.spellings import mailbox_key, mailbox_keys
 from shared.core.records import Logging
 
 
@@ -55,8 +55,8 @@ class MailboxForMatching:
 
     def is_own(self, address: str) -> bool:
         """Say whether it is the mailbox's, in whatever spelling."""
-        return address in self.own_addresses or mailbox_key(address) in map(
-            mailbox_key, self.own_addresses
+        return address in self.own_addresses or mailbox_key(address) in mailbox_keys(
+            self.own_addresses
         )
 
     def subaccount(self, subaccount: SubaccountId) -> SubaccountForMatching:

@@ -359,6 +359,7 @@ def forget_addresses(entries: Iterable[Snapshot], erased_at: int) -> list[Write]
 
 
 def mailbox_addresses(mailbox: Mapping[str, Any]) -> frozenset[str]:
-    """The address and the aliases of a mailbox's document."""
-    own = [mailbox.get("address"), *mailbox.get("aliases", ())]
+    """The address, the aliases and the former addresses of a mailbox's document."""
+    aliases = (*mailbox.get("aliases", ()), *mailbox.get("former", ()))
+    own = [mailbox.get("address"), *aliases]
     return frozenset(address for address in own if address)

@@ -33,6 +33,7 @@ from shared.core.matching.facts import (
 )
 from shared.core.matching.lookups import Facts, Lookup
 from shared.core.matching.places import Placement
+from shared.errors import Permanent
 from shared.ports import Documents, Query
 from shared.repositories import bcc, paths
 from shared.repositories.contact_quota import ContactQuota
@@ -63,7 +64,7 @@ class FactFinder:
         """Learn what these computations ask for; gives what comes of them so far.
 
         They must be pure: they are run again, in order, with what was learnt. One that
-        fails is left to fail then.
+        fails, or asks for what cannot be, is left to fail then.
         """
         running: list[Generator[frozenset[Key], Facts, Result]] = []
         questions: list[frozenset[Key]] = []
@@ -71,7 +72,10 @@ class FactFinder:
         for asking in askings:
             self._step(asking, None, running, questions, results)
         while running:
-            self.learn(frozenset().union(*questions))
+            try:
+                self.learn(frozenset().union(*questions))
+            except Permanent:
+                return results  # whose question it was shows when each asks alone
             before = list(zip(running, questions, strict=True))
             running, questions = [], []
             for asking, keys in before:

@@ -102,7 +102,12 @@ SPELT = {
 }
 
 
-@pytest.mark.parametrize("around", ["{}", "Cc: {}, x", "<p>{}</p>", '<a x="{}">y</a>'])
+LONG = "and so on, " * 300  # long texts are looked at closely only where it pays
+
+
+@pytest.mark.parametrize(
+    "around", ["{}", LONG + "{}" + LONG, "Cc: {}, x", "<p>{}</p>", '<a x="{}">y</a>']
+)
 @pytest.mark.parametrize("how", SPELT)
 def test_b6_an_address_is_found_however_it_is_written(how: str, around: str) -> None:
     text = around.format(SPELT[how])

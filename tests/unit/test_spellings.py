@@ -28,3 +28,9 @@ def test_m11_one_mailbox_has_one_key(written: str, key: str) -> None:
     assert mailbox_key(key) == key
     if normalise(written):
         assert normalise(key) == key
+
+
+def test_m11_m12_a_tag_in_a_quoted_local_part_is_a_tag_too() -> None:
+    assert mailbox_key('"ann+x y"@client.example') == "ann@client.example"
+    assert mailbox_key('"ann x+y"@client.example') == '"ann x+y"@client.example'
+    assert mailbox_key('"+x y"@client.example') == '"+x y"@client.example'

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Iterator
 
-from shared.core.ids import MessageId, SubaccountId
+from shared.core.ids import MessageId, SubaccountId, is_id
 from shared.core.matching.facts import (
     AddressKey,
     CrmMessageFact,
@@ -17,9 +16,6 @@ from shared.core.matching.mailbox_copy import MailboxCopy
 from shared.core.matching.own_ids import record_named_by
 from shared.core.matching.parties import Parties, holders
 from shared.core.matching.places import Placement
-
-_NO_ID = re.compile(r"|\.{1,2}|__.*__")
-"""What nobody has as an id: the store reserves it, and refuses to look for it."""
 
 
 def copy_of_crm_mail(
@@ -125,8 +121,8 @@ def is_of_another_crm(copy: MailboxCopy, subaccount: SubaccountId) -> Lookup[boo
     if not (copy.is_marked_for_another(subaccount) and copy.is_believed):
         return False
     owner, _, record = (copy.message.crm_message or "").partition("/")
-    if _NO_ID.fullmatch(owner) or _NO_ID.fullmatch(record):
-        return False
+    if not (is_id(owner) and is_id(record)):
+        return False  # the store refuses to look for it
     theirs = SubaccountId(owner)
     sent, sender = (
         CrmMessageKey(theirs, MessageId(record)),

@@ -27,6 +27,9 @@ from shared.core.parsing.spellings import mailbox_key
 from shared.core.people import UserForMatching
 from shared.core.records import Direction
 
+_MAX_ANSWERED = 20
+"""Records under the Message-IDs that a mail answers: usually there is one."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Case:
@@ -150,13 +153,14 @@ def _is_direct_answer(case: _Case, thread: KnownThread) -> Lookup[bool]:
     Who got that mail answers from wherever he reads it. References alone prove no such
     thing: whoever got a forward of the thread has them too.
     """
-    for reference in case.copy.message.in_reply_to:
-        for known in case.copy.known.messages(case.subaccount, reference):
-            key = SentKey(case.subaccount, known.id)
-            yield from case.copy.known.ask(key)
-            if known.thread == thread.thread and case.copy.known.is_sent(key):
-                return True
-    return False
+    keys = [
+        SentKey(case.subaccount, known.id)
+        for reference in case.copy.message.in_reply_to
+        for known in case.copy.known.messages(case.subaccount, reference)
+        if known.thread == thread.thread
+    ][:_MAX_ANSWERED]
+    yield from case.copy.known.ask(*keys)
+    return any(map(case.copy.known.is_sent, keys))
 
 
 def _outbound(case: _Case, external: tuple[str, ...]) -> Lookup[Answer]:

@@ -12,7 +12,7 @@ from shared.core.matching.facts import ContactAtAddress, ThreadKey
 from shared.core.matching.lookups import Known, Lookup
 from shared.core.parsing.address import in_domains, is_listed
 from shared.core.parsing.headers import is_forward_subject
-from shared.core.parsing.spellings import mailbox_key
+from shared.core.parsing.spellings import mailbox_key, mailbox_keys
 from shared.core.people import SubaccountForMatching, UserForMatching
 
 
@@ -85,7 +85,7 @@ class Parties:
     def _is_ours(self, address: str) -> bool:
         return (
             address in self.ours
-            or mailbox_key(address) in map(mailbox_key, self.ours)
+            or mailbox_key(address) in mailbox_keys(self.ours)
             or in_domains(address, self.subaccount.internal_domains)
         )
 

@@ -23,6 +23,15 @@ IN_TEXT = "BCC-address"
 
 # How often an address is encoded again, as a link in a link is.
 _MAX_CODINGS = 6
+# Texts below are looked at closely at once.
+_SHORT = 2000
+# A word of which each letter is encoded, and letters from elsewhere that look alike.
+_ENTITIES = re.compile(
+    r"&#(?:[0-9]{1,8}|[xX][0-9a-fA-F]{1,8});?(?:&#[0-9xXa-fA-F]{1,9};?){7}"
+)
+_PERCENT = re.compile(r"%[0-9a-fA-F]{2}(?:%[0-9a-fA-F]{2}){7}")
+_BREAKS = ("<wbr", "&shy;", "\u00ad", "\u200b")
+_WIDE = re.compile("[\uff01-\uff5e]")
 # A part of a token that has been cut off tells too much from here on.
 _TELLING_CHARS = 4
 
@@ -91,7 +100,7 @@ def without_bcc_addresses(
     is one too: it is the secret. Tags in the middle of one stay. With `cut` the text's
     end was cut off, and what is left of an address there goes too.
     """
-    if len(text) < _TELLING_CHARS:
+    if len(text) < _TELLING_CHARS or not _may_hold_some(text, prefix, domain):
         return text
     found = [
         _written(reading, *place)
@@ -112,6 +121,36 @@ def bytes_without_bcc_addresses(data: bytes, prefix: str, domain: str) -> bytes:
     text = data.decode("utf-8", "surrogateescape")
     redacted = without_bcc_addresses(text, prefix, domain)
     return data if redacted == text else redacted.encode("utf-8", "surrogateescape")
+
+
+def _may_hold_some(text: str, prefix: str, domain: str) -> bool:
+    """Whether it is worth to look closely, which takes long: hardly any mail has one.
+
+    Programs encode signs and leave letters as they are, unless they encode whole words.
+    A short text costs nothing much.
+    """
+    if len(text) < _SHORT or "\0" in text:
+        return True
+    lower = text.lower()
+    if not text.isascii() and _WIDE.search(text):
+        return True
+    if sum(map(lower.count, _BREAKS)) >= TOKEN_CHARS:
+        return True
+    coded = lower.count("&#") >= TOKEN_CHARS or lower.count("%") >= TOKEN_CHARS
+    return (
+        any(
+            all(map(lower.__contains__, name.split("."))) for name in _spellings(domain)
+        )
+        or bool(prefix and _before_a_sign(prefix).search(lower))
+        or bool(coded and (_ENTITIES.search(text) or _PERCENT.search(text)))
+    )
+
+
+@lru_cache(maxsize=16)
+def _before_a_sign(prefix: str) -> re.Pattern[str]:
+    """The last word of the prefix, and behind it what is no letter."""
+    words = re.findall(r"[a-z0-9]+", prefix) or [""]
+    return re.compile(rf"{words[-1]}[^a-z0-9\s]")
 
 
 def _replaced(text: str, found: Iterable[tuple[int, int]]) -> str:

@@ -6,11 +6,12 @@ limit applies, it is a picture again and uses up no room. Linear, and never rais
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
-from shared.core.limits import MAX_MIME_PARTS
+from shared.core.limits import MAX_HTML_TAGS, MAX_MIME_PARTS
 from shared.core.parsing.encoded_words import from_base64
 from shared.core.parsing.html_scan import attributes_of, tags_of
 
@@ -40,7 +41,8 @@ def without_pictures(html: str, prefix: str) -> tuple[str, list[Picture]]:
     found: dict[str, Picture] = {}
     out: list[str] = []
     position = 0
-    for tag in tags_of(html):
+    # More tags than that are shown as text; the whole part can have 25 MB of them.
+    for tag in itertools.islice(tags_of(html), MAX_HTML_TAGS):
         if tag.name != "img" or tag.closing:
             continue
         source = next((a for a in attributes_of(html, tag) if a.name == "src"), None)

@@ -10,8 +10,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from shared.core.ids import GmailMessageId, GmailThreadId
+from shared.core.ids import GmailMessageId, GmailThreadId, is_id
 from shared.core.mail import Address, MessageHeaders
+from shared.core.moments import MAX_MOMENT
 from shared.core.parsing.address import normalise, parse_list, parse_sender
 from shared.core.parsing.authentication import authenticity
 from shared.core.parsing.gmail_content import content_of, held_back_bodies
@@ -81,8 +82,6 @@ METADATA_FIELDS = "id,threadId,labelIds,internalDate,payload/headers"
 FULL_FIELDS = "id,threadId,labelIds,internalDate,payload"
 
 _ID = re.compile(r"[A-Za-z0-9._~:-]{1,128}")
-# `{subaccount}/{message id}`, as `composing` writes it.
-_MARK = re.compile(rf"{_ID.pattern}(?:/{_ID.pattern})?")
 _MILLISECONDS = re.compile(r"[0-9]{1,15}")
 
 
@@ -124,7 +123,7 @@ def headers_of(resource: Mapping[str, Any]) -> MessageHeaders:
         original_senders=_original_senders(headers),
         reply_to=parse_list(values_of(headers, "Reply-To")),
         is_list=bool(values_of(headers, "List-Id")),
-        crm_message=next((mark for mark in marks if _MARK.fullmatch(mark)), None),
+        crm_message=next(filter(_is_mark, marks), None),
         delivered_to=_delivered_to(headers),
     )
 
@@ -164,9 +163,19 @@ def _id(resource: Mapping[str, Any], name: str) -> str:
     return value
 
 
+def _is_mark(text: str) -> bool:
+    """Whether it is `{subaccount}/{message id}`, or an id alone, as an index has it.
+
+    Both name documents: what the store reserves must never be looked for.
+    """
+    subaccount, slash, message = text.partition("/")
+    return is_id(subaccount) and (is_id(message) or not slash)
+
+
 def _internal_date(resource: Mapping[str, Any]) -> int:
     # int64 values are strings in Google's JSON; some servers send numbers.
     value = resource.get("internalDate")
     if not _MILLISECONDS.fullmatch(str(value)):
         raise Malformed("Gmail's message has no valid internalDate.")
-    return int(str(value))
+    # That of imported mail is the sender's Date, which can be any.
+    return min(int(str(value)), MAX_MOMENT)

@@ -6,8 +6,8 @@ so that a single pass is exact. Linear.
 
 from __future__ import annotations
 
+import html as html_entities
 import re
-import unicodedata
 from dataclasses import dataclass, field
 
 from shared.core.parsing.html_scan import VOID, Tag, attributes_of, tags_of
@@ -38,12 +38,20 @@ _REACHING = re.compile(
     r"<(?:big|h[1-6r]|img|pre|su[bp]|table)[ >]"
     r"| (?:dir|height|size|start|value|width)=\""
     r"| style=\"(?!(?:(?:background-color|color|font-(?:style|weight)|text-(?:align|"
-    r"decoration|transform)|border-color):[^;\"]*+;?){0,9}\")"
+    r"decoration)|border-color):[^;\"]*+;?){0,9}\")"
 )
+# Each moves what is in it to the right; an item without a list stands to the left.
+_INDENTING = re.compile(r"<(?:blockquote|dd|figure|ol|ul)[ >]")
+_MAX_INDENTED = 2
 _TAG = re.compile(r"<[^<>]*+>")
 _SHORT = 1000
-# Longer words, as a narrow column breaks none of them, reach out of it.
-_LONG_WORD = re.compile(r"[^\s]{40}")
+# Longer words, as a narrow column breaks none of them, reach out of it. Other scripts
+# and signs can be many times as wide as a letter, or stand above the line.
+_LONG_WORD = re.compile(r"[^ \t\n\r]{25}")
+_WIDE = re.compile(
+    "[^\t\n\r -~\u00a0-\u024f\u0370-\u0482\u048a-\u04ff"
+    "\u2010-\u2013\u2018-\u201e\u2022\u2026\u20ac]"
+)
 
 
 def finished(html: str, *, lost: bool = False) -> str:
@@ -80,8 +88,12 @@ def _stays_in_place(html: str) -> bool:
     """Whether nothing but a few short words in plain blocks is in it."""
     if len(html) > _SHORT or _REACHING.search(html):
         return False
-    words = _TAG.sub(" ", html)
-    return not (_LONG_WORD.search(words) or any(map(unicodedata.combining, set(words))))
+    indenting = len(_INDENTING.findall(html))
+    if indenting > _MAX_INDENTED or ("<li" in html and not indenting):
+        return False
+    # What stands in two elements can be one word.
+    words = html_entities.unescape(_TAG.sub("", html))
+    return not (_LONG_WORD.search(words) or _WIDE.search(words))
 
 
 @dataclass(slots=True)

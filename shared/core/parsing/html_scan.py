@@ -19,6 +19,9 @@ VOID = word_set(
 )
 """Elements that hold nothing and have no end tag."""
 
+MAX_ATTRIBUTES = 1000
+"""Of one tag; a large table's cell has ten. Each costs a microsecond."""
+
 _OPENING = re.compile(r"<(?:(/?)([A-Za-z][^\t\n\f\r />]*+)|(!--)|[!?/])")
 _COMMENT_END = re.compile(r"--!?>")
 # The usual tag has its quotes in pairs; what this does not match is read by attributes.
@@ -84,10 +87,16 @@ def tags_of(html: str) -> Iterator[Tag]:
 
 
 def attributes_of(html: str, tag: Tag) -> Iterator[Attribute]:
-    """Read the attributes of a start tag; of a repeated one the first counts."""
+    """Read the attributes of a start tag; of a repeated one the first counts.
+
+    Behind MAX_ATTRIBUTES nothing is read.
+    """
     seen: set[str] = set()
     position = tag.start + 1 + len(tag.name)
-    while found := _ATTRIBUTE.match(html, position, tag.end):
+    for _ in range(MAX_ATTRIBUTES):
+        found = _ATTRIBUTE.match(html, position, tag.end)
+        if found is None:
+            return
         position = found.end()
         name = found[1].lower()
         group = found.lastindex or 1
@@ -114,7 +123,7 @@ def _end_of(html: str, position: int) -> int:
     simple = _NO_QUOTES.match(html, position)
     if simple:
         return simple.end()
-    while True:
+    for _ in range(MAX_ATTRIBUTES):
         end = _TAG_END.match(html, position)
         if end:
             return end.end()
@@ -122,3 +131,4 @@ def _end_of(html: str, position: int) -> int:
         if found is None:
             return len(html)
         position = found.end()
+    return len(html)

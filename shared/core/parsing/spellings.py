@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+import functools
+import re
+
+_ATOM = re.compile(r"[A-Za-z0-9!#$%&'*/=?^_`{|}~-][^\s\"\\]*+")
 _GMAIL = frozenset({"gmail.com", "googlemail.com"})
+
+
+@functools.lru_cache(maxsize=1024)
+def mailbox_keys(addresses: frozenset[str]) -> frozenset[str]:
+    """The same for all of a mailbox's own addresses, which are asked for again."""
+    return frozenset(map(mailbox_key, addresses))
 
 
 def mailbox_key(address: str) -> str:
@@ -13,7 +23,12 @@ def mailbox_key(address: str) -> str:
     to which contact it belongs, goes by the address as it is.
     """
     local, _, domain = address.rpartition("@")
-    local = local.partition("+")[0] or local
+    if local.startswith('"'):
+        # What is quoted for the sake of its tag is known without it.
+        plain = local[1:].partition("+")[0]
+        local = plain if _ATOM.fullmatch(plain) else local
+    else:
+        local = local.partition("+")[0] or local
     if domain in _GMAIL:
         local, domain = local.replace(".", "") or local, "gmail.com"
     return f"{local}@{domain}"

@@ -7,10 +7,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 
 from shared.core.events import CrmEvent
-from shared.core.ids import MessageId, SubaccountId
+from shared.core.ids import GmailMessageId, MessageId, SubaccountId
 from shared.core.mail import Content, MessageHeaders
 from shared.core.matching import recording
 from shared.core.matching.places import Decision, Placement
+from shared.core.parsing.sanitise import safe_html
 from shared.core.people import MailboxForMatching
 from shared.core.records import Message
 from shared.core.syncing.history import ToRead
@@ -108,6 +109,16 @@ class Batch:
     )
     stale: bool = False
     uploads: ExitStack = field(default_factory=ExitStack)
+    _shown: dict[GmailMessageId, str] = field(default_factory=dict)
+
+    def shown_html(self, headers: MessageHeaders, content: Content) -> str | None:
+        """What is shown of a message, made once for all the places that record it."""
+        if not content.html:
+            return None
+        name = headers.gmail_message_id
+        if name not in self._shown:
+            self._shown[name] = safe_html(content.html)
+        return self._shown[name]
 
     def forget(self) -> None:
         """Drop what was decided and made ready: somebody changed what was read."""

@@ -16,7 +16,6 @@ from shared.core.matching.bcc import BccAddressFormat
 from shared.core.matching.bcc_redaction import hide_in_content, hide_in_file
 from shared.core.matching.places import Placement
 from shared.core.moments import to_epoch_ms
-from shared.core.parsing.sanitise import safe_html
 from shared.core.records import Attachment, Message
 from shared.errors import GmailNotFound, RateLimited, Transient
 from shared.ports import Clock
@@ -75,7 +74,7 @@ class ContentFetcher:
             place,
             content,
             attachments,
-            safe_html(content.html) if content.html else None,
+            batch.shown_html(headers, content),
             to_epoch_ms(self._clock.now()),
         )
         if any(attachment.stored for attachment in attachments):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from shared.core.ids import SubaccountId
@@ -16,7 +17,7 @@ from shared.core.matching.lookups import Lookup
 from shared.core.matching.places import Decision
 from shared.core.matching.rules import decide
 from shared.core.moments import to_epoch_ms
-from shared.errors import Transient
+from shared.errors import Permanent, Transient
 from shared.ports import Clock, Documents
 from shared.repositories import paths
 from shared.services.syncing.batch import Batch, Item, RecordKey
@@ -33,7 +34,8 @@ class DecisionMaker:
         """Decide up to the first passing fault: what follows waits for that message."""
         readable = [entry.headers for entry in items if entry.headers is not None]
         likely = batch.finder.prefetch([_keys(batch, message) for message in readable])
-        self._look_for_existing(batch, itertools.chain.from_iterable(likely))
+        with suppress(Permanent):  # whose fault it is shows when each is decided
+            self._look_for_existing(batch, itertools.chain.from_iterable(likely))
         for item in items:
             if isinstance(item.failure, Transient):
                 return

@@ -164,10 +164,13 @@ class Recorder:
         found = batch.gmail.headers([entry.todo.gmail_message_id for entry in wanted])
         for item in wanted:
             answer = found.get(item.todo.gmail_message_id, GmailNotFound())
-            if isinstance(answer, MessageHeaders):
-                item.headers = redact_bcc_addresses(answer, self._bcc_form)
-            else:
+            if not isinstance(answer, MessageHeaders):
                 item.failure = answer
+                continue
+            try:
+                item.headers = redact_bcc_addresses(answer, self._bcc_form)
+            except Exception as error:  # noqa: BLE001  (one must not stop others)
+                item.failure = error
 
     def _finish(self, batch: Batch, item: Item, items: Sequence[Item]) -> None:
         """Write one message, or say why not; never raises for the message's sake."""

@@ -19,7 +19,9 @@ from shared.core.syncing.work import to_sync
 from shared.errors import (
     HistoryExpired,
     Malformed,
+    Misconfigured,
     NeedsReauth,
+    Permanent,
     RateLimited,
     SyncError,
 )
@@ -28,6 +30,7 @@ from shared.ports import Clock, Documents, Event
 from shared.repositories.work_queue import WorkQueue
 from shared.services.connecting.accounts import Accounts
 from shared.services.connecting.renaming import Renaming
+from shared.services.syncing.batch import Outcome
 from shared.services.syncing.mailbox_lease import (
     AddressUnknown,
     LeasedMailbox,
@@ -197,11 +200,28 @@ class Sync:
                 run.cursor = _before(run.cursor, todo, todo[start])
                 self._lease.checkpoint(run)
             batch = todo[start : start + self._headers_per_batch]
-            outcome = self._recorder.record_for(run, batch)
+            outcome = self._record_batch(run, batch)
             if outcome.held is not None:
                 if outcome.stopped_at is not None:
                     run.cursor = _before(run.cursor, todo, outcome.stopped_at)
                 raise outcome.held
+
+    def _record_batch(self, run: Run, batch: Sequence[ToRead]) -> Outcome:
+        """Record a batch; what no single message could be blamed for, one by one.
+
+        So the message that it follows is found and set aside, and never holds the
+        mailbox: the delivery of a permanent failure does not come again.
+        """
+        try:
+            return self._recorder.record_for(run, batch)
+        except (Misconfigured, HistoryExpired):
+            raise
+        except Permanent as error:
+            if run.one_at_a_time:
+                raise
+            log.error("batch_failed", mailbox=run.id, code=error.code)
+            run.one_at_a_time = True
+            return self._recorder.record_for(run, batch)
 
 
 def _before(cursor: HistoryId, todo: Sequence[ToRead], at: ToRead) -> HistoryId:
