@@ -365,7 +365,7 @@ def test_a_mail_to_10000_people_is_found_under_the_contact_at_the_end(
 def test_e3_a_message_that_always_trips_is_set_aside_and_the_rest_goes_on(
     system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from shared.services.syncing import content_fetcher as contents
+    from shared.services.syncing import batch as contents
 
     real = contents.safe_html
 

@@ -17,6 +17,7 @@ from shared.core.limits import (
     SNIPPET_CHARS,
 )
 from shared.core.mail import Address, AttachmentPart, MessageHeaders
+from shared.core.moments import MAX_MOMENT
 from shared.core.parsing.gmail_message import (
     FULL_FIELDS,
     METADATA_FIELDS,
@@ -142,7 +143,7 @@ def test_ids_and_dates_are_taken_up_to_what_gmail_could_write() -> None:
     longest = "Aa9._~:-" * 16
     headers = headers_of(resource(id=longest, internalDate="9" * 15))
     assert headers.gmail_message_id == longest
-    assert headers.internal_date == 999_999_999_999_999
+    assert headers.internal_date == MAX_MOMENT
 
 
 @pytest.mark.parametrize(
