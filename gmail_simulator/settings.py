@@ -36,6 +36,8 @@ class Settings:
     rewrite_message_id: bool = True
     # two recipients that are one mailbox bring one copy
     dedupe_deliveries: bool = True
+    # mail to an address that nobody has, in a domain of this server, comes back
+    unknown_addresses_bounce: bool = False
     # headers that name the envelope recipient of catch-all mail
     catch_all_headers: tuple[str, ...] = ("X-Gm-Original-To", "X-Original-To")
     # pages of history are cut before they are filtered, so one can come empty

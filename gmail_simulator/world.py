@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
-from . import delivery, headers
+from . import bouncing, delivery, headers
 from .accounts import Account, SendAs, canonical, domain_of, new_account
 from .errors import ApiError, not_found
 from .faults import Faults
@@ -27,7 +27,7 @@ from .mailbox import Mailbox
 from .messages import HistoryRecord, Message
 from .oauth_records import DEFAULT_CLIENT_ID, GMAIL_FULL, Tokens
 from .push import Notification, Notifier
-from .settings import Settings
+from .settings import CONSUMER_DOMAINS, Settings
 
 Publish = Callable[[str, bytes, dict[str, str]], None]
 ARRIVED = frozenset({"INBOX", "UNREAD", "CATEGORY_PERSONAL"})
@@ -264,7 +264,22 @@ class GmailWorld:
             )
             others = [r for r in mail.recipients if self.resolve(r) is not account]
             self._deliver(mail.travelling, others, sender, results)
+            if self.settings.unknown_addresses_bounce:
+                self.bounce(account, message.raw, filter(self._is_nobody, others))
             return message
+
+    def bounce(self, account: Account, raw: bytes, failed: Iterable[str]) -> None:
+        """Tell an account that a mail of its did not reach these recipients."""
+        recipients = list(failed)
+        if not recipients:
+            return
+        with self.transaction():
+            sender, now = delivery.sender_of(raw), self.clock()
+            notice = bouncing.returned(raw, sender, recipients, self.rng, now)
+            results = delivery.authentication_results(
+                "pass", notice, bouncing.DAEMON, self.rng
+            )
+            self._deliver(notice, [account.address], "", results)
 
     def send_from_gmail(
         self, address: str, raw: bytes, thread_id: str | None = None
@@ -342,6 +357,12 @@ class GmailWorld:
         self._notifier.announce(account, client_id)
 
     # --- inside ----------------------------------------------------------------
+
+    def _is_nobody(self, address: str) -> bool:
+        """Whether an address is in a domain of this server, and nobody's."""
+        domains = {domain_of(account.address) for account in self.accounts}
+        here = domains - CONSUMER_DOMAINS
+        return domain_of(address) in here and self.resolve(address) is None
 
     def _deliver(
         self,

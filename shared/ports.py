@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import IO, Any, Literal, Protocol
 
 from shared.core.ids import GmailMessageId, GmailThreadId, HistoryId
-from shared.core.mail import Content, MessageHeaders
+from shared.core.mail import Content, DeliveryReport, MessageHeaders
 from shared.errors import SyncError
 
 # --- documents (Firestore) -------------------------------------------------------
@@ -384,6 +384,11 @@ class Gmail(GmailSending, Protocol):
         self, ids: Sequence[GmailMessageId]
     ) -> dict[GmailMessageId, Content | SyncError]:
         """Bodies and the list of attachments, in one batch."""
+
+    def reports(
+        self, ids: Sequence[GmailMessageId]
+    ) -> dict[GmailMessageId, DeliveryReport | SyncError | None]:
+        """What these messages say as bounces, in one batch; None: it is none."""
 
     def attachment(self, message: GmailMessageId, attachment: str) -> bytes:
         """Bytes of one attachment."""

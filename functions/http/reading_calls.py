@@ -220,6 +220,16 @@ def message_answer(message: records.Message) -> messages.Message:
                 for attachment in envelope.attachments
             ],
             "truncated": envelope.truncated,
+            "bounces": [
+                {
+                    "address": bounce.address,
+                    "code": bounce.code,
+                    "detail": bounce.detail,
+                    "permanent": bounce.permanent,
+                    "at": bounce.at,
+                }
+                for bounce in message.bounces
+            ],
             "automated": message.automated,
             "authenticity": message.authenticity,
         }

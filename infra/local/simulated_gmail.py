@@ -31,7 +31,7 @@ def simulated_gmail(topics: Topics, redirect_uri: str) -> Any:
 
     # Gmail drops notifications that come faster than one a second, and the sweep finds
     # what they announced; a person who tries the system does not want to wait for it.
-    settings = Settings(notification_rate_limited=False)
+    settings = Settings(notification_rate_limited=False, unknown_addresses_bounce=True)
     world = GmailWorld(lambda: datetime.now(UTC), time.time_ns(), publish, settings)
     web = client_file("http://unused", [redirect_uri])["web"]
     world.oauth.register(

@@ -10,12 +10,13 @@ from typing import Any, Literal
 from shared.core.ids import MessageId, SubaccountId, UserId, digest
 from shared.core.matching.bcc import LOGGING
 from shared.core.matching.places import NewContact
-from shared.core.records import Message
+from shared.core.records import Bounce, Message
 
 EventType = Literal[
     "message.recorded",
     "message.sent",
     "message.failed",
+    "message.bounced",
     "contact.created",
     "connection.connected",
     "connection.updated",
@@ -71,6 +72,31 @@ def message_event_id(message: Message) -> str:
     if message.route == "crm":
         return send_event_id("message.sent", message.subaccount, message.id)
     return digest("event", "message.recorded", message.subaccount, message.id)
+
+
+def bounced_event(message: Message, bounce: Bounce) -> CrmEvent:
+    """`message.bounced` of one recipient; the same whichever mailbox tells of it."""
+    id_ = bounced_event_id(message.subaccount, message.id, bounce)
+    again = message_event(message, bounce.at)
+    data = {**again.data, "address": bounce.address}
+    return replace(again, id=id_, type="message.bounced", data=data)
+
+
+def bounced_event_id(
+    subaccount: SubaccountId, message: MessageId, bounce: Bounce
+) -> str:
+    """Id of the event that tells of this bounce."""
+    key = bounce_key(bounce)
+    return digest("event", "message.bounced", subaccount, message, key)
+
+
+def bounce_key(bounce: Bounce) -> str:
+    """What makes two bounces of a message one: the recipient, and whether it is late.
+
+    So servers that warn every hour, and mailboxes that tell the same, add nothing.
+    """
+    kind = "failed" if bounce.permanent else "delayed"
+    return digest("bounce", bounce.address, kind)
 
 
 def contact_event(subaccount: SubaccountId, contact: NewContact, at: int) -> CrmEvent:

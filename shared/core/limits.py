@@ -69,3 +69,8 @@ MAX_TRIES = 5
 MIN_TRYING_SECONDS = 60
 # When a message that was set aside for a passing fault is read again by a sweep.
 READ_AGAIN_HOURS = (1, 6, 24)
+# S12: what is read of a bounce's texts and fields, how many recipients, and what is
+# kept of a server's words. RFC 5321 §4.5.3.1.5: a reply line has at most 512 octets.
+MAX_REPORT_BYTES = 128 * 1024
+MAX_BOUNCED_RECIPIENTS = 100
+MAX_BOUNCE_DETAIL_CHARS = 500

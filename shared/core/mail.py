@@ -39,6 +39,34 @@ class Address:
 
 
 @dataclass(frozen=True, slots=True)
+class DeliveryFailure:
+    """One recipient whom a bounce says was not reached, or not yet (S12).
+
+    `addresses` are the recipient's, first as the sender knows it. `code` is the
+    enhanced status code (RFC 3463), else the SMTP reply code. `detail` are the server's
+    words, on one line. Not `permanent`: the server goes on trying.
+    """
+
+    addresses: tuple[str, ...]
+    code: str | None
+    detail: str | None
+    permanent: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryReport:
+    """What a bounce claims: who was not reached, and which email it returns.
+
+    `message_ids` are those inside it, `crm_message` is our own `X-CRM-Message` there: a
+    provider may have replaced the Message-ID.
+    """
+
+    failures: tuple[DeliveryFailure, ...] = ()
+    message_ids: tuple[Rfc822MessageId, ...] = ()
+    crm_message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class MessageHeaders:
     """What the header pass knows of one Gmail message; no body, no snippet.
 
@@ -51,6 +79,8 @@ class MessageHeaders:
     `crm_message` is our own `X-CRM-Message` header: a hint, never proof.
     `delivered_to` are the envelope's recipients; `bcc_redaction` takes BCC addresses
     out of all fields and leaves their tokens in `drops`.
+    `may_be_bounce` says that it must be read as a bounce before it is decided, `report`
+    is what that found (S12).
     """
 
     gmail_message_id: GmailMessageId
@@ -75,6 +105,8 @@ class MessageHeaders:
     crm_message: str | None = None
     delivered_to: tuple[str, ...] = ()
     drops: tuple[str, ...] = ()
+    may_be_bounce: bool = False
+    report: DeliveryReport | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,6 +75,21 @@ class Envelope:
 
 
 @dataclass(frozen=True, slots=True)
+class Bounce:
+    """A server says that the message did not reach one of its recipients (S12).
+
+    `address` is the recipient as the message names it. Not `permanent`: it is late, and
+    the server goes on trying. `at` is when the bounce came, in milliseconds.
+    """
+
+    address: str
+    code: str | None
+    detail: str | None
+    permanent: bool
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
     """One email as recorded in a conversation; `envelope` is None when not loaded.
 
@@ -84,6 +99,7 @@ class Message:
     authenticated copy last took the place of an unauthenticated one (M9). `blobs` is
     what the keys of its attachments begin with, None where there are none. `references`
     are those that its header named, as far as `kept_references` keeps them.
+    `bounces` are what came back of it, in order (S12).
     """
 
     id: MessageId
@@ -112,6 +128,7 @@ class Message:
     addresses: tuple[str, ...] = ()
     replaced_at: int | None = None
     blobs: str | None = None
+    bounces: tuple[Bounce, ...] = ()
     envelope: Envelope | None = None
 
 

@@ -16,7 +16,8 @@ from googleapiclient.errors import HttpError
 
 from shared.core import limits
 from shared.core.ids import GmailMessageId, HistoryId
-from shared.core.mail import Content, MessageHeaders
+from shared.core.mail import Content, DeliveryReport, MessageHeaders
+from shared.core.parsing.delivery_reports import held_back_reports, report_of
 from shared.core.parsing.gmail_message import (
     FULL_FIELDS,
     METADATA_FIELDS,
@@ -140,26 +141,43 @@ class GmailMailbox(SendingMixin):
         """Bodies and the list of attachments, in one batch."""
         found = self._read_all(ids, _content_or_raw, format="full", fields=FULL_FIELDS)
         return {
-            message: self._with_bodies(message, headers)
-            if isinstance(headers, Mapping)
-            else headers
-            for message, headers in found.items()
+            message: self._with_parts(
+                message, answer, held_back_bodies(answer), content_of
+            )
+            if isinstance(answer, Mapping)
+            else answer
+            for message, answer in found.items()
         }
 
-    def _with_bodies(
-        self, message: GmailMessageId, resource: Mapping[str, Any]
-    ) -> Content | SyncError:
-        """Read a message with a body that Gmail keeps apart: a long or a named one."""
+    def reports(
+        self, ids: Sequence[GmailMessageId]
+    ) -> dict[GmailMessageId, DeliveryReport | SyncError | None]:
+        """Read as bounces, in one batch, with what Gmail keeps apart of them."""
+        found = self._read_all(ids, _report_or_raw, format="full", fields=FULL_FIELDS)
+        return {
+            message: self._with_parts(
+                message, answer, held_back_reports(answer), report_of
+            )
+            if isinstance(answer, Mapping)
+            else answer
+            for message, answer in found.items()
+        }
+
+    def _with_parts(
+        self,
+        message: GmailMessageId,
+        resource: Mapping[str, Any],
+        parts: Sequence[str],
+        read: Callable[[Mapping[str, Any], Mapping[str, bytes]], _T],
+    ) -> _T | SyncError:
+        """Read a message with what Gmail keeps apart: a long body, or a named one."""
         try:
-            fetched = {
-                body: self.attachment(message, body)
-                for body in held_back_bodies(resource)
-            }
+            fetched = {part: self.attachment(message, part) for part in parts}
         except (NeedsReauth, Misconfigured):
             raise
         except SyncError as fault:
             return fault
-        return content_of(resource, fetched)
+        return read(resource, fetched)
 
     def attachment(self, message: GmailMessageId, attachment: str) -> bytes:
         """Bytes of one attachment."""
@@ -292,6 +310,12 @@ class GmailMailbox(SendingMixin):
 def _content_or_raw(resource: Mapping[str, Any]) -> Content | Mapping[str, Any]:
     """Translate at once what can be, so that a batch is not in memory as JSON."""
     return resource if held_back_bodies(resource) else content_of(resource)
+
+
+def _report_or_raw(
+    resource: Mapping[str, Any],
+) -> DeliveryReport | Mapping[str, Any] | None:
+    return resource if held_back_reports(resource) else report_of(resource)
 
 
 class _WatchedElsewhere(SyncError):

@@ -14,14 +14,25 @@ from shared.core.matching.facts import (
     Fact,
     KnownMessage,
     MessageIdKey,
+    OutboundFact,
+    OutboundKey,
     SentKey,
     ThreadFact,
     ThreadKey,
 )
+from shared.core.records import Envelope
 from shared.ports import Snapshot
-from shared.repositories import paths
+from shared.repositories import messages, paths
 
-ByPath = AddressKey | MessageIdKey | ThreadKey | ContactKey | CrmMessageKey | SentKey
+ByPath = (
+    AddressKey
+    | MessageIdKey
+    | ThreadKey
+    | ContactKey
+    | CrmMessageKey
+    | SentKey
+    | OutboundKey
+)
 
 
 def path_of(key: ByPath) -> str:
@@ -35,7 +46,11 @@ def path_of(key: ByPath) -> str:
             return paths.thread(subaccount, thread)
         case ContactKey(subaccount, contact):
             return paths.contact(subaccount, contact)
-        case CrmMessageKey(subaccount, message) | SentKey(subaccount, message):
+        case (
+            CrmMessageKey(subaccount, message)
+            | SentKey(subaccount, message)
+            | OutboundKey(subaccount, message)
+        ):
             return paths.message(subaccount, message)
 
 
@@ -78,6 +93,8 @@ def fact_from(key: ByPath, snapshot: Snapshot) -> Fact:
             return thread_from(snapshot) if snapshot.exists else None
         case SentKey():
             return int(data.get("direction") == "outbound")
+        case OutboundKey():
+            return _outbound(snapshot) if data.get("direction") == "outbound" else None
         case CrmMessageKey():
             if data.get("route") != "crm":
                 return None
@@ -94,6 +111,23 @@ def fact_from(key: ByPath, snapshot: Snapshot) -> Fact:
                 return ContactFact(exists=False, emails=(), taken=snapshot.exists)
             emails = tuple(data.get("emails", ()))
             return ContactFact(exists=True, emails=emails, taken=True)
+
+
+def _outbound(snapshot: Snapshot) -> OutboundFact:
+    """To whom it went: `addresses` are cut off after some, an envelope tells all."""
+    message = messages.from_snapshot(snapshot)
+    envelope = message.envelope or Envelope()
+    everybody = {
+        person.address for person in (*envelope.to, *envelope.cc, *envelope.bcc)
+    }
+    everybody |= set(message.addresses) - {message.sender.address}
+    return OutboundFact(
+        contact=message.contact,
+        sender=message.sender.address,
+        user=message.user,
+        recipients=frozenset(everybody) - {""},
+        mailboxes=frozenset(copy.mailbox for copy in message.held_by),
+    )
 
 
 def thread_from(snapshot: Snapshot) -> ThreadFact:

@@ -26,13 +26,15 @@ from shared.core.matching.facts import (
     Key,
     KnownMessage,
     MessageIdKey,
+    OutboundFact,
+    OutboundKey,
     QuotaKey,
     SentKey,
     ThreadFact,
     ThreadKey,
 )
 from shared.core.matching.lookups import Facts, Lookup
-from shared.core.matching.places import Placement
+from shared.core.matching.places import Placement, recipients
 from shared.errors import Permanent
 from shared.ports import Documents, Query
 from shared.repositories import bcc, paths
@@ -131,6 +133,14 @@ class FactFinder:
             self._facts[thread_key] = thread
         sent = SentKey(place.subaccount, message)
         self._facts[sent] = int(place.direction == "outbound")
+        if place.direction == "outbound":
+            self._facts[OutboundKey(place.subaccount, message)] = OutboundFact(
+                contact=place.contact,
+                sender=headers.sender.address if headers.sender else "",
+                user=place.user,
+                recipients=frozenset(recipients(headers)),
+                mailboxes=frozenset((mailbox,)),
+            )
         if headers.rfc822_message_id is not None:
             id_key = MessageIdKey(place.subaccount, headers.rfc822_message_id)
             known = KnownMessage(

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from shared.core.events import bounce_key
 from shared.core.ids import (
     ContactId,
     GmailMessageId,
@@ -25,7 +26,7 @@ from shared.core.ids import (
 )
 from shared.core.limits import INLINE_CONTENT_BYTES, MAX_INDEXED_ADDRESSES
 from shared.core.mail import Address
-from shared.core.records import HeldBy, Message
+from shared.core.records import Bounce, HeldBy, Message
 from shared.ports import Blobs, Documents, Merge, Query, Snapshot, Write
 from shared.repositories import envelopes, paths
 
@@ -86,6 +87,11 @@ def held_by_fields(held_by: Sequence[HeldBy]) -> dict[str, dict[str, str]]:
     }
 
 
+def bounce_fields(bounces: Sequence[Bounce]) -> dict[str, dict[str, object]]:
+    """The map `bounces` of a document; Merge it to add some."""
+    return {bounce_key(bounce): asdict(bounce) for bounce in bounces}
+
+
 def to_document(message: Message) -> MessageDocument:
     """Turn a message into its document; its blob, if any, is to be put first."""
     data: dict[str, Any] = {
@@ -117,6 +123,8 @@ def to_document(message: Message) -> MessageDocument:
     }
     if message.replaced_at is not None:
         data["replaced_at"] = message.replaced_at
+    if message.bounces:
+        data["bounces"] = bounce_fields(message.bounces)
     if message.blobs is not None:
         data["blobs"] = message.blobs
     if message.envelope is None:
@@ -180,6 +188,7 @@ def from_snapshot(snapshot: Snapshot, blobs: Blobs | None = None) -> Message:
         addresses=tuple(data.get("addresses", ())),
         replaced_at=data.get("replaced_at"),
         blobs=data.get("blobs"),
+        bounces=_bounces(data.get("bounces", {})),
         envelope=None if envelope is None else envelopes.from_json(envelope),
     )
 
@@ -196,6 +205,11 @@ def _held_by(entries: Mapping[str, Mapping[str, str]]) -> tuple[HeldBy, ...]:
         for entry in entries.values()
     ]
     return tuple(sorted(held_by, key=lambda copy: (copy.user, copy.gmail_message_id)))
+
+
+def _bounces(entries: Mapping[str, Mapping[str, Any]]) -> tuple[Bounce, ...]:
+    found = [Bounce(**entry) for entry in entries.values()]
+    return tuple(sorted(found, key=lambda b: (b.at, b.address, b.permanent)))
 
 
 def load(

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.support.bounces import comes_back, postfix
 from tests.support.system import System
 from tools.metered import MeteredDocuments, Usage
 
@@ -152,6 +153,29 @@ def test_an_outbound_reply_costs_five_reads() -> None:
     assert units == 42
     assert usage.reads == 4 + 5
     assert usage.writes == 2 + 5
+
+
+def test_s12_a_bounce_is_read_as_a_whole_and_adds_to_its_message() -> None:
+    """Its headers, itself, and the report that Gmail keeps apart; nothing to record."""
+    sent: list[str] = []
+
+    def write(system: System) -> None:
+        sent.append(f"<{system.sends(ME, ADA, 'Offer').rfc822_id}>")
+
+    units, usage = cost(write, lambda s: comes_back(s, postfix(sent[0], ADA)))
+    assert units == 2 + 20 + 20 + 20
+    # The Message-ID, whose record it is, and the record as it is when it is changed.
+    assert usage.reads == 4 + 3
+    # The entry, its event, the decision.
+    assert usage.writes == 2 + 3
+    assert usage.deletes == 1
+
+
+def test_s12_a_bounce_of_nothing_of_ours_costs_a_read_and_its_decision() -> None:
+    units, usage = cost(nothing, lambda s: comes_back(s, postfix("<x@y>", ADA)))
+    assert units == 2 + 20 + 20 + 20
+    assert usage.reads == 4 + 1
+    assert usage.writes == 2 + 1
 
 
 def test_the_normal_path_never_lists_messages() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from gmail_simulator.accounts import SendAs
 from tests.faults.registry import flow
 from tests.faults.world import World
+from tests.support.bounces import comes_back, postfix
 
 ME, MATE, NEW = "rep@ours.example", "mate@ours.example", "rep@new.example"
 ADA, BOB = "ada@client.example", "bob@client.example"
@@ -144,6 +145,16 @@ def credentials_die(world: World) -> None:
     world.world.change_password(ME)
     world.clock.advance(hours=2)
     world.arrives(ADA, ME, "Missed")
+
+
+@flow(two_mailboxes)
+def mail_comes_back(world: World) -> None:
+    """To two mailboxes that hold it, and once more; from two recipients."""
+    sent = world.sends(ME, f"{ADA}, {BOB}, {MATE}", "Offer")
+    world.settle()
+    for mailbox, action in ((ME, "delayed"), (MATE, "failed"), (ME, "failed")):
+        notice = postfix(f"<{sent.rfc822_id}>", ADA, BOB, to=mailbox, action=action)
+        comes_back(world, notice, to=mailbox)
 
 
 @flow(team)

@@ -13,7 +13,7 @@ from itsdangerous import URLSafeSerializer
 
 from functions.http.reading_calls import content_disposition
 from shared.core.mail import Address
-from shared.core.records import Attachment, Envelope, HeldBy
+from shared.core.records import Attachment, Bounce, Envelope, HeldBy
 from shared.ports import Create
 from shared.repositories import messages, paths
 from tests.functions.test_openapi import check_answer
@@ -75,6 +75,7 @@ def test_a_message_has_the_shape_of_the_contract(api: Api) -> None:
             }
         ],
         "truncated": False,
+        "bounces": [],
         "automated": False,
         "authenticity": "unknown",
     }
@@ -102,6 +103,10 @@ def test_a_message_survives_its_document(api: Api) -> None:
         user="u1",
         kind="bulk",
         exclusive=True,
+        bounces=(
+            Bounce("a@example.org", "4.4.7", None, permanent=False, at=1),
+            Bounce("a@example.org", "5.1.1", "no such user", permanent=True, at=2),
+        ),
     )
     api.record(message)
     documents, blobs = api.gateways.documents, api.gateways.blobs

@@ -31,9 +31,12 @@ from shared.core.parsing import (
     authentication,
     authentication_results,
     bcc_in_text,
+    bounce_signs,
+    bounce_text,
     charsets,
     colours,
     data_pictures,
+    delivery_reports,
     encoded_words,
     gmail_bodies,
     gmail_content,
@@ -237,6 +240,19 @@ FORMS = [
     for form in ("{token}@b.c", "x+{token}@b.c", "a{token}@a.aa")
 ]
 
+
+def _bounces(text: str) -> Iterator[dict[str, Any]]:
+    """A bounce in plain text, and a report, with this text wherever one goes."""
+    data = {"data": base64.urlsafe_b64encode(text.encode()).decode()}
+    headers_ = [{"name": "Subject", "value": "Undelivered mail"}]
+    yield {
+        "payload": {"mimeType": "text/plain", "headers": headers_, "body": data},
+    }
+    kinds = ("text/html", "message/delivery-status", "text/rfc822-headers")
+    parts = [{"mimeType": kind, "body": data} for kind in kinds]
+    yield {"payload": {"mimeType": "multipart/report", "parts": parts}}
+
+
 PARSERS: dict[Any, Callable[[str], object]] = {
     addr_spec.normalise: addr_spec.normalise,
     addr_spec.compose: lambda text: addr_spec.compose(text, text, quoted=True),
@@ -270,6 +286,23 @@ PARSERS: dict[Any, Callable[[str], object]] = {
         ]
     ),
     gmail_content.snippet_of: lambda text: gmail_content.snippet_of(text, text),
+    bounce_signs.is_daemon: bounce_signs.is_daemon,
+    bounce_signs.tells_failure: bounce_signs.tells_failure,
+    bounce_signs.tells_delay: bounce_signs.tells_delay,
+    bounce_signs.may_be_bounce: lambda text: bounce_signs.may_be_bounce(
+        [("From", text), ("Return-Path", "<>"), ("Subject", text)], None
+    ),
+    bounce_text.before_original: bounce_text.before_original,
+    bounce_text.addresses_in: lambda text: list(bounce_text.addresses_in(text)),
+    bounce_text.recipients_in: bounce_text.recipients_in,
+    bounce_text.passage_about: lambda text: bounce_text.passage_about(text, ["a@b"]),
+    bounce_text.code_in: bounce_text.code_in,
+    delivery_reports.report_of: lambda text: [
+        delivery_reports.report_of(resource) for resource in _bounces(text)
+    ],
+    delivery_reports.held_back_reports: lambda text: [
+        delivery_reports.held_back_reports(resource) for resource in _bounces(text)
+    ],
     charsets.codec_of: charsets.codec_of,
     charsets.decode: _bytes(
         lambda data: [

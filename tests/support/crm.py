@@ -30,6 +30,8 @@ from shared.core.matching.facts import (
     Key,
     KnownMessage,
     MessageIdKey,
+    OutboundFact,
+    OutboundKey,
     QuotaKey,
     SentKey,
     ThreadFact,
@@ -109,6 +111,7 @@ class Crm:
     )
     sent: dict[tuple[str, str], CrmMessageFact] = field(default_factory=dict)
     ours: set[tuple[str, str]] = field(default_factory=set)
+    outbound: dict[tuple[str, str], OutboundFact] = field(default_factory=dict)
     contacts_left: int = 500
     asked: list[Key] = field(default_factory=list)
     rounds: int = 0
@@ -221,6 +224,26 @@ class Crm:
             self.gmail_threads[s, gmail_thread] = (fact,)
         return self
 
+    def wrote(
+        self,
+        message_id: str,
+        *recipients: str,
+        s: str = "s",
+        sender: str = ME,
+        user: str | None = "u",
+        mailbox: str | None = "b",
+    ) -> Crm:
+        """A recorded message of ours, as its bounces ask for it."""
+        self.known(message_id, s=s, ours=True)
+        self.outbound[s, f"record of {message_id}"] = OutboundFact(
+            contact=ContactId("c"),
+            sender=sender,
+            user=UserId(user) if user else None,
+            recipients=frozenset(recipients),
+            mailboxes=frozenset((MailboxId(mailbox),) if mailbox else ()),
+        )
+        return self
+
     def sent_from_crm(
         self, m: str = "m1", s: str = "s", *, sender: str = ME, subject: str = "Hello"
     ) -> Crm:
@@ -258,6 +281,8 @@ class Crm:
                 return ContactFact(exists=known, emails=emails or (), taken=known)
             case SentKey(s, message):
                 return int((s, message) in self.ours)
+            case OutboundKey(s, message):
+                return self.outbound.get((s, message))
             case CrmMessageKey(s, message):
                 return self.sent.get((s, message))
             case QuotaKey(s, u):

@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 
 from shared.core.ids import SubaccountId
-from shared.core.matching.places import Decision, Placement
+from shared.core.matching.places import Decision, Placement, Returned
 from shared.core.matching.recording import message_id
 from shared.core.matching.sameness import apart_ids
-from shared.core.records import HeldBy, Message
+from shared.core.records import Bounce, HeldBy, Message
 from shared.core.syncing.auditing import (
     Difference,
     DifferencePlace,
@@ -71,6 +71,20 @@ def test_e4_records_are_looked_for_under_the_own_id_and_that_of_crm_mail() -> No
 def test_e4_no_difference_where_all_is_as_the_rules_say() -> None:
     assert compared(Decision("M5", (place(),)), record()) == ()
     assert compared(Decision("M7")) == ()
+
+
+def test_s12_a_message_may_lack_what_a_bounce_says() -> None:
+    late = Bounce("ada@client.example", None, None, permanent=False, at=1)
+    gone = Bounce("ada@client.example", "5.1.1", None, permanent=True, at=2)
+    said = tuple(Returned(s, "m1", "c", (late, gone)) for s in (S, S2))
+    decided = Decision("S12", returned=said)
+    assert records_to_read(MAIL, MAILBOX, decided, {S}) == ((S, OWN), (S, "m1"))
+    whole = ((S, "m1"), a_message("m1", S, bounces=(gone, late)))
+    lacks = ((S2, "m1"), a_message("m1", S2, bounces=(gone,)))
+    there = DifferencePlace(S2, "c", "m1")
+    assert compared(decided, whole) == ()
+    assert compared(decided, whole, lacks) == (difference("recorded", "S12", there),)
+    assert compared(decided, whole, lacks, only=(S,)) == ()
 
 
 def test_e4_a_record_may_be_missing() -> None:

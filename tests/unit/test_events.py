@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from shared.core.events import (
     CrmEvent,
+    bounced_event,
     connection_event,
     contact_event,
     message_event,
@@ -19,6 +21,7 @@ from shared.core.events import (
 from shared.core.ids import SubaccountId, UserId
 from shared.core.matching.bcc import LOGGING
 from shared.core.matching.places import NewContact
+from shared.core.records import Bounce
 from tests.support.api import a_message
 
 A, UMA = SubaccountId("a"), UserId("uma")
@@ -45,6 +48,20 @@ def test_m9_a_replaced_message_is_told_once_more() -> None:
         7,
     )
     assert replaced_event(record, 7) == event
+
+
+def test_s12_a_bounce_is_told_once_a_recipient_and_kind() -> None:
+    record = a_message(user=UMA)
+    gone = Bounce("ada@client.example", "5.1.1", "gone", permanent=True, at=7)
+    event = bounced_event(record, gone)
+    assert (event.type, event.at) == ("message.bounced", 7)
+    assert event.subject == "/v1/subaccounts/a/messages/m1"
+    address = {"address": "ada@client.example"}
+    assert event.data == {**MESSAGE, "user": "uma", **address}
+    again = replace(gone, code="5.0.0", detail=None, at=9)
+    assert bounced_event(record, again).id == event.id
+    others = [replace(gone, permanent=False), replace(gone, address="bob@x.example")]
+    assert len({event.id, *(bounced_event(record, b).id for b in others)}) == 3
 
 
 @pytest.mark.parametrize("user", [UMA, None])

@@ -65,6 +65,8 @@ MESSAGE = {
                 "crm_message": None,
                 "delivered_to": (),
                 "drops": (),
+                "may_be_bounce": False,
+                "report": None,
             },
         ),
         (
@@ -103,6 +105,7 @@ MESSAGE = {
                 "addresses": (),
                 "replaced_at": None,
                 "blobs": None,
+                "bounces": (),
                 "envelope": None,
             },
         ),

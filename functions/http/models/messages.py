@@ -52,6 +52,16 @@ class HeldBy(Out):
     gmail_thread_id: str
 
 
+class Bounce(Out):
+    """A server says that the message did not reach a recipient, or is late (S12)."""
+
+    address: str
+    code: str | None
+    detail: str | None
+    permanent: bool
+    at: Time
+
+
 class Attachment(Out):
     """An attachment; its bytes can be had when it is stored."""
 
@@ -91,6 +101,7 @@ class Message(Out):
     mailboxes: list[HeldBy]
     attachments: list[Attachment]
     truncated: bool
+    bounces: list[Bounce]
     automated: bool
     authenticity: Literal["pass", "fail", "unknown"]
 

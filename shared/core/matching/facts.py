@@ -184,6 +184,25 @@ class SentKey:
     message: MessageId
 
 
+@dataclass(frozen=True, slots=True)
+class OutboundKey:
+    """To whom did our side send this recorded message, and from where?"""
+
+    subaccount: SubaccountId
+    message: MessageId
+
+
+@dataclass(frozen=True, slots=True)
+class OutboundFact:
+    """A recorded message that our side sent, as its bounces need it (S12)."""
+
+    contact: ContactId
+    sender: str
+    user: UserId | None
+    recipients: frozenset[str]
+    mailboxes: frozenset[MailboxId]
+
+
 Key = (
     AddressKey
     | MessageIdKey
@@ -192,6 +211,7 @@ Key = (
     | ContactKey
     | CrmMessageKey
     | SentKey
+    | OutboundKey
     | BccOwnerKey
     | QuotaKey
 )
@@ -202,6 +222,7 @@ Fact = (
     | ThreadFact
     | ContactFact
     | CrmMessageFact
+    | OutboundFact
     | BccOwner
     | int
     | None

@@ -31,6 +31,8 @@ from shared.core.matching.facts import (
     Key,
     KnownMessage,
     MessageIdKey,
+    OutboundFact,
+    OutboundKey,
     QuotaKey,
     SentKey,
     ThreadFact,
@@ -98,6 +100,10 @@ class Known:
     def is_sent(self, key: SentKey) -> bool:
         """Whether our side sent a recorded message."""
         return bool(self._facts[key])
+
+    def outbound(self, key: OutboundKey) -> OutboundFact | None:
+        """A message that our side sent; None when it is none."""
+        return cast(OutboundFact | None, self._facts[key])
 
     def drop(self, token: str) -> BccOwner | None:
         """The owner of a BCC address."""

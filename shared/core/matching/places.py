@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from shared.core.ids import ContactId, MessageId, SubaccountId, ThreadId, UserId
 from shared.core.mail import Address, MessageHeaders
-from shared.core.records import Direction, Route
+from shared.core.records import Bounce, Direction, Route
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,16 @@ class Placement:
     establish: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """A recorded message of which something came back, and what (S12)."""
+
+    subaccount: SubaccountId
+    message: MessageId
+    contact: ContactId
+    bounces: tuple[Bounce, ...]
+
+
 Answer = Placement | str
 """What a rule answers for one subaccount: the place, or which rule forbids it."""
 
@@ -61,6 +71,7 @@ class Decision:
     another mailbox brings the email there, this one holds it too (M9). `concerns` are
     the users whose BCC address it names, when it came to the logging mailbox.
     `refusals` say for each other subaccount that was considered by which rule not.
+    `returned` are the messages that show what it says, when it is a bounce (S12).
     """
 
     rule: str
@@ -68,6 +79,7 @@ class Decision:
     copies: tuple[Placement, ...] = ()
     concerns: tuple[UserId, ...] = ()
     refusals: Mapping[SubaccountId, str] = field(default_factory=dict, compare=False)
+    returned: tuple[Returned, ...] = ()
 
     @property
     def recorded(self) -> bool:

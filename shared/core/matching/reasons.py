@@ -22,6 +22,7 @@ _RECORDED = {
     "B6": "A participant answered in a known thread that has the BCC address in copy.",
     "S1": "Sent from the CRM through the user's Gmail.",
     "S2": "Sent from the CRM through the subaccount's own email provider.",
+    "S12": "A delivery report on an email sent from here; that email shows it.",
 }
 _IGNORED = {
     "B1": "It names no BCC address that is in use; an old one stopped working.",
@@ -41,6 +42,8 @@ _IGNORED = {
     "M11": "Only colleagues are in it, and internal mail stays private.",
     "M12": "The contact is on the never-log list.",
     "M13": "Its sender is not exactly one address, so it matches nobody.",
+    "S12": "A delivery report that names no recorded email from here with one of its "
+    "recipients, or a forged one.",
     "T2": "It continues a known thread, but nobody in it belongs to that thread.",
     "T3": "It answers mail sent from another subaccount's CRM, so it is only there.",
 }

@@ -12,6 +12,7 @@ from shared.core.ids import SubaccountId, UserId
 from shared.core.mail import LABELS_OUT_OF_SIGHT, NEVER_READ, MessageHeaders
 from shared.core.matching.bcc import LOGGING
 from shared.core.matching.bcc_rules import drops_of, logged
+from shared.core.matching.bounces import bounced
 from shared.core.matching.crm_copies import copy_of_crm_mail
 from shared.core.matching.gmail_rules import matched
 from shared.core.matching.lookups import Known, Lookup
@@ -36,6 +37,8 @@ def decide(message: MessageHeaders, mailbox: MailboxForMatching) -> Lookup[Decis
     if not users:
         return Decision("C2")
     known = Known()
+    if message.report is not None:
+        return (yield from bounced(message, message.report, mailbox, users, known))
     drops = yield from drops_of(known, message)
     logging = any(user.id == LOGGING for user in users)
     concerns = tuple(sorted({bcc_token.user for bcc_token in drops})) if logging else ()

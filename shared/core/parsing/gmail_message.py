@@ -11,10 +11,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from shared.core.ids import GmailMessageId, GmailThreadId, is_id
-from shared.core.mail import Address, MessageHeaders
+from shared.core.mail import (
+    LABELS_OUT_OF_SIGHT,
+    NEVER_READ,
+    Address,
+    MessageHeaders,
+)
 from shared.core.moments import MAX_MOMENT
 from shared.core.parsing.address import normalise, parse_list, parse_sender
 from shared.core.parsing.authentication import authenticity
+from shared.core.parsing.bounce_signs import FAILED_RECIPIENTS_HEADER, may_be_bounce
 from shared.core.parsing.gmail_content import content_of, held_back_bodies
 from shared.core.parsing.gmail_part import headers_in
 from shared.core.parsing.headers import (
@@ -71,6 +77,7 @@ METADATA_HEADERS: tuple[str, ...] = (
     "X-Autoreply",
     "X-Autorespond",
     "X-Autoresponder",
+    FAILED_RECIPIENTS_HEADER,
     *_ORIGINAL_SENDER_HEADERS,
     CRM_MESSAGE_HEADER,
     *_DELIVERY_HEADERS,
@@ -80,6 +87,9 @@ METADATA_HEADERS: tuple[str, ...] = (
 # Partial responses: never Gmail's snippet, which is a piece of the body (M14).
 METADATA_FIELDS = "id,threadId,labelIds,internalDate,payload/headers"
 FULL_FIELDS = "id,threadId,labelIds,internalDate,payload"
+
+# What is sent from here is no bounce, and the others are not considered (M1).
+_NO_BOUNCE = NEVER_READ | LABELS_OUT_OF_SIGHT | {"SENT"}
 
 _ID = re.compile(r"[A-Za-z0-9._~:-]{1,128}")
 _MILLISECONDS = re.compile(r"[0-9]{1,15}")
@@ -99,14 +109,15 @@ def headers_of(resource: Mapping[str, Any]) -> MessageHeaders:
     marks = [v.strip() for v in values_of(headers, CRM_MESSAGE_HEADER)]
     verdict = authenticity(headers, sender)
     labels = resource.get("labelIds")
+    seen = frozenset(
+        label
+        for label in (labels if isinstance(labels, list | tuple) else ())
+        if isinstance(label, str)
+    )
     return MessageHeaders(
         gmail_message_id=GmailMessageId(_id(resource, "id")),
         gmail_thread_id=GmailThreadId(_id(resource, "threadId")),
-        labels=frozenset(
-            label
-            for label in (labels if isinstance(labels, list | tuple) else ())
-            if isinstance(label, str)
-        ),
+        labels=seen,
         internal_date=_internal_date(resource),
         sender=sender,
         to=parse_list(values_of(headers, "To")),
@@ -125,6 +136,7 @@ def headers_of(resource: Mapping[str, Any]) -> MessageHeaders:
         is_list=bool(values_of(headers, "List-Id")),
         crm_message=next(filter(_is_mark, marks), None),
         delivered_to=_delivered_to(headers),
+        may_be_bounce=not seen & _NO_BOUNCE and may_be_bounce(headers, sender),
     )
 
 

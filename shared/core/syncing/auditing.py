@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from shared.core.events import bounce_key
 from shared.core.ids import (
     ContactId,
     GmailMessageId,
@@ -15,7 +16,7 @@ from shared.core.ids import (
 )
 from shared.core.mail import MessageHeaders
 from shared.core.matching import recording
-from shared.core.matching.places import Decision, Placement
+from shared.core.matching.places import Decision, Placement, Returned
 from shared.core.matching.rewritten import as_recorded
 from shared.core.matching.sameness import (
     apart_ids,
@@ -65,6 +66,7 @@ def records_to_read(
     """The records that tell whether there is a difference."""
     own = recording.message_id(message, mailbox.id)
     keys = [(subaccount, own) for subaccount in sorted(only)]
+    keys += [(found.subaccount, found.message) for found in _returned(decided, only)]
     return tuple(dict.fromkeys((*keys, *_wanted(message, mailbox, decided, only))))
 
 
@@ -93,7 +95,8 @@ def compare(
 
     A record is missing, too, when it does not name this mailbox's copy (M9), also where
     only another mailbox may bring the record (M3). Where that has brought none, or one
-    that names this copy, there is no difference. A copy that is refused, and one that
+    that names this copy, there is no difference. Of a bounce the message that it is
+    about must show it. A copy that is refused, and one that
     has replaced another, are told (M9).
     """
     differences = []
@@ -139,6 +142,15 @@ def compare(
             for (subaccount, name), place in missing.items()
         ]
         differences.append(_difference(message, "recorded", rule, places))
+    lacking = [
+        DifferencePlace(place.subaccount, place.contact, place.message)
+        for place in _returned(decided, only)
+        if (record := found.get((place.subaccount, place.message))) is not None
+        and not set(map(bounce_key, place.bounces))
+        <= set(map(bounce_key, record.bounces))
+    ]
+    if lacking:
+        differences.append(_difference(message, "recorded", decided.rule, lacking))
     permitted = {place.subaccount for place in (*decided.places, *decided.copies)}
     for (subaccount, name), record in found.items():
         if subaccount in permitted or not lists(record, mailbox.id, message):
@@ -161,6 +173,11 @@ def _wanted(
         for place in decided.places
         if place.subaccount in only
     }
+
+
+def _returned(decided: Decision, only: Collection[SubaccountId]) -> list[Returned]:
+    """The messages that should show what a bounce says (S12)."""
+    return [found for found in decided.returned if found.subaccount in only]
 
 
 def _shared(

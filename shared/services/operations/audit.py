@@ -32,6 +32,7 @@ from shared.repositories.mailboxes import Mailboxes
 from shared.services.compare_and_set import retry_on_conflict
 from shared.services.connecting.accounts import Accounts
 from shared.services.operations.backfill import record_again
+from shared.services.syncing.bounces import read_reports
 from shared.services.syncing.record import Recorder
 
 
@@ -69,7 +70,7 @@ class Audit:
             return self._repair(job, gmail, known)
         headers = [
             message
-            for message in self._headers(gmail, ids)
+            for message in self._headers(gmail, known, ids)
             if job.begin <= message.internal_date < job.end
         ]
         found, recorded = self._compare(known, headers, job)
@@ -102,7 +103,7 @@ class Audit:
         findings = self._documents.get(names)
         record_again(self._recorder, gmail, mailbox, job.pending, job.subaccounts)
         self._recount(findings)
-        headers = self._headers(gmail, job.pending)
+        headers = self._headers(gmail, mailbox, job.pending)
         left = {
             difference.gmail_message_id
             for difference in self._compare(mailbox, headers, job)[0]
@@ -115,7 +116,7 @@ class Audit:
         ]
 
     def _headers(
-        self, gmail: Gmail, ids: Sequence[GmailMessageId]
+        self, gmail: Gmail, mailbox: MailboxForMatching, ids: Sequence[GmailMessageId]
     ) -> list[MessageHeaders]:
         """Headers of what is still there; raises a passing fault."""
         found = gmail.headers(ids)
@@ -126,7 +127,12 @@ class Audit:
                 raise answer
             if isinstance(answer, MessageHeaders):
                 readable.append(redact_bcc_addresses(answer, self._bcc_form))
-        return readable
+        reports = read_reports(gmail, mailbox, readable, self._bcc_form)
+        for fault in reports.values():
+            if isinstance(fault, Transient | NeedsReauth):
+                raise fault
+        read = [reports.get(message.gmail_message_id, message) for message in readable]
+        return [message for message in read if isinstance(message, MessageHeaders)]
 
     def _compare(
         self, mailbox: MailboxForMatching, headers: Sequence[MessageHeaders], job: Job

@@ -200,7 +200,7 @@ class DecisionQueries:
                 users = frozenset(map(UserId, data["users"]))
                 expired = data.get("expires_at") and data["expires_at"] <= now
                 if may_see_decision(caller, users, members) and not expired:
-                    found[snapshot.id] = _ignored_decision(snapshot.id, data)
+                    found[snapshot.id] = _kept_decision(snapshot.id, data, caller)
         return found
 
     def _members(self, subaccount: SubaccountId) -> frozenset[UserId]:
@@ -259,7 +259,16 @@ def _decision_id(mailbox: MailboxId, gmail: GmailMessageId) -> str:
     return paths.decision(mailbox, gmail).rpartition("/")[2]
 
 
-def _ignored_decision(name: str, data: Any) -> Decision:
+def _kept_decision(name: str, data: Any, caller: Caller) -> Decision:
+    """A decision that is a document: on mail not recorded, and on bounces (S12)."""
+    shown = {
+        subaccount: RecordedIn(
+            SubaccountId(subaccount),
+            ContactId(entry["contact"]),
+            MessageId(entry["message"]),
+        )
+        for subaccount, entry in sorted(data.get("returned", {}).items())
+    }
     return Decision(
         id=name,
         gmail_message_id=data["gmail_message_id"],
@@ -268,4 +277,7 @@ def _ignored_decision(name: str, data: Any) -> Decision:
         outcome=data["outcome"],
         rule=data["rule"],
         decided_at=data["decided_at"],
+        subaccounts=tuple(
+            place for place in shown.values() if place.subaccount in caller.subaccounts
+        ),
     )

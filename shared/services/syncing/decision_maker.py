@@ -89,4 +89,5 @@ def _within(only: Collection[SubaccountId] | None, decided: Decision) -> Decisio
         decided,
         places=tuple(place for place in decided.places if place.subaccount in only),
         copies=tuple(copy for copy in decided.copies if copy.subaccount in only),
+        returned=tuple(found for found in decided.returned if found.subaccount in only),
     )

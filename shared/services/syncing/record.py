@@ -36,6 +36,7 @@ from shared.repositories.facts import FactFinder
 from shared.repositories.outbox import Outbox
 from shared.services.blob_uploads import BlobUploads
 from shared.services.syncing.batch import Batch, Item, Outcome
+from shared.services.syncing.bounces import BounceWriter, read_reports
 from shared.services.syncing.content_fetcher import AttachmentUnread, ContentFetcher
 from shared.services.syncing.copies import CopyReconciler
 from shared.services.syncing.decision_maker import DecisionMaker
@@ -72,6 +73,7 @@ class Recorder:
         self._writer = RecordWriter(
             documents, blobs, clock, uploads, self._fetcher, self._copies, quota
         )
+        self._bounces = BounceWriter(documents)
         self._unrecorded = UnrecordedMessages(documents, clock)
 
     def record(
@@ -171,6 +173,14 @@ class Recorder:
                 item.headers = redact_bcc_addresses(answer, self._bcc_form)
             except Exception as error:  # noqa: BLE001  (one must not stop others)
                 item.failure = error
+        headers = [item.headers for item in wanted if item.headers is not None]
+        reports = read_reports(batch.gmail, batch.mailbox, headers, self._bcc_form)
+        for item in wanted:
+            report = reports.get(item.todo.gmail_message_id)
+            if isinstance(report, MessageHeaders):
+                item.headers = report
+            elif report is not None:
+                item.failure = report
 
     def _finish(self, batch: Batch, item: Item, items: Sequence[Item]) -> None:
         """Write one message, or say why not; never raises for the message's sake."""
@@ -206,6 +216,7 @@ class Recorder:
             if item.headers is None or item.decision is None:
                 raise Malformed
             try:
+                self._bounces.write(batch, item.decision.returned)
                 refused = {
                     place.subaccount: "M9"
                     for place in item.decision.places
@@ -229,7 +240,9 @@ class Recorder:
         if decided.copies:
             seen = as_recorded(headers, decided.copies[0])
             batch.copies.append((seen, decided.copies))
-        if batch.only is not None and not decided.recorded and not decided.copies:
+        if decided.returned:
+            self._unrecorded.returned(batch, item, decided)
+        elif batch.only is not None and not decided.recorded and not decided.copies:
             # Its decision is about all subaccounts, and stays as it is. A copy leaves
             # one all the same: another mailbox may record the email after this.
             batch.outcome.ignored += 1

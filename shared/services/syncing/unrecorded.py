@@ -48,6 +48,29 @@ class UnrecordedMessages:
             )
         )
 
+    def returned(self, batch: Batch, item: Item, decided: Decision) -> None:
+        """Note which messages show what a bounce says (S12); ids only."""
+        batch.outcome.recorded += 1
+        headers = item.headers
+        shown = {
+            returned.subaccount: {
+                "contact": returned.contact,
+                "message": returned.message,
+            }
+            for returned in decided.returned
+        }
+        batch.ignored.append(
+            decision(
+                batch.mailbox,
+                item.todo.gmail_message_id,
+                headers.rfc822_message_id if headers else None,
+                outcome="recorded",
+                rule=decided.rule,
+                at=self._now(),
+                more={"returned": shown},
+            )
+        )
+
     def set_aside(
         self,
         batch: Batch,
