@@ -255,10 +255,10 @@ def test_s12_a_server_that_quotes_a_bcc_address_keeps_it_secret() -> None:
     system.connect("u", ME)
     system.settle()
     secret = f"log+{'a' * TOKEN_CHARS}@mail.ours.example"
-    for cut in (0, 450, 470):
+    for cut in (0, 440, 455):
         words = f"550 5.1.1 rejected{'.' * cut} also {secret}"
         comes_back(system, postfix(written(system), ADA, words=words))
     system.settle()
     bounces = [b for record in system.conversation("ada") for b in record.bounces]
     assert len(bounces) == 3
-    assert "log+" not in str(bounces)
+    assert "a" * 8 not in str(bounces)
