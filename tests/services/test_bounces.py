@@ -10,6 +10,7 @@ from shared.core.matching.bcc import TOKEN_CHARS
 from shared.ports import DeleteField, Update
 from tests.services.test_jobs import audit
 from tests.support.bounces import comes_back, postfix
+from tests.support.sending import CARLA, MIA, SendingSystem
 from tests.support.system import System
 
 ME, MATE = "rep@ours.example", "mate@ours.example"
@@ -230,6 +231,39 @@ def test_s12_replay_resync_and_audit_agree(system: System) -> None:
     path = next(p for p in before if "/messages/" in p)
     assert after[path] == before[path]
     assert told(system) == [("s", "ada", ADA)]
+
+
+@pytest.mark.parametrize("kind", ["individual", "workflow"])
+@pytest.mark.parametrize("rewritten", [True, False])
+def test_s12_mail_of_the_crm_comes_back(kind: Any, rewritten: bool) -> None:
+    """By Gmail, and by a provider whose bounce reaches the user's mailbox.
+
+    A provider that writes a Message-ID of its own leaves our header.
+    """
+    system = SendingSystem()
+    sent = system.post(kind=kind).ids[0]
+    system.settle()
+    record = system.record(sent)
+    message_id = "<0100-ses@amazonses.example>" if rewritten else ""
+    notice = postfix(
+        message_id or str(record.rfc822_message_id),
+        CARLA,
+        to=MIA,
+        mark=f"s/{record.id}" if rewritten else None,
+    )
+    comes_back(system, notice, to=MIA)
+    system.settle()
+    record = system.record(sent)
+    assert [(b.address, b.code) for b in record.bounces] == [(CARLA, "5.1.1")]
+    assert record.status == "sent"
+    (event,) = [e for e in system.events() if e["type"] == "message.bounced"]
+    assert event["data"] == {
+        "subaccount": "s",
+        "contact": "c",
+        "message": record.id,
+        "user": "u",
+        "address": CARLA,
+    }
 
 
 def test_s12_an_audit_finds_and_repairs_what_a_message_lacks(system: System) -> None:

@@ -21,6 +21,7 @@ def postfix(
     status: str = "5.1.1",
     words: str = "550 5.1.1 no such user",
     notice_id: str | None = None,
+    mark: str | None = None,
     headers: Sequence[tuple[str, str]] = (),
 ) -> Message:
     """A report in the form of RFC 3464 that returns the headers of a message."""
@@ -39,6 +40,7 @@ def postfix(
     )
     notice.attach(_raw("message/delivery-status", report))
     returned = f"From: {to}\nMessage-ID: {message_id}\nSubject: Hello\n"
+    returned += f"X-CRM-Message: {mark}\n" if mark else ""
     notice.attach(_raw("text/rfc822-headers", returned))
     return notice
 
