@@ -9,6 +9,7 @@ from typing import Any
 
 from shared.ports import Create
 from tests.simulation.cast import LOGGER, MARK, Mail, number_in
+from tests.simulation.comebacks import Comebacks
 from tests.simulation.ledger import Ledger
 from tests.simulation.sends import is_bulk
 from tests.simulation.stage import Stage
@@ -28,6 +29,7 @@ class Checks:
         self._cursors: dict[str, tuple[int, int]] = {}
         self.ever_linked: set[tuple[str, str]] = set()
         self.contacts_made: list[tuple[str, str]] = []
+        self.comebacks = Comebacks(ledger)
         self.drops: dict[str, str] = {}
         self.ids: dict[tuple[str, int], str] = {}
         self.begun: dict[str, int] = defaultdict(int)
@@ -133,9 +135,12 @@ class Checks:
         for (s, number), data in records.items():
             yield from self._record(s, number, data)
             yield from self._attachments(s, number, data)
+            yield from self.comebacks.wrong(s, self._ledger.mails[number], data)
         known = [(s, data) for (s, _), data in records.items()]
         yield from self._figures(documents, [*known, *bulk])
         yield from self._events(records)
+        published = self._stage.outside.topics.published("crm-events")
+        yield from self.comebacks.events(records, published)
         yield from self._connections()
         yield from self._secrets(documents)
         yield from self._blobs(documents)
@@ -211,6 +216,7 @@ class Checks:
         for item in self._stage.outside.topics.published("crm-events"):
             event = json.loads(item.data)
             names_one = event["type"].startswith(("connection.", "contact."))
+            names_one |= event["type"] == "message.bounced"
             if MARK.encode() in item.data and not names_one:
                 yield "an event tells more than ids"
             if event["type"] in {"message.recorded", "contact.created"}:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import random
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -18,9 +19,9 @@ from tests.simulation.sends import Sends
 from tests.simulation.stage import MOST_CRASHES, Stage
 from tests.simulation.workers import Worker
 
-SENDING, LOGGING, OPERATING = 0.4, 0.4, 0.3
-"""Share of the seeds in which the CRM sends, BCC addresses are used, the operator works:
-each costs time, and in small casts they meet more often."""
+SENDING, LOGGING, OPERATING, BOUNCING = 0.4, 0.4, 0.3, 0.3
+"""Share of the seeds in which the CRM sends, BCC addresses are used, the operator works,
+mail comes back: each costs time, and in small casts they meet more often."""
 CRASHING, LOSING = 0.25, 0.1
 """How often work dies at some gateway call, or the store's answer gets lost."""
 
@@ -39,6 +40,8 @@ class Scene:
         self.sending = self.rng.random() < SENDING
         self.logging = self.rng.random() < LOGGING
         self.operating = self.rng.random() < OPERATING
+        # Drawn apart: the stories of other seeds stay as they are.
+        self.bouncing = random.Random(f"bouncing {seed}").random() < BOUNCING
         self.model = FullModel()
         self.ledger = Ledger(self.model, self.now)
         self.post = Post(self.stage, self.ledger)

@@ -183,7 +183,9 @@ class Sends:
         The rules leave open what follows when a mail of unknown fate turns out to be sent:
         the product says so, with a second event.
         """
-        told = sorted(kind for kind, _ in events[f"/v1/{path}"])
+        told = sorted(
+            kind for kind, _ in events[f"/v1/{path}"] if kind != "message.bounced"
+        )
         allowed = [[f"message.{record['status']}"]]
         if path in self._doubted and record["status"] == "sent":
             allowed.append(["message.failed", "message.sent"])

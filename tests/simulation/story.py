@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from tests.simulation import cast
 from tests.simulation.bcc_steps import BccSteps
+from tests.simulation.bounce_steps import BounceSteps
 from tests.simulation.cast import ALIAS, ANN
 from tests.simulation.facts import Sub
 from tests.simulation.fate_steps import FateSteps
@@ -20,7 +21,7 @@ from tests.simulation.send_steps import SendSteps
 LOGGING_AT_FIRST = ("established", "established", "all_contacts")
 
 
-class Story(BccSteps, SendSteps, OperatorSteps, FateSteps):
+class Story(BccSteps, BounceSteps, SendSteps, OperatorSteps, FateSteps):
     """Plays one seed."""
 
     def play(self) -> None:
@@ -106,4 +107,5 @@ class Story(BccSteps, SendSteps, OperatorSteps, FateSteps):
             (self.renew, 0.5),
             (self.sweep, 0.5),
             (self.quiet, 1.5),
+            (self.something_comes_back, 6 * self.bouncing),
         ]

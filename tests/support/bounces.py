@@ -58,11 +58,11 @@ def comes_back(
 ) -> None:
     """Deliver a bounce: it has no envelope sender."""
     system.clock.advance(seconds=1)
-    raw = _bytes(notice)
+    raw = bytes_of(notice)
     system.world.deliver_from_outside(raw, [to], auth, sender="")
 
 
-def _bytes(notice: Message) -> bytes:
+def bytes_of(notice: Message) -> bytes:
     """`as_bytes` of the parts one by one: a report's text is no list of messages."""
     boundary = "=boundary="
     notice.set_boundary(boundary)
