@@ -346,3 +346,35 @@ def test_a_switched_off_mailbox_refuses_every_call(
     world.account(ANN).mail_enabled = False
     error = refusal(users.getProfile(userId="me"))
     assert error.error_details[0]["reason"] == "failedPrecondition"
+
+
+def test_mail_to_an_address_that_nobody_here_has_comes_back(
+    users: Any, world: GmailWorld, mail: Any
+) -> None:
+    world.settings.unknown_addresses_bounce = True
+    nobody = "nobody@acme.test"
+    sent = send(users, mail(ANN, f"{BOB}, {nobody}, {CARLA}"))
+    (notice,) = inbox(world, ANN)
+    found = {field.name: field.value for field in notice.fields}
+    assert found["X-Failed-Recipients"] == nobody
+    assert found["Return-Path"] == "<>"
+    assert found["From"].endswith("<mailer-daemon@googlemail.com>")
+    original = headers_of(world, ANN, sent["id"])["Message-ID"]
+    assert found["In-Reply-To"] == original
+    assert "dmarc=pass" in found["Authentication-Results"]
+    shown = users.messages().get(userId="me", id=notice.id).execute()["payload"]
+    kinds = [part["mimeType"] for part in shown["parts"]]
+    assert shown["mimeType"] == "multipart/report"
+    assert kinds == [
+        "multipart/related",
+        "message/delivery-status",
+        "text/rfc822-headers",
+    ]
+    assert len(inbox(world, BOB)) == 1
+
+
+def test_nothing_comes_back_unless_it_is_switched_on(
+    users: Any, world: GmailWorld, mail: Any
+) -> None:
+    send(users, mail(ANN, "nobody@acme.test"))
+    assert inbox(world, ANN) == []

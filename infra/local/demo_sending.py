@@ -21,6 +21,7 @@ from infra.local.smtp_sink import SmtpSink
 
 BEGUN_WITH = "hugo"
 BULK_TO = ("yuki", "ivan", "zoe", "bloom")
+GONE = "gone@fern.example"
 SUBJECT = "Your new shop window: Angebot für Mai"
 
 _SECONDS = 10.0
@@ -42,6 +43,7 @@ def play(crm: CallsTheApi, gmail_url: str, say: Callable[[str], None]) -> list[s
         act.begin_a_conversation()
         act.the_contact_answers()
         act.mia_answers_in_gmail()
+        act.a_mail_comes_back()
         act.send_bulk()
         return act.problems
 
@@ -112,6 +114,29 @@ class _Act:
         self._expect("her mail is in the conversation", self._in_thread(last))
         self._expect("it is hers", last["direction"] == "outbound")
 
+    def a_mail_comes_back(self) -> None:
+        """Nobody has this address: Gmail tells Mia, and the message shows it (S12)."""
+        requests.post(
+            f"{self._gmail}/_simulator/accounts",
+            json={"address": "office@fern.example"},
+            timeout=_SECONDS,
+        ).raise_for_status()
+        contact = {"name": "Fern", "emails": [GONE], "assigned_to": story.USER}
+        self._crm.call("PUT", f"{self._base}/contacts/fern", json=contact)
+        message = self._send(
+            kind="individual",
+            to=[{"contact": "fern"}],
+            subject="Are you still there?",
+            text="Hello Fern, we have not heard from you.",
+        )["id"]
+        found = self._come_back(message)
+        told = [(item["address"], item["code"]) for item in found["bounces"]]
+        codes = ", ".join(str(code) for _, code in told) or "nothing"
+        self._say(f"  CRM → Gmail → {GONE}: comes back with {codes}")
+        self._expect("the bounce is on the message", told == [(GONE, "5.1.1")])
+        self._expect("its status stays", found["status"] == "sent")
+        self._expect("it is no mail", len(self._conversation("fern")) == 1)
+
     def send_bulk(self) -> None:
         """A bulk mail goes through the subaccount's own SMTP server."""
         settings = {**story.SUBACCOUNTS[story.NORTH]}
@@ -169,6 +194,16 @@ class _Act:
             return bool(found["status"] != "queued")
 
         wait_until(ended, _WAIT_SECONDS, every=0.1)
+        return found
+
+    def _come_back(self, message: str) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+
+        def back() -> bool:
+            found.update(self._crm.call("GET", f"{self._base}/messages/{message}"))
+            return bool(found["bounces"])
+
+        wait_until(back, _WAIT_SECONDS, every=0.1)
         return found
 
     def _conversation(self, contact: str) -> list[dict[str, Any]]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from tests.simulation import cast
 from tests.simulation.comebacks import Comeback
-from tests.simulation.scene import Scene
+from tests.simulation.mail_steps import MailSteps
 from tests.support.bounces import bytes_of, postfix
 
 
-class BounceSteps(Scene):
+class BounceSteps(MailSteps):
     """What mail servers, and who pretends to be one, send to our mailboxes."""
 
     def something_comes_back(self) -> None:
@@ -25,9 +25,11 @@ class BounceSteps(Scene):
         copy = rng.choice(sent)
         mail, account = copy.mail, copy.account
         named, address = mail.message_id, rng.choice((*mail.to, *mail.cc, *mail.bcc))
-        way = rng.choice(("true", "true", "true", "late", "elsewhere", "id", "person"))
+        way = rng.choice(
+            ("true", "true", "late", "elsewhere", "elsewhere", "id", "person")
+        )
         if way == "elsewhere":
-            account = rng.choice(self.cast.accounts)
+            account = self.a_mailbox() or account
         if way == "id":
             named = f"<guessed-{len(self.told)}@mail.invalid>"
         if way == "person":

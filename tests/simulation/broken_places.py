@@ -8,9 +8,13 @@ from typing import Any
 import pytest
 from googleapiclient.http import HttpRequest
 
-from shared.core.matching import gmail_rules
+from shared.core.matching import bounces, gmail_rules
+from shared.core.parsing import delivery_reports
 from shared.core.syncing.history import newest
+from shared.ports import Update
+from shared.repositories import messages
 from shared.services.sending import outbound
+from shared.services.syncing import bounces as came_back
 from shared.services.syncing import mailbox_lease as holding
 from shared.services.syncing import sync
 from shared.services.syncing.resync import ResyncService
@@ -81,7 +85,31 @@ def a_forward_of_the_crms_mail_goes_everywhere(patch: pytest.MonkeyPatch) -> Non
     patch.setattr(gmail_rules, "_by_contact", free)
 
 
+def a_bounce_is_believed_whatever_it_knows(patch: pytest.MonkeyPatch) -> None:
+    """S12: which mailbox it came to does not count."""
+    patch.setattr(bounces, "_sent_from", lambda *_: True)
+
+
+def a_late_mail_counts_as_failed(patch: pytest.MonkeyPatch) -> None:
+    """S12: whatever the server says it does."""
+    patch.setattr(delivery_reports, "_FAILED", frozenset({"failed", "delayed"}))
+
+
+def a_bounce_is_forgotten_by_a_crash(patch: pytest.MonkeyPatch) -> None:
+    """S12: its entry is written, its event is not."""
+    patch.setattr(came_back.BounceWriter, "_added", _silent)
+
+
+def _silent(self: Any, found: Any, returned: Any) -> list[Any]:
+    entries = {"bounces": messages.bounce_fields(returned.bounces)}
+    self._documents.commit([Update(found.path, entries)])
+    return []
+
+
 PLACES = (
+    a_bounce_is_believed_whatever_it_knows,
+    a_bounce_is_forgotten_by_a_crash,
+    a_late_mail_counts_as_failed,
     a_resync_is_saved_before_its_mail,
     a_fault_moves_the_cursor_past_its_mail,
     who_was_overtaken_goes_on_writing,

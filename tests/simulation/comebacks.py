@@ -34,6 +34,13 @@ class Comebacks:
     def add(self, comeback: Comeback) -> None:
         self._delivered.append(comeback)
 
+    def number(self, account: str, since: int, end: int) -> int:
+        """How many bounces came to this mailbox in a span of time."""
+        return sum(
+            back.account == account and since <= back.at < end
+            for back in self._delivered
+        )
+
     def wrong(self, s: str, mail: Mail, data: dict[str, Any]) -> Iterator[str]:
         """No entry without a bounce to a mailbox of the sender's, and none missing."""
         shown = [

@@ -26,10 +26,13 @@ Patch = Callable[[pytest.MonkeyPatch], None]
 SEEDS = range(300)
 CAUGHT_BY = {
     "a_backfill_brings_nothing": 43,
+    "a_bounce_is_believed_whatever_it_knows": 153,
+    "a_bounce_is_forgotten_by_a_crash": 1,
     "a_duplicate_message_id_is_one_message": 18,
     "a_fault_moves_the_cursor_past_its_mail": 60,
     "a_forward_of_the_crms_mail_goes_everywhere": 198,
     "a_holder_is_dead_when_its_delivery_comes_again": 3,
+    "a_late_mail_counts_as_failed": 8,
     "a_repair_mends_nothing": 149,
     "a_replay_only_clears_the_quarantine": 2,
     "a_resync_is_saved_before_its_mail": 48,
