@@ -321,3 +321,24 @@ def test_s12_no_text_makes_it_fail(text: str) -> None:
     resource = message(part("text/plain", text), status(text), part("text/html", text))
     report_of(resource)
     report_of(plain(text, From=text, To=text, Subject=text, X_Failed_Recipients=text))
+
+
+@pytest.mark.parametrize(
+    ("written", "mark"),
+    [
+        ("s/m1", "s/m1"),
+        ("m1", None),
+        ("s/..", None),
+        ("../m1", None),
+        ("s/__all__", None),
+        ("s/m1/more", None),
+    ],
+)
+def test_s12_our_own_header_must_name_what_can_be(
+    written: str, mark: str | None
+) -> None:
+    """It becomes a document's path, and the store refuses some names."""
+    back = part("text/rfc822-headers", f"X-CRM-Message: {written}\n")
+    report = report_of(message(status(f"Final-Recipient: {ADA}"), back))
+    assert report is not None
+    assert report.crm_message == mark
