@@ -76,8 +76,34 @@ def test_a_password_stays_for_its_own_account_only(
     api.put("/v1/subaccounts/a", again)
     assert gateways.secrets.read(smtp_secret("a")) == b"s3cret-Pass"
     again["default_provider"]["smtp"] |= other
+    refused = api.call("PUT", "/v1/subaccounts/a", again)
+    assert (refused.status_code, refused.json["errors"]) == (
+        422,
+        [{"pointer": "/default_provider/smtp/password", "detail": "is required"}],
+    )
+    again["default_provider"]["smtp"]["username"] = None
     api.put("/v1/subaccounts/a", again)
     assert gateways.secrets.read_all(smtp_secret("a")) == []
+
+
+@pytest.mark.parametrize(
+    ("host", "security", "status"),
+    [
+        ("smtp.provider.example", "none", 422),
+        ("smtp.provider.example", "starttls", 200),
+        ("203.0.113.7", "none", 422),
+        ("localhost", "none", 200),
+        ("127.0.0.1", "none", 200),
+        ("::1", "none", 200),
+    ],
+)
+def test_a_password_that_would_go_out_in_the_open_is_refused(
+    api: Api, host: str, security: str, status: int
+) -> None:
+    smtp = SUBACCOUNT["default_provider"]["smtp"] | {"host": host, "security": security}
+    settings = SUBACCOUNT | {"default_provider": {"smtp": smtp}}
+    answer = api.call("PUT", "/v1/subaccounts/a", settings)
+    assert answer.status_code == status
 
 
 def test_a_provider_that_goes_takes_its_password_along(

@@ -154,8 +154,10 @@ class System:
     # --- the CRM -----------------------------------------------------------------
 
     def subaccount(self, s: str = "s", **settings: Any) -> None:
+        smtp = (settings.get("default_provider") or {}).get("smtp", {})
         self.services.directory.put_subaccount(
-            Subaccount(SubaccountId(s), name=s, **settings), None
+            Subaccount(SubaccountId(s), name=s, **settings),
+            "provider's password" if smtp.get("username") else None,
         )
 
     def user(

@@ -5,11 +5,16 @@ from __future__ import annotations
 from typing import Annotated, Literal
 from unicodedata import category
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from functions.http.fields import Domain, Email, Id, ListEntry, Name
 from functions.http.models.base import MAX_LIST_ENTRIES, In, Out
-from shared.core.sending.provider_hosts import MAX_HOST_CHARS, host_to_connect, usable
+from shared.core.sending.provider_hosts import (
+    MAX_HOST_CHARS,
+    host_to_connect,
+    is_this_machine,
+    usable,
+)
 
 NeverLog = Annotated[list[ListEntry], Field(max_length=MAX_LIST_ENTRIES)]
 Logging = Literal["established", "all_contacts", "threads"]
@@ -60,6 +65,12 @@ class SmtpIn(In):
     username: Username | None = None
     password: Password | None = None
     from_: Email = Field(alias="from")
+
+    @model_validator(mode="after")
+    def _keeps_the_password_secret(self) -> SmtpIn:
+        if self.username and self.security == "none" and not is_this_machine(self.host):
+            raise ValueError("a user needs security starttls or tls")
+        return self
 
 
 class ProviderIn(In):

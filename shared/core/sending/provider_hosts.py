@@ -58,6 +58,15 @@ _ISATAP = frozenset((0x00005EFE, 0x02005EFE))
 _ALL_32 = 0xFFFFFFFF
 
 
+def is_this_machine(host: str) -> bool:
+    """Whether it is loopback by its spelling, where nobody listens in."""
+    name = host.removesuffix(".").lower()
+    try:
+        return ipaddress.ip_address(name.strip("[]")).is_loopback
+    except ValueError:
+        return name == "localhost"
+
+
 def host_to_connect(host: str) -> str:
     """The host in the form in which it is looked up; raises ValueError, saying why.
 

@@ -25,6 +25,7 @@ from shared.services.crm.erasure import Erasure
 TOO_MANY_AT_ADDRESS = "One of the addresses has too many contacts already."
 _MAX_WRITES = 500
 
+_PASSWORD = "/default_provider/smtp/password"  # noqa: S105  (where it stands)
 KEEP_PASSWORD = object()
 """The provider's password is not given again: the one we hold stays."""
 
@@ -61,7 +62,7 @@ class Directory:
         """Create or replace. The provider's password goes to Secret Manager.
 
         KEEP_PASSWORD keeps it, but only for the server and user it was given for;
-        None removes it.
+        None removes it. Raises Problem for a user without one: no mail could be sent.
         """
         path = paths.subaccount(wanted.id)
         secret = smtp_secret(wanted.id)
@@ -74,6 +75,13 @@ class Directory:
             held = password is not None and (
                 password is not KEEP_PASSWORD or _same_account(before, wanted)
             )
+            if not held and _smtp(wanted.default_provider).get("username"):
+                raise Problem(
+                    422,
+                    "invalid_request",
+                    "A user of the provider needs a password.",
+                    errors=({"pointer": _PASSWORD, "detail": "is required"},),
+                )
             if not held and _smtp(before.data.get("default_provider")):
                 # Before the document too: a crash here is mended by the next call.
                 self._secrets.destroy(secret)
