@@ -295,7 +295,9 @@ PARSERS: dict[Any, Callable[[str], object]] = {
     bounce_text.before_original: bounce_text.before_original,
     bounce_text.addresses_in: lambda text: list(bounce_text.addresses_in(text)),
     bounce_text.recipients_in: bounce_text.recipients_in,
-    bounce_text.passage_about: lambda text: bounce_text.passage_about(text, ["a@b"]),
+    bounce_text.passage_about: lambda text: bounce_text.passage_about(
+        bounce_text.Said(text), ["a@b"]
+    ),
     bounce_text.code_in: bounce_text.code_in,
     delivery_reports.report_of: lambda text: [
         delivery_reports.report_of(resource) for resource in _bounces(text)

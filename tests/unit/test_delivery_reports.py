@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from shared.core.limits import MAX_BOUNCED_RECIPIENTS
 from shared.core.mail import Address
-from shared.core.parsing import bounce_text
+from shared.core.parsing import bounce_text, delivery_reports
 from shared.core.parsing.bounce_signs import is_daemon, may_be_bounce, tells_delay
+from shared.core.parsing.bounce_text import Said
 from shared.core.parsing.delivery_reports import held_back_reports, report_of
 
 ADA = "ada@client.example"
@@ -291,17 +292,17 @@ def test_s12_a_code_in_a_text(text: str, code: str | None) -> None:
 
 
 def test_s12_a_text_without_a_reason_has_no_detail() -> None:
-    assert bounce_text.passage_about(f"failed:\n\n{ADA}\n", [ADA]) == ""
-    assert bounce_text.passage_about("", [ADA]) == ""
-    assert bounce_text.passage_about("x\n\n550 5.1.1 gone\n\ny", [ADA]) == (
+    assert bounce_text.passage_about(Said(f"failed:\n\n{ADA}\n"), [ADA]) == ""
+    assert bounce_text.passage_about(Said(""), [ADA]) == ""
+    assert bounce_text.passage_about(Said("x\n\n550 5.1.1 gone\n\ny"), [ADA]) == (
         "550 5.1.1 gone"
     )
-    assert bounce_text.passage_about("one\n\nlast words", [ADA]) == "last words"
+    assert bounce_text.passage_about(Said("one\n\nlast words"), [ADA]) == "last words"
 
 
 def test_s12_the_next_recipients_line_ends_a_passage() -> None:
     text = f"{ADA}\ngone\nbob@client.example\nfull"
-    assert bounce_text.passage_about(text, [ADA]) == "gone"
+    assert bounce_text.passage_about(Said(text), [ADA]) == "gone"
 
 
 @given(st.recursive(st.none() | st.text() | st.integers(), st.lists, max_leaves=5))
@@ -342,3 +343,20 @@ def test_s12_our_own_header_must_name_what_can_be(
     report = report_of(message(status(f"Final-Recipient: {ADA}"), back))
     assert report is not None
     assert report.crm_message == mark
+
+
+def test_s12_thousands_of_recipients_are_read_no_further_than_the_first_hundred(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """For each of them the whole text is looked through."""
+    looked: list[object] = []
+    monkeypatch.setattr(
+        delivery_reports, "passage_about", lambda *of: looked.append(of) or ""
+    )
+    lines = [f"a{n}@x.example" for n in range(9_000)]
+    text = plain("\n".join(lines), From="postmaster@x.example", Subject="Undelivered")
+    fields = [f"Final-Recipient: {line}\nAction: failed\n" for line in lines]
+    for resource in (text, message(part("text/plain", "x"), status(*fields))):
+        looked.clear()
+        assert len(read(resource)) == MAX_BOUNCED_RECIPIENTS
+        assert len(looked) == MAX_BOUNCED_RECIPIENTS

@@ -72,27 +72,44 @@ def recipients_in(text: str) -> list[str]:
     return list(first or dict.fromkeys(addresses_in(text)))
 
 
-def passage_about(text: str, addresses: Sequence[str]) -> str:
+class Said:
+    """A server's own words, looked through once for all the recipients.
+
+    `code` is the first in it, and `coded` the line where that is.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.code = code_in(text)
+        self.lines = text.split("\n")
+        self.folded = [line.lower() for line in self.lines]
+        self.coded = next((n for n, li in enumerate(self.lines) if code_in(li)), None)
+
+
+def passage_about(said: Said, addresses: Sequence[str]) -> str:
     """The paragraph that says why this address was not reached.
 
     From a place where it is named up to another address's line or an empty one; where
     nothing with a code is found so, from the first line that has one; where no line
     has, from the last place where it is named, or the last paragraph.
     """
-    lines = text.split("\n")
-    named = [n for n, line in enumerate(lines) if _names(line, addresses)]
+    lines = said.lines
+    named = [
+        number
+        for number, line in enumerate(said.folded)
+        if any(address in line for address in addresses)
+    ]
     best = ""
     for number in named:
         passage = _from_line(lines, number, addresses)
         if code_in(passage):
             return passage
         best = passage or best
-    coded = next((n for n, line in enumerate(lines) if code_in(line)), None)
-    if coded is not None:
-        return _from_line(lines, coded, addresses)
+    if said.coded is not None:
+        return _from_line(lines, said.coded, addresses)
     if named:
         return best
-    return text.strip().rpartition("\n\n")[2]
+    return said.text.strip().rpartition("\n\n")[2]
 
 
 def code_in(text: str) -> str | None:

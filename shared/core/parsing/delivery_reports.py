@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from shared.core.ids import is_id
@@ -29,6 +30,7 @@ from shared.core.parsing.bounce_signs import (
     tells_failure,
 )
 from shared.core.parsing.bounce_text import (
+    Said,
     addresses_in,
     before_original,
     code_in,
@@ -100,21 +102,26 @@ def report_of(
     headers = headers_in(payload)
     parts = _read(payload, fetched or {})
     text = "\n".join(parts.texts) or "\n".join(map(_plain, parts.html))
-    said, original = before_original(text[:MAX_REPORT_BYTES])
+    own_words, original = before_original(text[:MAX_REPORT_BYTES])
+    said = Said(own_words)
     if not parts.returned:
         parts.returned = _fields_of(original)
     is_report = bool(parts.blocks) or _is_report(headers)
     if not parts.blocks:
         # Some servers write the fields into the text.
         parts.blocks = [block for block in _blocks(text) if _recipients(block)]
-    failures = list(_from_fields(parts.blocks, said))
+    failures = list(islice(_from_fields(parts.blocks, said), MAX_BOUNCED_RECIPIENTS))
     if not failures and not any(map(_is_success, parts.blocks)):
         is_report = is_report or bool(values_of(headers, FAILED_RECIPIENTS_HEADER))
-        failures = list(_from_text(headers, said, is_report=is_report))
+        failures = list(
+            islice(
+                _from_text(headers, said, is_report=is_report), MAX_BOUNCED_RECIPIENTS
+            )
+        )
     if not failures and not is_report:
         return None
     return DeliveryReport(
-        failures=tuple(failures[:MAX_BOUNCED_RECIPIENTS]),
+        failures=tuple(failures),
         message_ids=_ids(parts),
         crm_message=_mark(parts.returned),
     )
@@ -258,7 +265,7 @@ def _is_success(block: Sequence[Header]) -> bool:
 
 
 def _from_fields(
-    blocks: Iterable[Sequence[Header]], said: str
+    blocks: Iterable[Sequence[Header]], said: Said
 ) -> Iterator[DeliveryFailure]:
     seen: set[str] = set()
     for block in blocks:
@@ -287,12 +294,13 @@ def _from_fields(
 
 
 def _from_text(
-    headers: Sequence[Header], said: str, *, is_report: bool
+    headers: Sequence[Header], said: Said, *, is_report: bool
 ) -> Iterator[DeliveryFailure]:
     subject = " ".join(map(subject_text, values_of(headers, "Subject")))
-    words = f"{subject}\n{said}"
+    words = f"{subject}\n{said.text}"
     if not is_report and not tells_failure(words) and not tells_delay(subject):
         return
+    is_late = tells_delay(words)
     named = [
         person.address
         for person in parse_list(values_of(headers, FAILED_RECIPIENTS_HEADER))
@@ -300,11 +308,11 @@ def _from_text(
     sender = parse_sender(values_of(headers, "From"))
     own = {person.address for person in parse_list(values_of(headers, "To"))}
     own |= {sender.address} if sender else set()
-    for address in named or recipients_in(f"{said}\n\n{subject}"):
+    for address in named or recipients_in(f"{said.text}\n\n{subject}"):
         if named or not (address in own or is_daemon(address)):
             passage = passage_about(said, (address,))
-            code = code_in(passage) or code_in(said)
-            permanent = not tells_delay(words) or (code or "").startswith("5")
+            code = code_in(passage) or said.code
+            permanent = not is_late or (code or "").startswith("5")
             yield DeliveryFailure((address,), code, _bounded(passage), permanent)
 
 
