@@ -266,6 +266,16 @@ class GmailProfile:
 
 
 @dataclass(frozen=True, slots=True)
+class SendAs:
+    """An address that the owner may send as; `signature` is HTML, "" for none."""
+
+    address: str
+    name: str = ""
+    signature: str = ""
+    default: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Watch:
     """What `watch` answered. `expires_at` is in UTC."""
 
@@ -360,7 +370,7 @@ class Gmail(GmailSending, Protocol):
     def profile(self) -> GmailProfile:
         """users.getProfile."""
 
-    def send_as(self) -> tuple[str, ...]:
+    def send_as(self) -> tuple[SendAs, ...]:
         """Addresses the owner may send as, verified ones only, the own one included."""
 
     def watch(self, topic: str) -> Watch:

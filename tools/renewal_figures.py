@@ -18,7 +18,7 @@ from shared.core.ids import HistoryId, UserId, mailbox_id
 from shared.core.syncing.watches import SHARDS
 from shared.core.syncing.work import Work, work_from
 from shared.gateways.memory import MemoryDocuments, MemorySecrets, MemoryTopics
-from shared.ports import Create, Event, GmailProfile, Query, Watch
+from shared.ports import Create, Event, GmailProfile, Query, SendAs, Watch
 from shared.repositories import paths
 from shared.repositories.mailboxes import Mailbox, to_document
 from shared.repositories.outbox import Outbox
@@ -131,9 +131,9 @@ class _Gmail:
         self._bill.charge("gmail.profile")
         return GmailProfile(self._address, HistoryId("9"))
 
-    def send_as(self) -> tuple[str, ...]:
+    def send_as(self) -> tuple[SendAs, ...]:
         self._bill.charge("gmail.send_as")
-        return (self._address,)
+        return (SendAs(self._address),)
 
 
 class _NoDirectory:

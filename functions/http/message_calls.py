@@ -100,6 +100,7 @@ def _asked(call: Call[None, None], body: sending.SendIn) -> SendRequest:
         html=body.html,
         answers=MessageId(body.reply_to_message) if body.reply_to_message else None,
         sender=normalise(body.from_) if body.from_ else None,
+        signature=body.signature,
         list_unsubscribe=tuple(body.list_unsubscribe),
     )
 

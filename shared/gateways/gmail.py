@@ -45,7 +45,7 @@ from shared.gateways.gmail_faults import (
 )
 from shared.gateways.gmail_http import AccessToken, Authorised, api
 from shared.gateways.gmail_sending import SendingMixin
-from shared.ports import GmailProfile, HistoryPage, MessagePage, Watch
+from shared.ports import GmailProfile, HistoryPage, MessagePage, SendAs, Watch
 
 GMAIL_ENDPOINT = "https://gmail.googleapis.com"
 
@@ -89,7 +89,7 @@ class GmailMailbox(SendingMixin):
             HistoryId(answers.number(answer, "historyId")),
         )
 
-    def send_as(self) -> tuple[str, ...]:
+    def send_as(self) -> tuple[SendAs, ...]:
         """Addresses the owner may send as, verified ones only, the own one included."""
         answer = self._do(self._api.send_as.list(userId=_ME))
         return answers.verified(answer)

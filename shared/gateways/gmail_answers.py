@@ -12,10 +12,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from shared.core.ids import GmailMessageId, GmailThreadId, HistoryId
-from shared.core.limits import MAX_ALIASES
+from shared.core.limits import MAX_ALIASES, MAX_NAME_CHARS
 from shared.errors import Transient
 from shared.gateways.json_members import json_members
-from shared.ports import Draft, HistoryEntry, HistoryPage, MessagePage, Watch
+from shared.ports import Draft, HistoryEntry, HistoryPage, MessagePage, SendAs, Watch
 
 Answer = Mapping[str, Any]
 Kind = Literal["added", "labels_added", "labels_removed"]
@@ -68,15 +68,27 @@ def watch(answer: Answer) -> Watch:
     return Watch(HistoryId(number(answer, "historyId")), expires_at)
 
 
-def verified(answer: Answer) -> tuple[str, ...]:
-    """Addresses of `sendAs.list` that may be sent from, the primary one first."""
+_MAX_SIGNATURE = 50_000
+"""Gmail's own limit is 10,000 characters of text; the markup comes on top."""
+
+
+def verified(answer: Answer) -> tuple[SendAs, ...]:
+    """The addresses of `sendAs.list` that may be sent from, the primary one first."""
     usable = [
         item
         for item in _objects(answer, "sendAs")
         if item.get("isPrimary") or item.get("verificationStatus") == "accepted"
     ]
     usable.sort(key=lambda item: not item.get("isPrimary"))
-    return tuple(text(item, "sendAsEmail") for item in usable[:MAX_ALIASES])
+    return tuple(
+        SendAs(
+            address=text(item, "sendAsEmail"),
+            name=str(item.get("displayName") or "")[:MAX_NAME_CHARS],
+            signature=str(item.get("signature") or "")[:_MAX_SIGNATURE],
+            default=item.get("isDefault") is True,
+        )
+        for item in usable[:MAX_ALIASES]
+    )
 
 
 def history_page(answer: Answer) -> HistoryPage:

@@ -110,7 +110,8 @@ def test_only_verified_aliases_may_be_sent_from(
     world: GmailWorld, gmail: Gmail
 ) -> None:
     world.add_alias(ANN, "pending@acme.test", verified=False)
-    assert gmail.send_as() == (ANN, "sales@acme.test")
+    addresses = [(alias.address, alias.default) for alias in gmail.send_as()]
+    assert addresses == [(ANN, True), ("sales@acme.test", False)]
 
 
 def test_watch_says_where_history_begins_and_when_it_ends(

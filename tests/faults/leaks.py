@@ -21,7 +21,7 @@ NOTES = ("decisions/", "quarantine/", "jobs/", "outbox/", "uploads/", "erasures/
 """They hold ids, codes, and the address of the mailbox itself."""
 PASSWORD = "CaNaRy-password"
 _GOOGLES = re.compile(r"ya29\.[\w-]{20}|1//0[\w-]{20}")
-_TELLS_A_CONTACT = "contact.created"
+_TELL_ADDRESSES = ("contact.created", "message.bounced")
 _WORD_CHARS = 6
 
 
@@ -44,8 +44,8 @@ def leaks(world: World, logged: str) -> list[str]:
 
 
 def _is_of_ids(event: str) -> bool:
-    """Only the event of a new contact names somebody; pushes name the mailbox."""
-    return _TELLS_A_CONTACT not in event
+    """A new contact and a bounce are told with the address; pushes name the mailbox."""
+    return not any(kind in event for kind in _TELL_ADDRESSES)
 
 
 def _bcc_tokens(world: World) -> Iterator[str]:

@@ -206,7 +206,7 @@ def connections(api: Api) -> Any:
             return {
                 "user": user,
                 "address": "uma@gmail.example",
-                "status": "active",
+                "status": "reauth_required",
                 "connected_at": "2026-11-02T09:30:00Z",
                 "watch_expires_at": None,
                 "last_synced_at": None,

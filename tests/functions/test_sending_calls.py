@@ -482,3 +482,65 @@ def test_s4_a_reply_carries_the_references_of_the_answered_mail(crm):
         "<s@x.test>",
         received.rfc822_message_id,
     ]
+
+
+def bodies(raw):
+    parts = message_from_bytes(raw).walk()
+    texts = [p.get_payload(decode=True) for p in parts if not p.is_multipart()]
+    return [text.decode().replace("\r\n", "\n") for text in texts]
+
+
+def sign(crm, address, signature):
+    alias = crm.system.world.account(MIA).send_as[address]
+    alias.settings["signature"] = signature
+
+
+def test_s14_a_signature_is_the_sending_addresses_own(crm):
+    crm.system.world.add_alias(MIA, "sales@ours.test")
+    sign(crm, MIA, "<b>Mia</b>")
+    sign(crm, "sales@ours.test", "<b>Sales</b>")
+    first = crm.send(signature=True, html="<p>Hello</p>")
+    second = crm.send(**{"signature": True, "from": "sales@ours.test"})
+    third = crm.send()
+    crm.system.send_all()
+    sent = [bodies(item.raw) for item in crm.system.world.outside]
+    assert [sum("<b>Mia</b>" in body for body in mail) for mail in sent] == [1, 0, 0]
+    assert ["-- \nSales" in mail[0] for mail in sent] == [False, True, False]
+    assert not any("gmail_signature" in body for body in sent[2])
+    shown = [
+        crm.get(f"{PATH}/{answer.json['id']}") for answer in (first, second, third)
+    ]
+    assert "<b>Mia</b></div>" in shown[0]["html"]
+    assert shown[1]["text"] == "Hello\n\n-- \nSales"
+    assert shown[2]["text"] == "Hello"
+
+
+def test_s14_the_same_call_is_answered_the_same_although_the_signature_changed(crm):
+    sign(crm, MIA, "<b>Mia</b>")
+    first = crm.send(signature=True, key="k")
+    sign(crm, MIA, "<b>Dr Mia</b>")
+    assert crm.send(signature=True, key="k").json["id"] == first.json["id"]
+    again = crm.send(key="k")
+    assert again.json["code"] == "idempotency_key_reused"
+
+
+@pytest.mark.parametrize("kind", ["bulk", "workflow"])
+def test_s14_other_mail_has_no_signature(crm, kind):
+    fields = {"kind": kind, "signature": True}
+    if kind == "bulk":
+        fields |= {"to": ..., "contacts": ["c"]}
+    assert crm.send(**fields).status_code == 422
+
+
+def test_c8_the_connection_shows_the_addresses_to_send_as(crm):
+    sign(crm, MIA, "<b>Mia</b><script>alert(1)</script>")
+    crm.system.world.add_alias(MIA, "sales@ours.test")
+    shown = crm.get("/v1/users/u/connection")["send_as"]
+    assert [(a["address"], a["default"], a["signature"]) for a in shown] == [
+        (MIA, True, "<b>Mia</b>"),
+        ("sales@ours.test", False, ""),
+    ]
+    crm.system.world.faults.add(
+        "status", method="gmail.users.settings.sendAs.list", status=503
+    )
+    assert crm.get("/v1/users/u/connection")["send_as"] == []

@@ -64,12 +64,11 @@ def test_s12_a_mail_and_its_bounce_in_one_notification(system: System) -> None:
 
 
 def test_s12_a_foreign_report_names_the_message_inside(system: System) -> None:
-    comes_back(system, postfix(written(system), ADA))
+    notice_id = "<notice@mx.example>"
+    comes_back(system, postfix(written(system), ADA, notice_id=notice_id))
     system.settle()
     assert entries(system) == [(ADA, "5.1.1", True)]
-    (decision,) = system.decisions(
-        message_id=f"<dsn-{ADA}-failed@mx.example>",
-    )
+    (decision,) = system.decisions(message_id=notice_id)
     assert (decision.outcome, decision.rule) == ("recorded", "S12")
     (place,) = decision.subaccounts
     (record,) = system.conversation("ada")

@@ -8,7 +8,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from shared.core.sending.provider_hosts import host_to_connect, usable
+from shared.core.sending.provider_hosts import (
+    host_to_connect,
+    is_this_machine,
+    usable,
+)
 
 NEVER = [
     "0.0.0.0", "0.1.2.3", "169.254.169.254", "224.0.0.1", "240.0.0.1",
@@ -162,3 +166,21 @@ def test_any_host_is_taken_or_refused(host: str) -> None:
         return
     assert host_to_connect(name) == name
     assert name.isascii()
+
+
+@pytest.mark.parametrize(
+    ("host", "loopback"),
+    [
+        ("localhost", True),
+        ("LOCALHOST.", True),
+        ("127.0.0.1", True),
+        ("127.9.9.9", True),
+        ("::1", True),
+        ("[::1]", True),
+        ("10.0.0.1", False),
+        ("localhost.example", False),
+        ("smtp.example", False),
+    ],
+)
+def test_this_machine_is_known_by_its_spelling(host: str, loopback: bool) -> None:
+    assert is_this_machine(host) is loopback

@@ -39,6 +39,15 @@ class Warning(Out):  # noqa: A001  (the name of the public schema)
     message: str
 
 
+class SendAs(Out):
+    """An address that the user may send from; `signature` is HTML, "" for none."""
+
+    address: str
+    name: str
+    signature: str
+    default: bool
+
+
 class Connection(Out):
     """A user's link to a mailbox (C8)."""
 
@@ -50,6 +59,7 @@ class Connection(Out):
     last_synced_at: Time | None
     sends_left_today: int | None
     warnings: list[Warning]
+    send_as: list[SendAs]
     bcc_addresses: dict[str, str]
     sync: dict[str, bool]
 

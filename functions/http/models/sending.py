@@ -65,6 +65,7 @@ class SendIn(In):
     html: Annotated[str, Field(max_length=MAX_BODY_SENT)] | None = None
     reply_to_message: Id | None = None
     from_: Email | None = Field(default=None, alias="from")
+    signature: bool = False
     list_unsubscribe: Annotated[list[UnsubscribeUri], Field(max_length=MAX_URIS)] = []
 
     @property
@@ -75,6 +76,8 @@ class SendIn(In):
 
     @model_validator(mode="after")
     def _fits_its_kind(self) -> SendIn:
+        if self.signature and self.kind != "individual":
+            raise ValueError("signature is for individual mail")
         if self.list_unsubscribe and self.kind == "individual":
             raise ValueError("list_unsubscribe is for bulk and workflow mail")
         if self.kind == "bulk":

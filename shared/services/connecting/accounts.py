@@ -9,8 +9,18 @@ from shared.core.events import CrmEvent, connection_event
 from shared.core.ids import MailboxId
 from shared.core.moments import to_epoch_ms
 from shared.core.syncing.lease import release
-from shared.errors import DocumentMissing, NeedsReauth
-from shared.ports import Clock, Documents, Gmail, Google, Merge, Secrets, Write
+from shared.errors import DocumentMissing, NeedsReauth, SyncError
+from shared.logs import log
+from shared.ports import (
+    Clock,
+    Documents,
+    Gmail,
+    Google,
+    Merge,
+    Secrets,
+    SendAs,
+    Write,
+)
 from shared.repositories import outbox, paths
 from shared.repositories.mailboxes import Mailbox, Mailboxes
 from shared.repositories.outbox import Outbox
@@ -53,6 +63,14 @@ class Accounts:
         except DocumentMissing:
             raise NeedsReauth from None
         return self._gateways.google.gmail(token.decode())
+
+    def send_as(self, mailbox: MailboxId) -> tuple[SendAs, ...]:
+        """Addresses that the owner may send as, as far as Gmail can be asked now."""
+        try:
+            return self.gmail(mailbox).send_as()
+        except SyncError as error:
+            log.warning("send_as_not_known", mailbox=mailbox, code=error.code)
+            return ()
 
     def needs_reauth(
         self,

@@ -297,7 +297,7 @@ class Connections:
         if grant.refresh_token is None:
             return "failed"
         try:
-            profile, aliases = gmail.profile(), gmail.send_as()
+            profile, send_as = gmail.profile(), gmail.send_as()
             address = normalise(profile.address)
         except NeedsReauth:
             return "blocked_by_admin"
@@ -316,7 +316,9 @@ class Connections:
             mailbox=self._mailboxes.id_for(address, grant.google_sub),
             address=address,
             google_sub=grant.google_sub,
-            aliases=tuple(filter(None, map(normalise, aliases))),
+            aliases=tuple(
+                filter(None, (normalise(alias.address) for alias in send_as))
+            ),
             since=int(self._clock.now().timestamp()) * 1000,
             cursor=profile.history_id,
         )

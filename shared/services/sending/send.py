@@ -14,6 +14,7 @@ from shared.core.ids import MessageId, SubaccountId, digest
 from shared.core.records import Attachment, Message, Status
 from shared.core.sending.composing import subject_to_send
 from shared.core.sending.replying import reply_subject
+from shared.core.sending.signing import signed
 from shared.core.sending.states import Send, waits
 from shared.errors import Problem
 from shared.ports import Create, Write
@@ -117,6 +118,10 @@ class SendService:
         sender = context.senders.choose(
             subaccount, member, request.kind, request.sender
         )
+        if request.signature:
+            html = context.senders.signature(sender)
+            text, written = signed(request.text, request.html, html)
+            request = replace(request, text=text, html=written)
         now = context.now()
         attachments = describe(uploads, request.html)
         record = _record(request, sender, people, parent, attachments, now)

@@ -65,6 +65,7 @@ class SendRequest:
     html: str | None = None
     answers: MessageId | None = None
     sender: str | None = None
+    signature: bool = False
     list_unsubscribe: tuple[str, ...] = ()
 
 

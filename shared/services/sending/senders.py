@@ -10,7 +10,7 @@ from shared.core.mail import Address
 from shared.core.parsing.address import normalise
 from shared.core.records import Kind, Member, Subaccount
 from shared.errors import NeedsReauth, Problem
-from shared.ports import Documents
+from shared.ports import Documents, SendAs
 from shared.repositories.mailboxes import Mailbox, Mailboxes
 from shared.services.connecting.accounts import Accounts
 from shared.services.crm.directory import Directory
@@ -71,14 +71,25 @@ class Senders:
             raise reauth_required()
         return mailbox
 
+    def signature(self, sender: Sender) -> str:
+        """The Gmail signature of the sending address; a provider has none."""
+        if sender.mailbox is None:
+            return ""
+        own = sender.address.address
+        found = self._send_as(sender.mailbox)
+        return next((a.signature for a in found if normalise(a.address) == own), "")
+
+    def _send_as(self, mailbox: MailboxId) -> tuple[SendAs, ...]:
+        try:
+            return self._accounts.gmail(mailbox).send_as()
+        except NeedsReauth:
+            self._accounts.needs_reauth(mailbox)
+            raise reauth_required() from None
+
     def _check_alias(self, mailbox: Mailbox, asked: str) -> None:
         """Ask Gmail: it replaces a From that is no verified alias without a word."""
-        try:
-            known = self._accounts.gmail(mailbox.id).send_as()
-        except NeedsReauth:
-            self._accounts.needs_reauth(mailbox.id)
-            raise reauth_required() from None
-        if asked not in {normalise(address) for address in known}:
+        known = self._send_as(mailbox.id)
+        if asked not in {normalise(alias.address) for alias in known}:
             raise from_not_allowed()
 
 

@@ -101,8 +101,9 @@ def payload_hash(request: SendRequest, uploads: Sequence[Upload]) -> str:
     asked = asdict(request)
     for recipient in (*asked["to"], *asked["cc"], *asked["bcc"]):
         del recipient["written"]  # the same mail, however an address is written
-    if not request.list_unsubscribe:
-        del asked["list_unsubscribe"]  # a call from before there was one stays the same
+    for name in ("list_unsubscribe", "signature"):
+        if not asked[name]:
+            del asked[name]  # a call from before there was one stays the same
     content = {
         "request": asked,
         "attachments": [

@@ -129,7 +129,9 @@ class Watches:
             gmail = self._accounts.gmail(mailbox.id)
             mailbox = self._renaming.check(mailbox, gmail)
             watch = gmail.watch(self._topic_path(topic_of(mailbox.users)))
-            aliases = tuple(filter(None, map(normalise, gmail.send_as())))
+            aliases = tuple(
+                filter(None, (normalise(alias.address) for alias in gmail.send_as()))
+            )
         except NeedsReauth:
             self._accounts.needs_reauth(mailbox.id, consents=mailbox.consents)
             log.warning("mailbox_needs_reauth", mailbox=mailbox.id)
