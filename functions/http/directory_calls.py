@@ -7,17 +7,44 @@ from typing import Any
 
 from flask import Response
 
-from functions.http import bcc_calls, reading_bodies
+from functions.http import bcc_calls, problems, reading_bodies
 from functions.http.fields import to_milliseconds
 from functions.http.models import contacts, subaccounts
 from functions.http.routing import Call
+from shared.config import Settings
 from shared.core import records
 from shared.core.ids import ContactId, UserId
 from shared.core.parsing.address import normalise
+from shared.core.sending.provider_hosts import host_to_connect, usable
 from shared.errors import Conflict, Problem
 from shared.repositories.directory import ContactToWrite, MemberToWrite
 from shared.services.crm.contact_import import ContactImport, Row
 from shared.services.crm.directory import KEEP_PASSWORD, not_found
+
+
+def _check_reachable(host: str, settings: Settings) -> None:
+    """Refuse an address that mail will not be sent to, here and now (S2).
+
+    A name is looked up when mail is sent, for what it leads to can change.
+    """
+    try:
+        found = usable(
+            host_to_connect(host),
+            allow_loopback=settings.development,
+            allow_private=settings.smtp_private_networks,
+        )
+    except ValueError:
+        return
+    if found is None:
+        raise problems.make(
+            "invalid_request",
+            errors=(
+                {
+                    "pointer": "/default_provider/smtp/host",
+                    "detail": "must be a public address in this deployment",
+                },
+            ),
+        )
 
 
 def put_subaccount(
@@ -28,6 +55,7 @@ def put_subaccount(
     smtp = body.default_provider.smtp if body.default_provider else None
     password: str | object | None = None
     if smtp is not None:
+        _check_reachable(smtp.host, call.services.settings)
         given = "password" in smtp.model_fields_set
         password = smtp.password if given else KEEP_PASSWORD
     saved = call.services.directory.put_subaccount(

@@ -100,6 +100,8 @@ def test_a_password_stays_for_its_own_account_only(
 def test_a_password_that_would_go_out_in_the_open_is_refused(
     api: Api, host: str, security: str, status: int
 ) -> None:
+    services: Any = api.services
+    services.settings = services.settings.model_copy(update={"development": True})
     smtp = SUBACCOUNT["default_provider"]["smtp"] | {"host": host, "security": security}
     settings = SUBACCOUNT | {"default_provider": {"smtp": smtp}}
     answer = api.call("PUT", "/v1/subaccounts/a", settings)
@@ -346,8 +348,8 @@ def test_a_bad_provider_is_refused_without_echoing_it(api: Api, smtp: Any) -> No
         {"host": "smtp.bücher.example"},
         {"host": "smtp.example.com."},
         {"host": "relay"},
-        {"host": "192.0.2.7"},
-        {"host": "2001:db8::7"},
+        {"host": "9.9.9.7"},
+        {"host": "2620:fe::7"},
         {"host": f"{'a' * 63}.example"},
         {"username": "jörg@agency.example"},
         {"password": "Grüße-2026"},
@@ -553,3 +555,31 @@ def test_m11_an_internal_domain_that_cannot_be_meant_is_refused(
 )
 def test_m12_what_can_match_is_taken(api: Api, entry: str) -> None:
     api.put("/v1/subaccounts/a", {"name": "A", "never_log": [entry]})
+
+
+@pytest.mark.parametrize(
+    ("host", "private", "status"),
+    [
+        ("10.0.0.7", False, 422),
+        ("10.0.0.7", True, 200),
+        ("::ffff:10.0.0.7", False, 422),
+        ("fd12::7", False, 422),
+        ("192.0.2.7", False, 422),
+        ("169.254.169.254", True, 422),
+        ("9.9.9.7", False, 200),
+        ("mail.internal", False, 200),
+    ],
+)
+def test_a_private_address_is_refused_where_it_is_set(
+    api: Api, host: str, private: bool, status: int
+) -> None:
+    services: Any = api.services
+    changed = {"smtp_private_networks": private}
+    services.settings = services.settings.model_copy(update=changed)
+    smtp = SUBACCOUNT["default_provider"]["smtp"] | {"host": host}
+    settings = SUBACCOUNT | {"default_provider": {"smtp": smtp}}
+    answer = api.call("PUT", "/v1/subaccounts/a", settings)
+    assert answer.status_code == status
+    if status == 422:
+        (error,) = answer.json["errors"]
+        assert error["pointer"] == "/default_provider/smtp/host"
