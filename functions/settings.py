@@ -108,7 +108,7 @@ def problem_page(problem: Problem) -> Response:
 
 
 def _session(services: Services, request: Request) -> Session:
-    """The session of this browser, of somebody who is still a member."""
+    """The session of this browser, of a user who is still a member."""
     session = services.sessions.find(request.cookies.get(COOKIE))
     if session is None:
         raise Problem(401, "session_over", "The session is over.")

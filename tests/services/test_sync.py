@@ -9,6 +9,7 @@ import pytest
 
 from shared.core.ids import HistoryId
 from shared.errors import Permanent
+from shared.services.syncing.sync import MailboxChanged
 from tests.support.system import Push, System
 
 ME = "rep@ours.example"
@@ -510,3 +511,18 @@ def _all(collection: str):
     from shared.ports import Query
 
     return Query(collection)
+
+
+def test_an_ignored_notification_says_for_which_mailbox(
+    system: System, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The live check finds the line by it."""
+    system.services.sync.notified(
+        MailboxChanged("nobody@ours.example", HistoryId("7")), "d"
+    )
+    (line,) = [
+        x
+        for x in capsys.readouterr().out.splitlines()
+        if 'ignored"' in x and "notification" in x
+    ]
+    assert f'"mailbox": "{system.mailbox_id("nobody@ours.example")}"' in line

@@ -13,7 +13,7 @@ from functions.http.models.base import Out
 class Health(Out):
     """The service answers; `degraded` when the last sweep found trouble.
 
-    `issues` counts what needs somebody, by the names of the alerts.
+    `issues` counts what needs attention, by the names of the alerts.
     """
 
     status: Literal["ok", "degraded"]

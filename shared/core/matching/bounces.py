@@ -105,7 +105,7 @@ def _first_named(
     known: Known,
     candidates: Sequence[OutboundKey],
 ) -> Iterator[Returned]:
-    """The nearest of the messages that went to somebody whom the bounce names.
+    """The nearest of the messages that went to a recipient that the bounce names.
 
     References name the whole thread, and one mail of it came back.
     """

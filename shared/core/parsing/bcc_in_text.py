@@ -94,7 +94,7 @@ class _Layer(NamedTuple):
 def without_bcc_addresses(
     text: str, prefix: str, domain: str, *, cut: bool = False
 ) -> str:
-    """The text with a placeholder for each address of this form, whoever's it is.
+    """The text with a placeholder for each address of this form, issued or not.
 
     Where the form begins with letters of its own, such as `log+`, its local part alone
     is one too: it is the secret. Tags in the middle of one stay. With `cut` the text's

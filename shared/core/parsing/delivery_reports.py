@@ -2,7 +2,7 @@
 
 From Gmail's payload of one message: the fields of a delivery report (RFC 3464) where
 there is one, else the text, which every server writes in its own way. What is read is
-a claim of whoever wrote it; `matching.bounces` says whether it counts.
+a claim of its author; `matching.bounces` says whether it counts.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ _DELAYED = frozenset({"delayed", "delay"})
 _DELIVERED = frozenset({"delivered", "relayed", "expanded"})
 _SPECIFIC = re.compile(r"[245]\.(?!0{1,3}\.0{1,3}\Z)[0-9]{1,3}\.[0-9]{1,3}")
 _STATUS_CODE = re.compile(r"\s{0,8}([245]\.[0-9]{1,3}\.[0-9]{1,3})(?![0-9.])")
-# A status, the returned email, and one for whoever nests them.
+# A status, the returned email, and one for nested ones.
 _MAX_FETCHED = 3
 _MARK_HEADER = "X-CRM-Message"
 

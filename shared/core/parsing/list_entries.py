@@ -81,7 +81,7 @@ MAILBOX_PROVIDERS = frozenset(
     ]
 )
 """Where anybody has an address: as a team's own domain each would make everybody a
-colleague. Not all there are, but those that somebody will try."""
+colleague. Not all there are, but those that will be tried."""
 
 
 def never_log_entry(text: str) -> str:

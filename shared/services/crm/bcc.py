@@ -52,7 +52,7 @@ class BccAddresses:
     def refuse_among(self, emails: Sequence[str]) -> None:
         """Raise Problem for a contact's address that is a BCC address (B6).
 
-        It would be shown to whoever reads the contact or gets mail with it.
+        It would be shown to everyone who reads the contact or gets mail with it.
         """
         bad = [
             {"pointer": f"/emails/{number}", "detail": "is a BCC address"}

@@ -26,7 +26,7 @@ from shared.services.sending.send_records import (
     SendRequest,
     Upload,
     describe,
-    without_bcc_addresses,
+    redacted_call,
 )
 from shared.services.sending.submission import (
     Accepted,
@@ -66,9 +66,7 @@ class Bulk:
     def _accept(
         self, request: SendRequest, uploads: Sequence[Upload], key: str, payload: str
     ) -> FirstResult:
-        request, uploads = without_bcc_addresses(
-            request, uploads, self._context.bcc_form
-        )
+        request, uploads = redacted_call(request, uploads, self._context.bcc_form)
         batch = self._batch(request, uploads)
         check_size(batch.record(batch.recipients[0]), batch.sender)
         ids = tuple(recipient.message for recipient in batch.recipients)

@@ -31,7 +31,7 @@ from shared.services.sending.send_records import (
     describe,
     new_thread,
     record_writes,
-    without_bcc_addresses,
+    redacted_call,
 )
 from shared.services.sending.senders import Sender, bad_field
 from shared.services.sending.submission import (
@@ -107,7 +107,7 @@ class SendService:
         self, request: SendRequest, uploads: Sequence[Upload], key: str, payload: str
     ) -> FirstResult:
         context = self._context
-        request, uploads = without_bcc_addresses(request, uploads, context.bcc_form)
+        request, uploads = redacted_call(request, uploads, context.bcc_form)
         subaccount = context.directory.require(request.subaccount)
         context.pausing.refuse_if_paused(subaccount.id)
         member = context.senders.member(subaccount.id, request.user)

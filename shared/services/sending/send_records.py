@@ -69,7 +69,7 @@ class SendRequest:
     list_unsubscribe: tuple[str, ...] = ()
 
 
-def without_bcc_addresses(
+def redacted_call(
     request: SendRequest, uploads: Sequence[Upload], form: BccAddressFormat | None
 ) -> tuple[SendRequest, tuple[Upload, ...]]:
     """The call without BCC addresses in what it quotes: contacts would read it (B6).

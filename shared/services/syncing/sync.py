@@ -98,14 +98,13 @@ class Sync:
         if address is None:
             log.warning("notification_malformed")
             return
+        mailbox = mailbox_id(address)
         try:
-            held = self._lease.take(
-                mailbox_id(address), delivery, change.history_id, None, address
-            )
+            held = self._lease.take(mailbox, delivery, change.history_id, None, address)
         except AddressUnknown:
             self._renaming.look_for(address)
             held = None
-        self._work_on(held, change.history_id)
+        self._work_on(mailbox, held, change.history_id)
 
     def bring_up_to_date(
         self,
@@ -119,11 +118,15 @@ class Sync:
 
         With `silent_since` only when nobody has looked after the mailbox since (W2).
         """
-        self._work_on(self._lease.take(mailbox, delivery, hint, silent_since), hint)
+        held = self._lease.take(mailbox, delivery, hint, silent_since)
+        self._work_on(mailbox, held, hint)
 
-    def _work_on(self, held: LeasedMailbox | None, hint: HistoryId | None) -> None:
+    def _work_on(
+        self, mailbox: MailboxId, held: LeasedMailbox | None, hint: HistoryId | None
+    ) -> None:
         if held is None:
-            log.info("notification_ignored")
+            # The live check looks for this line, and for whose mailbox it is.
+            log.info("notification_ignored", mailbox=mailbox)
         else:
             self._work(held, hint)
 
